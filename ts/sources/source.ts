@@ -1,0 +1,20 @@
+import type { ServiceDefinition } from '../model/service.js';
+import type { Fault } from '../util/errors.js';
+
+/** A source's report: always its whole set. One bad record goes to `faults` and never hides its neighbours. */
+export interface Report {
+  readonly services: readonly ServiceDefinition[];
+  /** What is wrong with the input now, each fault naming its place. */
+  readonly faults: readonly Fault[];
+  /** The input could not be read at all: `services` is ignored and the last good set stays in force. */
+  readonly keepLast?: boolean;
+}
+
+/**
+ * Where definitions come from. Contract, held by `test/contract/source.ts`: the first report is the full set; every later
+ * one is again the full set; an empty set is explicit; after an abort nothing is reported and `run` resolves.
+ */
+export interface Source {
+  readonly name: string;
+  run(report: (report: Report) => void, signal: AbortSignal): Promise<void>;
+}
