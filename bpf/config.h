@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Settings fixed at load, in .rodata: the verifier takes them for constants and drops what they rule out. */
+#pragma once
+
+#include "lb.h"
+
+const volatile __u32 vip_set_mask = 0;		/* sets in vip_sets - 1 */
+const volatile __u32 reply_set_mask = 0;
+const volatile __u32 flow_set_mask = 0;
+const volatile __u32 set_seed = 0;		/* copies of what the settings map keeps */
+const volatile __u64 flow_seed = 0;
+const volatile __u32 age_shift = 12;		/* jiffies >> age_shift is the flow age: units of about 16 s */
+const volatile __u32 second_shift = 8;		/* jiffies >> second_shift is about one second */
+const volatile __u32 sample_connections = 0;	/* one in so many new connections makes an event; 0: none */
+const volatile __u32 events_per_second = 256;	/* of each CPU, of the other kinds */
+
+/*
+ * Enum types that no map mentions by type: naming them in a variable keeps them in the BTF, where user space compares
+ * their values with the ones it was built with.
+ */
+const volatile struct {
+	enum lb_size size;
+	enum id_set_special id_set;
+	enum vip_state vip;
+	enum backend_state backend;
+	enum flow_bits flow_bits;
+	enum flow_state flow;
+	enum verdict verdict;
+	enum event_kind event;
+	enum event_hook hook;
+} lb_enums = {};

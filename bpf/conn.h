@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Step 3: connection tracking. One word per flow, eight flows per cache line, claimed by compare-and-swap; both
+ * directions share the entry. A full set costs one flow its entry, never a packet its way.
+ */
+#pragma once
+
+#include "count.h"
+#include "vip.h"
+
+#define FLOW_MASK(bits) ((1ULL << (bits)) - 1)
+
+/* Established flows give way only after this many age units without a packet: about two hours. */
+#define FLOW_IDLE_LIMIT 440
+
+static __always_inline __u64 mix(__u64 a, __u64 b)
+{
+	a ^= b * 0x9e3779b97f4a7c15ULL;
+	a ^= a >> 32;
+	a *= 0xd6e8feb86659fd93ULL;
+	a ^= a >> 29;
+	a *= 0xd6e8feb86659fd93ULL;
+	return a ^ a >> 32;
+}
+
+/* The forward tuple: client and VIP. The reply path computes the same from the backend's record. */
+static __always_inline __u64 flow_hash(const struct end *client, const struct end *vip, __u8 protocol, __u8 family)
+{
+	__u64 ports = (__u64)protocol << 32 | (__u32)vip->port << 16 | client->port;
+
+	if (family == 4)
+		return mix(((__u64)ipv4_of(vip->address) << 32 | ipv4_of(client->address)) ^ flow_seed, ports);
+	return mix(mix(vip->address.high ^ flow_seed, vip->address.low),
+		   mix(client->address.high, client->address.low) ^ ports);
+}
+
+static __always_inline __u64 flow_tag(__u64 hash)
+{
+	__u64 tag = hash >> FLOW_TAG_SHIFT;
+
+	return tag ? tag : 1;
+}
+
+static __always_inline __u64 flow_age_now(void)
+{
+	return bpf_jiffies64() >> age_shift & FLOW_MASK(FLOW_AGE_BITS);
+}
+
+static __always_inline __u32 flow_backend(__u64 flow)
+{
+	return flow >> FLOW_BACKEND_SHIFT & FLOW_MASK(FLOW_BACKEND_BITS);
+}
+
+static __always_inline __u32 flow_state(__u64 flow)
+{
+	return flow >> FLOW_STATE_SHIFT & FLOW_MASK(FLOW_STATE_BITS);
+}
+
+static __always_inline bool flow_names(__u64 flow, __u32 id, const struct backend *backend)
+{
+	return flow_backend(flow) == id && (flow >> FLOW_GENERATION_SHIFT & FLOW_MASK(FLOW_GENERATION_BITS)) ==
+						   (backend->generation & FLOW_MASK(FLOW_GENERATION_BITS));
+}
+
+static __always_inline __u64 flow_word(__u64 hash, __u32 id, const struct backend *backend, __u32 state)
+{
+	return flow_tag(hash) << FLOW_TAG_SHIFT | (__u64)id << FLOW_BACKEND_SHIFT |
+	       (backend->generation & FLOW_MASK(FLOW_GENERATION_BITS)) << FLOW_GENERATION_SHIFT |
+	       (__u64)state << FLOW_STATE_SHIFT | flow_age_now();
+}
+
+static __always_inline struct flow_set *flow_set_of(__u64 hash)
+{
+	__u32 index = hash & flow_set_mask;
+
+	return bpf_map_lookup_elem(&flows, &index);
+}
+
+/* All ones when x is 0, else 0; for x below 2^63. */
+static __always_inline __u64 zero_mask(__u64 x)
+{
+	return (__s64)(x - 1) >> 63;
+}
+
+/* What a look at a flow's set tells. */
+struct found {
+	__u64 *slot;	/* the flow's word, or NULL */
+	bool full;	/* every way is taken */
+};
+
+/*
+ * The flow's place. Without a branch per way: the verifier would follow eight paths through all that
+ * comes after, and the CPU would guess wrong.
+ */
+static __always_inline struct found flow_find(__u64 hash)
+{
+	struct flow_set *set = flow_set_of(hash);
+	__u64 tag = flow_tag(hash), match = 0, at = 0, empty = 0;
+
+	if (!set)
+		return (struct found){ NULL, false };
+#pragma unroll
+	for (int i = 0; i < FLOW_SET_WAYS; i++) {
+		__u64 flow = set->flow[i], same = zero_mask(flow >> FLOW_TAG_SHIFT ^ tag);
+
+		match |= same;
+		at |= same & i;
+		empty |= (flow >> FLOW_TAG_SHIFT) - 1;
+	}
+	return (struct found){ match ? &set->flow[at & (FLOW_SET_WAYS - 1)] : NULL, !(empty >> 63) };
+}
+
+/* A lost race only delays a state or an age by one packet, so the answer does not matter. */
+static __always_inline void flow_touch(__u64 *slot, __u64 seen, __u32 state)
+{
+	__u64 now = flow_age_now();
+	__u64 next = seen & ~(FLOW_MASK(FLOW_STATE_BITS) << FLOW_STATE_SHIFT | FLOW_MASK(FLOW_AGE_BITS));
+
+	next |= (__u64)state << FLOW_STATE_SHIFT | now;
+	if (next != seen)
+		__sync_val_compare_and_swap(slot, seen, next);
+}
+
+static __always_inline __u32 state_after_forward(__u32 state, __u8 flags)
+{
+	if (flags & (TCP_FIN | TCP_RST))
+		return FLOW_CLOSING;
+	return state == FLOW_REPLIED && !(flags & TCP_SYN) ? FLOW_ESTABLISHED : state;
+}
+
+static __always_inline __u32 state_after_reply(__u32 state, __u8 flags)
+{
+	if (flags & (TCP_FIN | TCP_RST))
+		return FLOW_CLOSING;
+	return state == FLOW_NEW ? FLOW_REPLIED : state;
+}
+
+/*
+ * How willingly a flow gives way to a new one. The unproven go before the established, so that a flood of new flows
+ * replaces its own kind; the closing go before both once they have been silent for a while. By state, 16 bits each:
+ * a base, and how much idleness adds.
+ */
+#define RANK_BASE 0x1000000010041004ULL
+#define RANK_SHIFT 0x0002000000000000ULL
+
+static __always_inline __u64 flow_rank(__u64 flow, __u64 now)
+{
+	__u64 idle = now - flow & FLOW_MASK(FLOW_AGE_BITS);
+	__u32 state16 = flow_state(flow) * 16;
+
+	return (RANK_BASE >> state16 & 0xffff) + (idle << (RANK_SHIFT >> state16 & 3));
+}
+
+/* The most willing way of a set, as rank << 3 | way. */
+static __always_inline __u64 flow_victim(const struct flow_set *set, __u64 now)
+{
+	__u64 worst = 0;
+
+#pragma unroll
+	for (int i = 0; i < FLOW_SET_WAYS; i++) {
+		__u64 candidate = flow_rank(set->flow[i], now) << 3 | i;
+
+		/* max(), without the branch */
+		worst ^= (worst ^ candidate) & (__u64)((__s64)(worst - candidate) >> 63);
+	}
+	return worst;
+}
+
+enum inserted { INSERTED, INSERTED_EVICTING, INSERT_FAILED };
+
+/* Claims a way for a new flow: a free one, else that of the most willing. */
+static __always_inline enum inserted flow_insert(__u64 hash, __u64 word)
+{
+	struct flow_set *set = flow_set_of(hash);
+	__u64 worst, seen, *slot;
+
+	if (!set)
+		return INSERT_FAILED;
+	for (int i = 0; i < FLOW_SET_WAYS; i++)
+		if (!set->flow[i] && !__sync_val_compare_and_swap(&set->flow[i], 0, word))
+			return INSERTED;
+	worst = flow_victim(set, word & FLOW_MASK(FLOW_AGE_BITS));
+	if (worst >> 3 <= FLOW_IDLE_LIMIT)
+		return INSERT_FAILED;
+	slot = &set->flow[worst & (FLOW_SET_WAYS - 1)];
+	seen = *(volatile __u64 *)slot;
+	return __sync_val_compare_and_swap(slot, seen, word) == seen ? INSERTED_EVICTING : INSERT_FAILED;
+}
+
+/* Would no way of the set give way to a stranger? Then a flow without an entry may still be one of ours. */
+static __always_inline bool flow_set_refuses(__u64 hash)
+{
+	struct flow_set *set = flow_set_of(hash);
+
+	return set && flow_victim(set, flow_age_now()) >> 3 <= FLOW_IDLE_LIMIT;
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Every struct, enum and constant that crosses into a map, an event or user space, and nothing else. User space reads
+ * the layout from the object's BTF by field name. Rules, held by a test over the BTF: fixed-width types, __be16/__be32
+ * for network order, no holes, constants are enums, one 16-byte address for both families.
+ */
+#pragma once
+
+#include <linux/types.h>
+
+/* Network order; IPv4 is mapped into ::ffff:0:0/96, so that one table serves both families. */
+struct address {
+	__u8 bytes[16];
+} __attribute__((aligned(8)));
+
+enum lb_size {
+	ID_SET_WAYS = 8,	/* ids in one id_set: one cache line */
+	ID_SET_CHAIN = 4,	/* full sets a probe goes through before it gives up */
+	FLOW_SET_WAYS = 8,	/* flows in one flow_set: one cache line */
+	TABLE_CHUNK_SLOTS = 64,	/* selection slots in one table_chunk */
+	POOLS_MAX = 8,
+	REPLY_CHAIN = 32,	/* VIPs that may share one backend endpoint */
+};
+
+/*
+ * A hash set of ids, found by address, port and protocol. A way is `hash << 32 | id`, 0 when empty. Ways fill from 0 up;
+ * a set whose last way is taken may go on in the next one. A removed way of a full set becomes ID_SET_TOMBSTONE, so that
+ * probes still go on behind it. The record behind the id holds the whole key: a hash alone never decides.
+ */
+struct id_set {
+	__u64 way[8];
+};
+
+enum id_set_special {
+	ID_SET_TOMBSTONE = 0xffffffff,
+};
+
+/* A run of chunks in `tables` that holds one selection table; a power of two of slots. Read as one 64-bit word. */
+struct table_ref {
+	__u32 first;	/* chunk */
+	__u32 mask;	/* slots - 1 */
+} __attribute__((aligned(8)));
+
+enum vip_state {
+	VIP_FREE = 0,
+	VIP_SERVING = 1,
+	VIP_ADDRESS = 2,	/* port and protocol 0: the address of a VIP; what no service takes is refused */
+};
+
+struct vip {
+	struct address address;
+	__be16 port;
+	__u8 protocol;			/* IPPROTO_TCP or IPPROTO_UDP */
+	__u8 state;			/* enum vip_state */
+	__u32 selectable;		/* backends that take new connections; 0 refuses */
+	struct table_ref current;
+	struct table_ref previous;	/* table before the last change, for flows that have no entry; mask 0 and first 0: none */
+	__u32 reserved[6];
+};
+
+enum backend_state {
+	BACKEND_FREE = 0,
+	BACKEND_ACTIVE = 1,
+	BACKEND_DRAINING = 2,	/* in no table; flows that have it keep it */
+};
+
+/* One per VIP and backend. A flow that names it must agree with `vip` and `generation`, else the backend is gone. */
+struct backend {
+	struct address address;
+	__be16 port;
+	__u8 protocol;
+	__u8 state;		/* enum backend_state */
+	__u32 vip;
+	__u32 generation;	/* +1 each time the id is given away; flows keep its low 4 bits */
+	__u32 next;		/* next record with the same address, port and protocol; 0 ends the chain */
+	__u16 weight;
+	__u16 reserved16;
+	__u32 reserved[6];
+};
+
+struct table_chunk {
+	__u32 backend[64];
+};
+
+/*
+ * A flow is one word, so that it is claimed and changed by one compare-and-swap:
+ *   tag 28 | backend 20 | generation 4 | state 2 | age 10      (bit 63 … bit 0)
+ * The tag and the set's index come from one 64-bit hash of client, VIP and protocol; 0 is empty. Age is in units of
+ * about 16 s and wraps after 4.5 h; it only ranks the victims of a full set.
+ */
+struct flow_set {
+	__u64 flow[8];
+};
+
+enum flow_bits {
+	FLOW_AGE_BITS = 10,
+	FLOW_STATE_SHIFT = 10,
+	FLOW_STATE_BITS = 2,
+	FLOW_GENERATION_SHIFT = 12,
+	FLOW_GENERATION_BITS = 4,
+	FLOW_BACKEND_SHIFT = 16,
+	FLOW_BACKEND_BITS = 20,
+	FLOW_TAG_SHIFT = 36,
+};
+
+enum flow_state {
+	FLOW_NEW = 0,		/* the client has spoken */
+	FLOW_REPLIED = 1,	/* the backend has answered */
+	FLOW_ESTABLISHED = 2,	/* the client has spoken again */
+	FLOW_CLOSING = 3,	/* FIN or RST seen */
+};
+
+struct counters {
+	__u64 connections;
+	__u64 packets;		/* towards the backend */
+	__u64 bytes;		/* of those, IP headers included */
+	__u64 refused;		/* for want of a backend */
+};
+
+enum verdict {
+	VERDICT_NOT_OURS = 0,
+	VERDICT_FORWARDED = 1,
+	VERDICT_REPLIED = 2,
+	VERDICT_HAIRPINNED = 3,
+	VERDICT_TRANSLATED = 4,		/* sock: connect or sendmsg given a backend */
+	VERDICT_NO_BACKEND = 5,
+	VERDICT_UNSERVED = 6,		/* address of a VIP or pool, nothing listens there */
+	VERDICT_FRAGMENT = 7,		/* passed: ports unknown */
+	VERDICT_UNSUPPORTED = 8,	/* passed: for a VIP, but a header we do not read */
+	VERDICT_UNTRACKED = 9,		/* forwarded, but its flow set was full */
+	VERDICT_EVICTED = 10,		/* an older flow gave way */
+	VERDICT_EVENT_LOST = 11,
+	VERDICT_DISENGAGED = 12,	/* a new connection left to others */
+	VERDICTS = 13,
+};
+
+struct pool {
+	struct address base;
+	struct address mask;
+};
+
+/* What may change while the programs run, and what must outlive them. */
+struct settings {
+	__u64 flow_seed;	/* of the flow hash: flows are lost when it changes */
+	__u32 set_seed;		/* of the id set hash */
+	__u32 hz;		/* kernel ticks per second, measured once */
+	__u32 engaged;		/* 0: no new connections here */
+	__u32 outside;		/* VIP addresses that no pool covers: each has a VIP_ADDRESS entry */
+	__u32 pools;
+	__u32 reserved;
+	struct pool pool[8];
+};
+
+/* Where a translated socket really wanted to go; per socket. */
+struct sock_origin {
+	struct address vip_address;
+	struct address backend_address;
+	__be16 vip_port;
+	__be16 backend_port;
+	__u32 backend;
+	__u32 generation;
+	__u32 vip;
+};
+
+/* Reply address of an unconnected UDP socket back to the VIP it sent to. */
+struct datagram_key {
+	__u64 cookie;
+	struct address address;
+	__be16 port;
+	__u8 pad[6];
+};
+
+struct datagram_origin {
+	struct address vip_address;
+	__be16 vip_port;
+	__u8 pad[6];
+};
+
+/* How many events this CPU may still emit in this second. */
+struct event_budget {
+	__u64 second;
+	__u64 used;
+};
+
+enum event_kind {
+	EVENT_CONNECTION = 1,
+	EVENT_NO_BACKEND = 2,
+	EVENT_REFUSED = 3,
+	EVENT_TABLE_PRESSURE = 4,
+};
+
+enum event_hook {
+	HOOK_SOCK = 1,
+	HOOK_TC = 2,
+	HOOK_XDP = 3,
+};
+
+struct event {
+	struct address client;
+	struct address target;
+	__be16 client_port;
+	__be16 target_port;
+	__u8 kind;	/* enum event_kind */
+	__u8 hook;	/* enum event_hook */
+	__u8 protocol;
+	__u8 pad;
+	__u32 vip;	/* id or 0 */
+	__u32 backend;	/* id or 0 */
+	__u32 generation;	/* of that backend */
+	__u32 reserved;
+};
+
+_Static_assert(sizeof(struct id_set) == 64, "one cache line");
+_Static_assert(sizeof(struct flow_set) == 64, "one cache line");
+_Static_assert(sizeof(struct vip) == 64, "one cache line");
+_Static_assert(sizeof(struct backend) == 64, "one cache line");
+_Static_assert(sizeof(struct datagram_key) == 32, "no holes in a map key");

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Step 1: from bytes to a tuple. Whatever is not plainly understood is left to the network stack. */
+#pragma once
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "lb.h"
+
+enum tcp_bit {
+	TCP_FIN = 0x01,
+	TCP_SYN = 0x02,
+	TCP_RST = 0x04,
+	TCP_ACK = 0x10,
+};
+
+enum parsed {
+	PARSED_FLOW,		/* TCP or UDP with its ports */
+	PARSED_OTHER,		/* not IP, not TCP or UDP, or cut short */
+	PARSED_FRAGMENT,	/* of TCP or UDP: ports unknown, or known for this fragment alone */
+	PARSED_EXTENDED,	/* IPv6 extension headers */
+};
+
+/* An address as two words, in memory order. */
+struct words {
+	__u64 high, low;
+};
+
+/* One end of a flow. */
+struct end {
+	struct words address;
+	__be16 port;
+};
+
+/* Who talks to whom. Holds no pointers, so that it can be handed to functions that are verified by themselves. */
+struct tuple {
+	struct end src, dst;
+	__u32 bytes;		/* IP header and payload, as the IP header says */
+	__u8 family;		/* 4 or 6 */
+	__u8 protocol;
+	__u8 flags;		/* enum tcp_bit; 0 for UDP */
+	__u8 l3_offset;		/* of the IP header in the frame */
+	__u8 plain_header;	/* IPv4 without options, or IPv6 */
+	__u8 pad[3];
+};
+
+struct packet {
+	struct tuple tuple;
+	struct ethhdr *l2;
+	void *l3;		/* struct iphdr or struct ipv6hdr */
+	void *l4;		/* struct tcphdr or struct udphdr */
+};
+
+struct vlan_header {
+	__be16 tci;
+	__be16 type;
+};
+
+static __always_inline struct words words_of(const struct address *address)
+{
+	struct words words;
+
+	__builtin_memcpy(&words, address->bytes, sizeof(words));
+	return words;
+}
+
+static __always_inline struct words words_of_ipv4(__be32 ip)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return (struct words){ 0, (__u64)ip << 32 | 0xffff0000 };
+#else
+	return (struct words){ 0, (__u64)0xffff << 32 | ip };
+#endif
+}
+
+static __always_inline struct words words_of_ipv6(const void *ip)
+{
+	struct words words;
+
+	__builtin_memcpy(&words, ip, sizeof(words));
+	return words;
+}
+
+static __always_inline __be32 ipv4_of(struct words words)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return words.low >> 32;
+#else
+	return (__u32)words.low;
+#endif
+}
+
+static __always_inline bool same_words(struct words a, struct words b)
+{
+	return a.low == b.low && a.high == b.high;
+}
+
+static __always_inline enum parsed parse_ports(struct packet *p, void *end)
+{
+	if (p->tuple.protocol == IPPROTO_TCP) {
+		struct tcphdr *tcp = p->l4;
+
+		if ((void *)(tcp + 1) > end || tcp->doff < 5)
+			return PARSED_OTHER;
+		p->tuple.src.port = tcp->source;
+		p->tuple.dst.port = tcp->dest;
+		p->tuple.flags = ((__u8 *)tcp)[13];
+		return PARSED_FLOW;
+	}
+	if (p->tuple.protocol == IPPROTO_UDP) {
+		struct udphdr *udp = p->l4;
+
+		if ((void *)(udp + 1) > end)
+			return PARSED_OTHER;
+		p->tuple.src.port = udp->source;
+		p->tuple.dst.port = udp->dest;
+		p->tuple.flags = 0;
+		return PARSED_FLOW;
+	}
+	return PARSED_OTHER;
+}
+
+static __always_inline enum parsed parse_ipv4(struct packet *p, void *l3, void *end)
+{
+	struct iphdr *ip = l3;
+	__u32 header;
+
+	if ((void *)(ip + 1) > end || ip->version != 4 || ip->ihl < 5)
+		return PARSED_OTHER;
+	header = ip->ihl * 4;
+	p->tuple.bytes = bpf_ntohs(ip->tot_len);
+	if (p->tuple.bytes < header + sizeof(struct udphdr))
+		return PARSED_OTHER;
+	p->tuple.family = 4;
+	p->tuple.protocol = ip->protocol;
+	p->tuple.plain_header = header == sizeof(*ip);
+	p->tuple.src.address = words_of_ipv4(ip->saddr);
+	p->tuple.dst.address = words_of_ipv4(ip->daddr);
+	p->tuple.l3_offset = l3 - (void *)p->l2;
+	p->l3 = l3;
+	p->l4 = l3 + header;
+	if (ip->frag_off & bpf_htons(0x3fff))
+		return PARSED_FRAGMENT;
+	return parse_ports(p, end);
+}
+
+static __always_inline enum parsed parse_ipv6(struct packet *p, void *l3, void *end)
+{
+	struct ipv6hdr *ip = l3;
+
+	if ((void *)(ip + 1) > end || ip->version != 6)
+		return PARSED_OTHER;
+	p->tuple.family = 6;
+	p->tuple.protocol = ip->nexthdr;
+	p->tuple.plain_header = true;
+	p->tuple.bytes = sizeof(*ip) + bpf_ntohs(ip->payload_len);
+	p->tuple.src.address = words_of_ipv6(&ip->saddr);
+	p->tuple.dst.address = words_of_ipv6(&ip->daddr);
+	p->tuple.l3_offset = l3 - (void *)p->l2;
+	p->l3 = l3;
+	p->l4 = ip + 1;
+	switch (ip->nexthdr) {
+	case IPPROTO_FRAGMENT:
+		return PARSED_FRAGMENT;
+	case IPPROTO_HOPOPTS:
+	case IPPROTO_ROUTING:
+	case IPPROTO_DSTOPTS:
+		return PARSED_EXTENDED;
+	}
+	if (p->tuple.bytes < sizeof(*ip) + sizeof(struct udphdr))
+		return PARSED_OTHER;
+	return parse_ports(p, end);
+}
+
+/* 4 behind an 802.1Q or 802.1ad tag, else 0. Computed, not branched on: one path for the verifier, not three. */
+static __always_inline __u32 tag_length(__be16 type)
+{
+	__u32 untagged_q = type ^ bpf_htons(ETH_P_8021Q), untagged_ad = type ^ bpf_htons(ETH_P_8021AD);
+
+	return ((untagged_q - 1) >> 31 | (untagged_ad - 1) >> 31) << 2;
+}
+
+/* Up to two VLAN tags; the tuple and where the headers are. Nothing of *p counts unless the answer says so. */
+static __always_inline enum parsed parse(struct packet *p, void *data, void *end)
+{
+	struct ethhdr *eth = data;
+	void *l3 = eth + 1;
+	__be16 type;
+
+	if (l3 + 2 * sizeof(struct vlan_header) > end)
+		return PARSED_OTHER; /* shorter than any header we read */
+	p->l2 = eth;
+	type = eth->h_proto;
+#pragma unroll
+	for (int tag = 0; tag < 2; tag++) {
+		__u32 length = tag_length(type);
+
+		l3 += length;
+		if (l3 > end)
+			return PARSED_OTHER;
+		type = *(__be16 *)(l3 - 2);
+	}
+	if (type == bpf_htons(ETH_P_IP))
+		return parse_ipv4(p, l3, end);
+	if (type == bpf_htons(ETH_P_IPV6))
+		return parse_ipv6(p, l3, end);
+	return PARSED_OTHER;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Step 5: NAT by checksum differences (RFC 1624, eqn. 3): nothing but the changed words is read. */
+#pragma once
+
+#include "packet.h"
+
+/* What the L4 checksum field of this packet holds. */
+enum summed {
+	SUMMED_FULL,	/* the checksum */
+	SUMMED_PARTIAL,	/* the pseudo-header's sum, to be completed by the device */
+	SUMMED_HELPER,	/* the skb keeps a sum as well: bpf_l4_csum_replace must know of every change */
+};
+
+/* Sums of 16-bit words, new minus old, not folded; what a rewrite changed. */
+struct delta {
+	__u64 address;
+	__u64 port;
+};
+
+static __always_inline __u32 fold(__u64 sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (sum & 0xffff) + (sum >> 16);
+}
+
+static __always_inline __u64 sum32(__u32 word)
+{
+	return (word & 0xffff) + (word >> 16);
+}
+
+static __always_inline __u64 sum_words(struct words w)
+{
+	return sum32(w.high) + sum32(w.high >> 32) + sum32(w.low) + sum32(w.low >> 32);
+}
+
+static __always_inline __u64 sum_words_inverted(struct words w)
+{
+	return sum_words((struct words){ ~w.high, ~w.low });
+}
+
+static __always_inline void update_ipv4_checksum(struct iphdr *ip, __u64 delta)
+{
+	ip->check = ~fold((__u16)~ip->check + delta);
+}
+
+static __always_inline void update_l4_checksum(const struct packet *p, enum summed summed, const struct delta *delta)
+{
+	struct tcphdr *tcp = p->l4;
+	struct udphdr *udp = p->l4;
+	__sum16 *check = p->tuple.protocol == IPPROTO_TCP ? &tcp->check : &udp->check;
+
+	if (summed == SUMMED_PARTIAL) {
+		*check = fold(*check + delta->address);
+		return;
+	}
+	if (p->tuple.protocol == IPPROTO_UDP && p->tuple.family == 4 && !*check)
+		return; /* the sender computed none (RFC 768) */
+	*check = ~fold((__u16)~*check + delta->address + delta->port);
+	if (p->tuple.protocol == IPPROTO_UDP && !*check)
+		*check = 0xffff;
+}
+
+static __always_inline void set_ports(const struct packet *p, __be16 source, __be16 dest)
+{
+	struct udphdr *ports = p->l4; /* TCP has them in the same place */
+
+	ports->source = source;
+	ports->dest = dest;
+}
+
+static __always_inline void swap_macs(struct ethhdr *eth)
+{
+	__u8 mac[ETH_ALEN];
+
+	__builtin_memcpy(mac, eth->h_source, ETH_ALEN);
+	__builtin_memcpy(eth->h_source, eth->h_dest, ETH_ALEN);
+	__builtin_memcpy(eth->h_dest, mac, ETH_ALEN);
+}
+
+/* Gives the packet new ends. With SUMMED_HELPER the caller passes *delta to the helper afterwards. */
+static __always_inline void rewrite(const struct packet *p, const struct end *src, const struct end *dst,
+				    enum summed summed, struct delta *delta)
+{
+	delta->port = (__u16)~p->tuple.src.port + src->port;
+	delta->port += (__u16)~p->tuple.dst.port + dst->port;
+	if (p->tuple.family == 4) {
+		struct iphdr *ip = p->l3;
+		__be32 saddr = ipv4_of(src->address), daddr = ipv4_of(dst->address);
+
+		delta->address = sum32(~ip->saddr) + sum32(saddr) + sum32(~ip->daddr) + sum32(daddr);
+		ip->saddr = saddr;
+		ip->daddr = daddr;
+		update_ipv4_checksum(ip, delta->address);
+	} else {
+		struct ipv6hdr *ip = p->l3;
+
+		delta->address = sum_words_inverted(p->tuple.src.address) + sum_words(src->address);
+		delta->address += sum_words_inverted(p->tuple.dst.address) + sum_words(dst->address);
+		__builtin_memcpy(&ip->saddr, &src->address, sizeof(ip->saddr));
+		__builtin_memcpy(&ip->daddr, &dst->address, sizeof(ip->daddr));
+	}
+	set_ports(p, src->port, dst->port);
+	if (summed != SUMMED_HELPER)
+		update_l4_checksum(p, summed, delta);
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * sock: every process of a cgroup. The backend is chosen once, at connect() or sendmsg(), and the packets are plain
+ * from then on. The socket's own storage remembers the VIP for whoever asks for the peer's name.
+ */
+#include <linux/errno.h>
+
+#include "choose.h"
+#include "conn.h"
+
+#define ALLOW 1
+#define DENY 0
+#define SOCK_STREAM 1
+#define SOCK_DGRAM 2
+
+/* IPv4, and IPv4 in IPv6, are one thing to us; a connection made through an IPv6 socket is given back in its form. */
+static __always_inline struct words user_ipv6(const struct bpf_sock_addr *ctx)
+{
+	struct words words = {
+		(__u64)ctx->user_ip6[1] << 32 | ctx->user_ip6[0],
+		(__u64)ctx->user_ip6[3] << 32 | ctx->user_ip6[2],
+	};
+
+	return words;
+}
+
+static __always_inline void set_user_ipv6(struct bpf_sock_addr *ctx, struct words words)
+{
+	ctx->user_ip6[0] = words.high;
+	ctx->user_ip6[1] = words.high >> 32;
+	ctx->user_ip6[2] = words.low;
+	ctx->user_ip6[3] = words.low >> 32;
+}
+
+static __always_inline struct end user_end(const struct bpf_sock_addr *ctx, bool ipv6)
+{
+	struct end end = { .port = ctx->user_port };
+
+	end.address = ipv6 ? user_ipv6(ctx) : words_of_ipv4(ctx->user_ip4);
+	return end;
+}
+
+static __always_inline void set_user_end(struct bpf_sock_addr *ctx, bool ipv6, const struct end *end)
+{
+	if (ipv6)
+		set_user_ipv6(ctx, end->address);
+	else
+		ctx->user_ip4 = ipv4_of(end->address);
+	ctx->user_port = end->port;
+}
+
+/* Multipath TCP asks as itself and connects as TCP. */
+static __always_inline __u8 protocol_of(const struct bpf_sock_addr *ctx)
+{
+	if (ctx->type == SOCK_STREAM)
+		return IPPROTO_TCP;
+	return ctx->type == SOCK_DGRAM && ctx->protocol == IPPROTO_UDP ? IPPROTO_UDP : 0;
+}
+
+/* At connect() the socket has no address yet. */
+static const struct end nobody = {};
+
+static __always_inline int refuse(const struct end *target, __u8 protocol, __u32 vip_id)
+{
+	count_verdict(vip_id ? VERDICT_NO_BACKEND : VERDICT_UNSERVED);
+	if (vip_id)
+		count_refused(vip_id);
+	if (event_allowed())
+		emit(vip_id ? EVENT_NO_BACKEND : EVENT_REFUSED, HOOK_SOCK, protocol, &nobody, target, vip_id, 0);
+	bpf_set_retval(-ECONNREFUSED);
+	return DENY;
+}
+
+/* What both ways of sending have in common: the backend, or why there is none. */
+struct choice {
+	struct vip *vip;
+	struct backend *backend;
+	__u32 vip_id, id;
+	int refused;		/* the hook returns this when there is no backend */
+};
+
+static __always_inline void choose_for(struct choice *c, const struct end *target, __u8 protocol, __u64 hash)
+{
+	struct settings *s = settings_now();
+
+	c->backend = NULL;
+	c->refused = ALLOW;
+	if (!s || !s->engaged || !protocol)
+		return;
+	c->vip = vip_find(target->address, target->port, protocol, &c->vip_id);
+	if (!c->vip) {
+		if (address_is_ours(target->address))
+			c->refused = refuse(target, protocol, 0);
+		return;
+	}
+	c->backend = choose(c->vip, c->vip_id, hash, false, &c->id);
+	if (!c->backend)
+		c->refused = refuse(target, protocol, c->vip_id);
+}
+
+static __always_inline void remember(struct bpf_sock_addr *ctx, const struct end *vip, const struct choice *c)
+{
+	struct sock_origin *origin;
+
+	if (!ctx->sk)
+		return;
+	origin = bpf_sk_storage_get(&sock_origins, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!origin)
+		return;
+	__builtin_memcpy(origin->vip_address.bytes, &vip->address, sizeof(vip->address));
+	__builtin_memcpy(origin->backend_address.bytes, c->backend->address.bytes, sizeof(vip->address));
+	origin->vip_port = vip->port;
+	origin->backend_port = c->backend->port;
+	origin->backend = c->id;
+	origin->generation = c->backend->generation;
+	origin->vip = c->vip_id;
+}
+
+static __always_inline int on_connect(struct bpf_sock_addr *ctx, bool ipv6)
+{
+	struct end target = user_end(ctx, ipv6), backend;
+	__u8 protocol = protocol_of(ctx);
+	struct choice c;
+
+	choose_for(&c, &target, protocol, (__u64)bpf_get_prandom_u32() << 24);
+	if (!c.backend)
+		return c.refused;
+	backend.address = words_of(&c.backend->address);
+	backend.port = c.backend->port;
+	remember(ctx, &target, &c);
+	count_flow(c.vip_id, c.id, 0, 0, true);
+	count_verdict(VERDICT_TRANSLATED);
+	sample_connection(HOOK_SOCK, protocol, &nobody, &target, c.vip_id, c.id);
+	set_user_end(ctx, ipv6, &backend);
+	return ALLOW;
+}
+
+/*
+ * Each datagram of an unconnected socket. The socket's cookie picks the backend, so that a socket stays with it while
+ * it lives and nothing needs to be remembered to send.
+ */
+static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, bool ipv6)
+{
+	struct end target = user_end(ctx, ipv6), backend;
+	struct datagram_key key = { .cookie = bpf_get_socket_cookie(ctx) };
+	struct datagram_origin origin = {}, *known;
+	struct choice c;
+
+	choose_for(&c, &target, protocol_of(ctx), mix(key.cookie, target.address.low ^ target.port));
+	if (!c.backend)
+		return c.refused;
+	backend.address = words_of(&c.backend->address);
+	backend.port = c.backend->port;
+	__builtin_memcpy(key.address.bytes, &backend.address, sizeof(backend.address));
+	key.port = backend.port;
+	known = bpf_map_lookup_elem(&datagram_origins, &key);
+	if (!known || known->vip_port != target.port || !same_words(words_of(&known->vip_address), target.address)) {
+		__builtin_memcpy(origin.vip_address.bytes, &target.address, sizeof(target.address));
+		origin.vip_port = target.port;
+		bpf_map_update_elem(&datagram_origins, &key, &origin, BPF_ANY);
+		count_flow(c.vip_id, c.id, 0, 0, true);
+		sample_connection(HOOK_SOCK, IPPROTO_UDP, &nobody, &target, c.vip_id, c.id);
+	}
+	count_verdict(VERDICT_TRANSLATED);
+	set_user_end(ctx, ipv6, &backend);
+	return ALLOW;
+}
+
+/* The peer a socket sees is a backend it was given: name the VIP instead. */
+static __always_inline bool name_of_connected(struct bpf_sock_addr *ctx, bool ipv6)
+{
+	struct end peer = user_end(ctx, ipv6), vip;
+	struct sock_origin *origin;
+
+	if (!ctx->sk)
+		return false;
+	origin = bpf_sk_storage_get(&sock_origins, ctx->sk, NULL, 0);
+	if (!origin || origin->backend_port != peer.port || !same_words(words_of(&origin->backend_address), peer.address))
+		return false;
+	vip.address = words_of(&origin->vip_address);
+	vip.port = origin->vip_port;
+	set_user_end(ctx, ipv6, &vip);
+	return true;
+}
+
+static __always_inline void name_of_datagram(struct bpf_sock_addr *ctx, bool ipv6)
+{
+	struct end peer = user_end(ctx, ipv6), vip;
+	struct datagram_key key = { .cookie = bpf_get_socket_cookie(ctx), .port = peer.port };
+	struct datagram_origin *origin;
+
+	__builtin_memcpy(key.address.bytes, &peer.address, sizeof(peer.address));
+	origin = bpf_map_lookup_elem(&datagram_origins, &key);
+	if (!origin)
+		return;
+	vip.address = words_of(&origin->vip_address);
+	vip.port = origin->vip_port;
+	set_user_end(ctx, ipv6, &vip);
+}
+
+SEC("cgroup/connect4")
+int sock_connect4(struct bpf_sock_addr *ctx)
+{
+	return on_connect(ctx, false);
+}
+
+SEC("cgroup/connect6")
+int sock_connect6(struct bpf_sock_addr *ctx)
+{
+	return on_connect(ctx, true);
+}
+
+SEC("cgroup/sendmsg4")
+int sock_sendmsg4(struct bpf_sock_addr *ctx)
+{
+	return on_sendmsg(ctx, false);
+}
+
+SEC("cgroup/sendmsg6")
+int sock_sendmsg6(struct bpf_sock_addr *ctx)
+{
+	return on_sendmsg(ctx, true);
+}
+
+SEC("cgroup/recvmsg4")
+int sock_recvmsg4(struct bpf_sock_addr *ctx)
+{
+	if (!name_of_connected(ctx, false))
+		name_of_datagram(ctx, false);
+	return ALLOW;
+}
+
+SEC("cgroup/recvmsg6")
+int sock_recvmsg6(struct bpf_sock_addr *ctx)
+{
+	if (!name_of_connected(ctx, true))
+		name_of_datagram(ctx, true);
+	return ALLOW;
+}
+
+SEC("cgroup/getpeername4")
+int sock_getpeername4(struct bpf_sock_addr *ctx)
+{
+	name_of_connected(ctx, false);
+	return ALLOW;
+}
+
+SEC("cgroup/getpeername6")
+int sock_getpeername6(struct bpf_sock_addr *ctx)
+{
+	name_of_connected(ctx, true);
+	return ALLOW;
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

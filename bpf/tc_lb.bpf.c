@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * tc: workload interfaces, seen from the host. Ingress takes what the workload sends to a VIP; egress gives the answers
+ * back the VIP's address. Between the two the host sees a plain connection from client to backend, so its own
+ * connection tracking and reverse-path checks agree. Frames keep their offloads.
+ */
+#include "forward.h"
+#include "refuse.h"
+
+#define TC_NEXT (-1) /* TCX_NEXT, and TC_ACT_UNSPEC under clsact: on to the next program */
+#define TC_SHOT 2
+
+/* Kernels from 6.2 let us see how the skb's checksum is to be read; the others update it through the helper. */
+struct sk_buff___summed {
+	unsigned char ip_summed : 2;
+} __attribute__((preserve_access_index));
+
+extern void *bpf_cast_to_kern_ctx(void *obj) __ksym __weak;
+
+#include <bpf/bpf_core_read.h>
+
+static __always_inline enum summed summed_of(struct __sk_buff *skb)
+{
+	struct sk_buff___summed *kernel_skb;
+
+	if (!&bpf_cast_to_kern_ctx)
+		return SUMMED_HELPER;
+	kernel_skb = bpf_cast_to_kern_ctx(skb);
+	switch (BPF_CORE_READ_BITFIELD(kernel_skb, ip_summed)) {
+	case 0: /* CHECKSUM_NONE */
+	case 1: /* CHECKSUM_UNNECESSARY */
+		return SUMMED_FULL;
+	case 3: /* CHECKSUM_PARTIAL */
+		return SUMMED_PARTIAL;
+	default:
+		return SUMMED_HELPER;
+	}
+}
+
+/* Headers may sit in fragments of the skb: pull them in. The VLAN tag is not in the frame here. */
+static __always_inline enum parsed parse_skb(struct __sk_buff *skb, struct packet *p)
+{
+	__u32 l3 = skb->protocol == bpf_htons(ETH_P_IP) ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+	__u32 headers = sizeof(struct ethhdr) + l3 + sizeof(struct tcphdr), linear = skb->data_end - skb->data;
+
+	if (linear < headers && linear < skb->len)
+		bpf_skb_pull_data(skb, headers < skb->len ? headers : skb->len);
+	return parse(p, (void *)(long)skb->data, (void *)(long)skb->data_end);
+}
+
+/* Tells the skb's own sum of a rewrite that is already in the frame but for the L4 checksum. */
+static __always_inline int finish_checksum(struct __sk_buff *skb, const struct packet *p, __u32 l4_offset,
+					   const struct delta *delta)
+{
+	__u64 mangled = p->tuple.protocol == IPPROTO_UDP ? BPF_F_MARK_MANGLED_0 : 0;
+	__u32 at = l4_offset + (p->tuple.protocol == IPPROTO_UDP ? offsetof(struct udphdr, check) :
+							      offsetof(struct tcphdr, check));
+	int failed = bpf_l4_csum_replace(skb, at, 0, fold(delta->address), BPF_F_PSEUDO_HDR | mangled);
+
+	return failed ? failed : bpf_l4_csum_replace(skb, at, 0, fold(delta->port), mangled);
+}
+
+__noinline int tc_refuse(struct __sk_buff *skb, __u32 vip_id)
+{
+	enum summed summed = summed_of(skb);
+	const struct tuple *t = scratch();
+	struct refusal *r = refusal_buffer();
+	__u32 length;
+
+	if (!t || !r)
+		return TC_NEXT;
+	count_refusal(t, HOOK_TC, vip_id);
+	length = refusal_needs(t);
+	if (length < sizeof(struct udphdr) || length > sizeof(r->original))
+		return TC_NEXT;
+	if (bpf_skb_load_bytes(skb, 0, r->macs, sizeof(r->macs)) ||
+	    bpf_skb_load_bytes(skb, t->l3_offset, r->original, length))
+		return TC_NEXT;
+	length = refusal_of(r, t, summed);
+	if (!length || bpf_skb_change_tail(skb, t->l3_offset + length, 0))
+		return TC_NEXT;
+	if (bpf_skb_store_bytes(skb, 0, r->macs, sizeof(r->macs), 0) ||
+	    bpf_skb_store_bytes(skb, t->l3_offset, &r->answer, length, 0))
+		return TC_SHOT;
+	return bpf_redirect(skb->ifindex, 0);
+}
+
+static __always_inline int act(struct __sk_buff *skb, const struct packet *p, enum decision decision,
+			       const struct change *change)
+{
+	enum summed summed;
+	struct delta delta = {};
+	__u32 l4_offset;
+
+	if (decision == DECISION_PASS)
+		return TC_NEXT;
+	if (decision == DECISION_REFUSE) {
+		hand_over(&p->tuple);
+		return tc_refuse(skb, change->refused_by);
+	}
+	summed = summed_of(skb);
+	rewrite(p, &change->src, &change->dst, summed, &delta);
+	if (decision == DECISION_TURN)
+		swap_macs(p->l2);
+	l4_offset = p->l4 - (void *)p->l2;
+	if (summed == SUMMED_HELPER && finish_checksum(skb, p, l4_offset, &delta))
+		return TC_SHOT;
+	return decision == DECISION_TURN ? bpf_redirect(skb->ifindex, 0) : TC_NEXT;
+}
+
+SEC("tc")
+int tc_ingress(struct __sk_buff *skb)
+{
+	struct change change = {};
+	struct packet p = {};
+	enum parsed parsed = parse_skb(skb, &p);
+
+	if (parsed != PARSED_FLOW) {
+		count_unread(&p, parsed);
+		return TC_NEXT;
+	}
+	return act(skb, &p, incoming(&p.tuple, HOOK_TC, false, &change), &change);
+}
+
+SEC("tc")
+int tc_egress(struct __sk_buff *skb)
+{
+	struct change change = {};
+	struct packet p = {};
+
+	if (parse_skb(skb, &p) != PARSED_FLOW)
+		return TC_NEXT;
+	return act(skb, &p, reply(&p.tuple, false, &change), &change);
+}
+
+/* Kernel ticks, for user space to measure how many make a second. */
+SEC("tc")
+int tc_ticks(struct __sk_buff *skb)
+{
+	return bpf_jiffies64() & 0x7fffffff;
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Step 2: whose is it? Finds VIPs by destination and backends by source. One cache line each, no helper call. */
+#pragma once
+
+#include "config.h"
+#include "maps.h"
+#include "packet.h"
+
+/* Same function in ts/dataplane/ebpf/id-sets.ts. Keys are the operator's, so speed counts more than strength. */
+static __always_inline __u32 id_hash(struct words address, __be16 port, __u8 protocol)
+{
+	__u32 h = set_seed;
+
+	h += (__u32)address.high * 0x9e3779b1 + (__u32)(address.high >> 32) * 0x85ebca77;
+	h += (__u32)address.low * 0xc2b2ae3d + (__u32)(address.low >> 32) * 0x27d4eb2f;
+	h += ((__u32)protocol << 16 | port) * 0x165667b1;
+	h ^= h >> 16;
+	h *= 0x85ebca6b;
+	h ^= h >> 13;
+	h *= 0xc2b2ae35;
+	return h ^ h >> 16;
+}
+
+static __always_inline struct vip *vip_by_id(__u32 id)
+{
+	return bpf_map_lookup_elem(&vips, &id);
+}
+
+static __always_inline struct backend *backend_by_id(__u32 id)
+{
+	return bpf_map_lookup_elem(&backends, &id);
+}
+
+/* A serving VIP, or the address entry of one when port and protocol are 0. */
+static __always_inline struct vip *vip_find(struct words address, __be16 port, __u8 protocol, __u32 *id)
+{
+	__u32 hash = id_hash(address, port, protocol);
+
+	*id = 0;
+	for (int hop = 0; hop < ID_SET_CHAIN; hop++) {
+		__u32 index = (hash + hop) & vip_set_mask;
+		struct id_set *set = bpf_map_lookup_elem(&vip_sets, &index);
+
+		if (!set)
+			return NULL;
+		for (int i = 0; i < ID_SET_WAYS; i++) {
+			__u64 way = set->way[i];
+			struct vip *vip;
+
+			if (!way)
+				return NULL;
+			if (way >> 32 != hash)
+				continue;
+			*id = (__u32)way;
+			vip = vip_by_id(*id);
+			if (vip && vip->state != VIP_FREE && vip->port == port && vip->protocol == protocol &&
+			    same_words(words_of(&vip->address), address))
+				return vip;
+		}
+	}
+	return NULL;
+}
+
+/* First of the records of a backend endpoint; the others follow by `next`. */
+static __always_inline struct backend *backend_find(struct words address, __be16 port, __u8 protocol, __u32 *id)
+{
+	__u32 hash = id_hash(address, port, protocol);
+
+	*id = 0;
+	for (int hop = 0; hop < ID_SET_CHAIN; hop++) {
+		__u32 index = (hash + hop) & reply_set_mask;
+		struct id_set *set = bpf_map_lookup_elem(&reply_sets, &index);
+
+		if (!set)
+			return NULL;
+		for (int i = 0; i < ID_SET_WAYS; i++) {
+			__u64 way = set->way[i];
+			struct backend *backend;
+
+			if (!way)
+				return NULL;
+			if (way >> 32 != hash)
+				continue;
+			*id = (__u32)way;
+			backend = backend_by_id(*id);
+			if (backend && backend->state != BACKEND_FREE && backend->port == port &&
+			    backend->protocol == protocol && same_words(words_of(&backend->address), address))
+				return backend;
+		}
+	}
+	return NULL;
+}
+
+static __always_inline struct settings *settings_now(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&settings, &zero);
+}
+
+/* Does every port of this address belong to us: is it in a pool, or the address of a VIP outside of them? */
+static __always_inline bool address_is_ours(struct words address)
+{
+	struct settings *s = settings_now();
+	__u32 id;
+
+	if (!s)
+		return false;
+	for (int i = 0; i < POOLS_MAX; i++) {
+		struct words base, mask;
+
+		if (i >= s->pools)
+			break;
+		base = words_of(&s->pool[i].base);
+		mask = words_of(&s->pool[i].mask);
+		if ((address.low & mask.low) == base.low && (address.high & mask.high) == base.high)
+			return true;
+	}
+	return s->outside && vip_find(address, 0, 0, &id);
+}
