@@ -15,8 +15,8 @@ const volatile __u32 sample_connections = 0;	/* one in so many new connections m
 const volatile __u32 events_per_second = 256;	/* of each CPU, of the other kinds */
 
 /*
- * Enum types that no map mentions by type: naming them in a variable keeps them in the BTF, where user space compares
- * their values with the ones it was built with.
+ * Types that no map mentions: naming them in a variable keeps them in the BTF, where user space finds their layout and
+ * compares their values with the ones it was built with.
  */
 const volatile struct {
 	enum lb_size size;
@@ -28,4 +28,5 @@ const volatile struct {
 	enum verdict verdict;
 	enum event_kind event;
 	enum event_hook hook;
-} lb_enums = {};
+	struct event record;
+} lb_types = {};

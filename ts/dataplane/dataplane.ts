@@ -1,4 +1,4 @@
-import type { Prefix } from '../model/address.js';
+import type { Endpoint, Prefix } from '../model/address.js';
 import type { ForwardedVip, Forwarding } from '../model/forwarding.js';
 import type { BackendKey, VipKey } from '../model/service.js';
 import type { Fault } from '../util/errors.js';
@@ -29,6 +29,41 @@ export interface VipCounters extends Counters {
   readonly backends: ReadonlyMap<BackendKey, Counters>;
 }
 
+/** Where in the kernel traffic meets a VIP. */
+export interface HookStatus {
+  readonly hook: 'sock' | 'tc' | 'xdp';
+  /** The cgroup's path or the interface's name. */
+  readonly where: string;
+  /** sock: `link`; tc: `tcx` or `clsact`; xdp: `native` or `generic`. */
+  readonly mode: string;
+  readonly attached: boolean;
+  readonly fault?: Fault;
+}
+
+/** A tracked connection. */
+export interface Flow {
+  readonly vip: VipKey;
+  readonly backend: BackendKey;
+  readonly state: 'new' | 'established' | 'closing';
+  /** Seconds since its last packet, as precise as the plane keeps it. */
+  readonly idleSeconds: number;
+  /** Absent where the plane keeps a fingerprint instead of the client's address. */
+  readonly client?: Endpoint;
+}
+
+export interface PlaneEvent {
+  readonly kind: 'connection' | 'no-backend' | 'refused' | 'table-pressure';
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  readonly hook: HookStatus['hook'];
+  readonly vip?: VipKey;
+  readonly backend?: BackendKey;
+  /** Who asked; the address of the packet's sender or of the socket. */
+  readonly client?: Endpoint;
+  /** What was asked for, where no VIP was found: an unserved address or port of a pool. */
+  readonly target?: Endpoint;
+}
+
 /**
  * What carries packets. Everything is in model terms: no ids, no map names. All methods reject with a VipdError.
  * Order of calls: probe, open, then read/apply/counters at will, engage and disengage any number of times, and last
@@ -48,6 +83,15 @@ export interface DataPlane {
   /** New connections go elsewhere; established ones stay. */
   disengage(): Promise<void>;
   counters(): Promise<readonly VipCounters[]>;
+  /** Whole-node verdict counts by name (`forwarded`, `replied`, `no_backend`, …), monotonic while the plane stays programmed. */
+  verdicts(): Promise<Readonly<Record<string, bigint>>>;
+  /** What is tracked now, at most `limit` of them. */
+  flows(limit: number): Promise<readonly Flow[]>;
+  hooks(): readonly HookStatus[];
+  /** What the kernel holds for one VIP, as plain values for people; undefined when it holds nothing. */
+  inspect(key: VipKey): Promise<Readonly<Record<string, unknown>> | undefined>;
+  /** Calls the listener for every event until the returned function is called; without a listener events are dropped. */
+  events(listener: (event: PlaneEvent) => void): () => void;
   /** Lets go of handles; forwarding goes on. */
   release(): Promise<void>;
   /** Leaves the kernel as it was before the first open. */

@@ -11,6 +11,9 @@ export type VipKey = string;
 /** Identity of a backend inside its service: `10.0.0.1:8080`. */
 export type BackendKey = string;
 
+/** More would make selection tables and status unreadable long before the kernel's maps are full. */
+export const MAX_BACKENDS_PER_VIP = 4096;
+
 export interface BackendDefinition extends Endpoint {
   /** Share of new connections relative to the other backends, 0–256; 0 drains: no new ones, established ones go on. */
   readonly weight: number;

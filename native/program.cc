@@ -1,0 +1,69 @@
+#include "program.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <vector>
+
+namespace vipd {
+namespace {
+
+std::string Hex(const uint8_t* bytes, size_t size) {
+  std::string text;
+  for (size_t i = 0; i < size; ++i) {
+    char digits[3];
+    snprintf(digits, sizeof digits, "%02x", bytes[i]);
+    text += digits;
+  }
+  return text;
+}
+
+}  // namespace
+
+Napi::Function Program::Define(Napi::Env env) {
+  return DefineClass(env, "Program",
+                     {
+                         StaticMethod<&Program::OpenPinned>("openPinned"),
+                         InstanceMethod<&Program::Info>("info"),
+                         InstanceMethod<&Program::TestRun>("testRun"),
+                         InstanceMethod("pin", &Program::Pin),
+                         InstanceMethod("close", &Program::Close),
+                         InstanceMethod("closed", &Program::Closed),
+                     });
+}
+
+Napi::Value Program::Info(const Napi::CallbackInfo& info) {
+  auto program = Query<bpf_prog_info>("info");
+  auto result = Napi::Object::New(info.Env());
+  result.Set("id", program.id);
+  result.Set("type", program.type);
+  result.Set("name", std::string(program.name));
+  result.Set("tag", Hex(program.tag, sizeof program.tag));
+  result.Set("instructions", program.xlated_prog_len / static_cast<uint32_t>(sizeof(bpf_insn)));
+  result.Set("jitedBytes", program.jited_prog_len);
+  return result;
+}
+
+/// testRun(data, ctx | undefined, repeat, dataOutSize)
+Napi::Value Program::TestRun(const Napi::CallbackInfo& info) {
+  Bytes data = BytesArg(info, 0, "test run", "data");
+  Bytes ctx = info[1].IsUndefined() ? Bytes{nullptr, 0} : BytesArg(info, 1, "test run", "ctx");
+  std::vector<uint8_t> out(UintArg(info, 3, "test run", "dataOutSize"));
+  LIBBPF_OPTS(bpf_test_run_opts, run);
+  run.data_in = data.size > 0 ? data.data : nullptr;
+  run.data_size_in = static_cast<uint32_t>(data.size);
+  run.data_out = out.empty() ? nullptr : out.data();
+  run.data_size_out = static_cast<uint32_t>(out.size());
+  run.ctx_in = ctx.data;
+  run.ctx_size_in = static_cast<uint32_t>(ctx.size);
+  run.repeat = static_cast<int>(UintArg(info, 2, "test run", "repeat"));
+  if (bpf_prog_test_run_opts(fd("test run"), &run) != 0) throw MakeError(info.Env(), {"test run", errno});
+  // Without room for the packet the kernel still reports its length.
+  size_t written = std::min<size_t>(out.size(), run.data_size_out);
+  auto result = Napi::Object::New(info.Env());
+  result.Set("retval", run.retval);
+  result.Set("data", Napi::Buffer<uint8_t>::Copy(info.Env(), out.data(), written));
+  result.Set("durationNs", run.duration);
+  return result;
+}
+
+}  // namespace vipd

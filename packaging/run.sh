@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# What `npm start`, `npm test` and `npm run bench` do: set up what is missing, then run the thing as root.
+# Arguments after `--` go to it: `npm start -- --once`, `npm test -- dist/test/unit/foo.test.js`, `npm run bench -- connect`.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+export PATH=$PATH:/usr/sbin:/sbin  # a plain `su` keeps them out
+
+# Namespaces and BPF need root. sudo resets PATH, so node goes by its full path.
+readonly node=$(command -v node || true)
+readonly run_as=$([[ $EUID -eq 0 ]] || echo "sudo -E")
+if [[ -n $run_as ]] && ! command -v sudo >/dev/null; then
+  echo "vipd: network namespaces and BPF programs need root (CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_BPF), and there is no sudo; run this as root" >&2
+  exit 1
+fi
+
+mode=${1:?start, test or bench}
+shift
+case $mode in
+  start)
+    bash packaging/setup.sh
+    exec $run_as "$node" dist/ts/quickstart/quickstart.js "$@"
+    ;;
+  test)
+    bash packaging/setup.sh --test
+    mkdir -p node_modules/.cache/ava  # made here, it belongs to the user even when the tests run under sudo
+    $run_as "$node" node_modules/ava/entrypoints/cli.mjs --tap "$@" | "$node" dist/test/helpers/tap-summary.js
+    ;;
+  bench)
+    bash packaging/setup.sh --test
+    exec $run_as "$node" dist/test/bench/bench.js "$@"
+    ;;
+  *)
+    echo "usage: run.sh start|test|bench [ARGUMENT…]" >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,44 @@
+import { faultOf, faultText } from '../../ts/util/errors.js';
+import type { Owner } from '../helpers/lab.js';
+import { programCost } from './program-cost.js';
+import { programming } from './programming.js';
+import { traffic, trafficNames } from './traffic.js';
+
+/** `npm run bench [-- NAME…] [--rounds N]`: everything, or what is named. */
+
+const names = [...trafficNames, 'program', 'programming'];
+
+const undos: (() => Promise<void>)[] = [];
+const owner: Owner = { teardown: (undo) => void undos.unshift(undo) };
+
+async function cleanUp(): Promise<void> {
+  for (const undo of undos.splice(0)) await undo();
+}
+
+const roundsAt = process.argv.indexOf('--rounds');
+const rounds = roundsAt < 0 ? 5 : Number(process.argv[roundsAt + 1]);
+const asked = process.argv.slice(2, roundsAt < 0 ? undefined : roundsAt);
+
+async function bench(): Promise<void> {
+  const unknown = asked.find((name) => !names.includes(name));
+  if (unknown !== undefined) throw new Error(`there is no benchmark ${unknown}; there are ${names.join(', ')}`);
+  const chosen = asked.length === 0 ? names : asked;
+  const ways = chosen.filter((name) => trafficNames.includes(name));
+  if (ways.length > 0) await traffic(owner, ways, rounds);
+  await cleanUp();
+  if (chosen.includes('program')) await programCost(owner, rounds);
+  await cleanUp();
+  if (chosen.includes('programming')) await programming(owner, rounds);
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void cleanUp().finally(() => process.exit(130)));
+}
+try {
+  await bench();
+} catch (error) {
+  console.error(`bench: ${faultText(faultOf(error, 'benchmark'))}`);
+  process.exitCode = 1;
+} finally {
+  await cleanUp();
+}

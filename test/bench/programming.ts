@@ -1,0 +1,37 @@
+import { fileURLToPath } from 'node:url';
+import { Child } from '../../ts/quickstart/child.js';
+import { Lab, type Owner } from '../helpers/lab.js';
+import type { Programming } from './programming-program.js';
+import { figure, table } from './statistics.js';
+
+const program = fileURLToPath(new URL('programming-program.js', import.meta.url));
+const sizes = [10, 1000, 10_000];
+
+const columns: readonly (readonly [string, keyof Programming])[] = [
+  ['fill ms', 'fill'],
+  ['read back ms', 'read'],
+  ['one change ms', 'change'],
+  ['adopt ms', 'adopt'],
+  ['remove all ms', 'remove'],
+  ['RSS MB', 'megabytes'],
+];
+
+/** Prints what programming costs at each size, every size once a round. */
+export async function programming(owner: Owner, rounds: number): Promise<void> {
+  const lab = Lab.create(owner);
+  const results = new Map<number, Programming[]>(sizes.map((size) => [size, []]));
+  for (let round = 0; round < rounds; round += 1) {
+    for (const size of sizes) results.get(size)?.push(await programmed(lab, size));
+  }
+  const rows = sizes.map((size) => {
+    const measured = results.get(size) ?? [];
+    return [String(size), ...columns.map(([, key]) => figure(measured.map((one) => one[key])))];
+  });
+  console.log(`${table([['VIPs of 10 backends', ...columns.map(([title]) => title)], ...rows])}\n`);
+  console.log(`medians of ${rounds} rounds ± half the range; RSS of the process with everything adopted\n`);
+}
+
+async function programmed(lab: Lab, size: number): Promise<Programming> {
+  const argv = [process.execPath, program, `${lab.bpffs}/programming`, lab.cgroup.path, String(size)];
+  return JSON.parse(await Child.start(lab.node.inside(argv)).success()) as Programming;
+}

@@ -1,0 +1,65 @@
+import type { Owner } from '../helpers/lab.js';
+import { compileEcho, echo } from './echo.js';
+import { change, figure, median, table } from './statistics.js';
+import { allVariants, echoPort, type Variant } from './variants.js';
+
+/** What is measured of a way from client to server. */
+interface Metric {
+  readonly name: string;
+  measure(variant: Variant): Promise<number>;
+}
+
+const seconds = '0.5';
+
+/** Median time of one operation, in µs. */
+const latency = (mode: string, unit: string): Metric => ({
+  name: `${unit} µs`,
+  async measure({ start, address }) {
+    const output = await start([echo, mode, address, String(echoPort), seconds]).success();
+    return Number(output.split(' ')[0]) / 1000;
+  },
+});
+
+const throughput: Metric = {
+  name: 'iperf3 Gbit/s',
+  async measure({ start, address }) {
+    const report = JSON.parse(await start(['iperf3', '-c', address, '-t', '1', '--json']).success());
+    return report.end.sum_received.bits_per_second / 1e9;
+  },
+};
+
+const metrics: Readonly<Record<string, Metric>> = {
+  connect: latency('connect', 'connect'),
+  exchange: latency('exchange', 'connect+request+close'),
+  request: latency('request', 'request'),
+  datagram: latency('datagram', 'UDP request'),
+  iperf: throughput,
+};
+
+export const trafficNames = Object.keys(metrics);
+
+/** Measures the chosen metrics, every variant once a round, and prints medians, spread and the change against direct. */
+export async function traffic(owner: Owner, names: readonly string[], rounds: number): Promise<void> {
+  compileEcho();
+  const variants = await allVariants(owner);
+  const chosen = names.flatMap((name) => metrics[name] ?? []);
+  const values = new Map<string, number[]>();
+  const valuesOf = (variant: Variant, metric: Metric) => {
+    const key = `${variant.name}/${metric.name}`;
+    return values.get(key) ?? values.set(key, []).get(key)!;
+  };
+  for (let round = 0; round < rounds; round += 1) {
+    for (const metric of chosen) {
+      for (const variant of variants) valuesOf(variant, metric).push(await metric.measure(variant));
+    }
+  }
+  const cell = (variant: Variant, metric: Metric) => {
+    const base = median(valuesOf(variants[0]!, metric));
+    const mine = valuesOf(variant, metric);
+    return `${figure(mine)} ${variant === variants[0] ? '' : change(median(mine), base)}`.trimEnd();
+  };
+  const rows = variants.map((variant) => [variant.name, ...chosen.map((metric) => cell(variant, metric))]);
+  console.log(`${table([['', ...chosen.map(({ name }) => name)], ...rows])}\n`);
+  console.log(`medians of ${rounds} alternating rounds ± half the range; client, node and server on one CPU`);
+  console.log('`direct` runs while cgroup programs exist on this machine, which costs every connect() a little\n');
+}

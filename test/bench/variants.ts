@@ -1,0 +1,70 @@
+import type { ServiceInput } from '../../ts/model/schema.js';
+import { Child } from '../../ts/quickstart/child.js';
+import { Daemon } from '../helpers/daemon.js';
+import { Lab, type Owner, type Site } from '../helpers/lab.js';
+import { startIn } from '../helpers/servers.js';
+import { echo } from './echo.js';
+import { iptables, type Job, nftables } from './rivals.js';
+
+export const echoPort = 7000;
+export const iperfPort = 5201;
+const vip = '11.0.0.80';
+
+/** A way from a client to a server that is measured against the others, in a lab of its own. */
+export interface Variant {
+  readonly name: string;
+  /** What the client connects to. */
+  readonly address: string;
+  /** Starts a client's command. */
+  readonly start: (argv: readonly string[]) => Child;
+}
+
+/** Client, node and server share one CPU: otherwise idle wake-ups are most of what is measured. */
+const onOneCpu = (argv: readonly string[]) => ['taskset', '-c', '0', ...argv];
+
+async function prepare(owner: Owner, kind: 'workload' | 'uplink'): Promise<{ lab: Lab; server: Site; client: Site }> {
+  const lab = Lab.create(owner);
+  const server = lab.site('server');
+  const client = lab.site('client', kind);
+  await startIn(lab, server, onOneCpu([echo, 'serve', String(echoPort)])).wrote('listening');
+  await startIn(lab, server, onOneCpu(['iperf3', '--server', '--forceflush'])).wrote('listening');
+  return { lab, server, client };
+}
+
+function variant(name: string, address: string, client: Site, lab?: Lab): Variant {
+  const options = lab ? { cgroup: lab.cgroup } : {};
+  return { name, address, start: (argv) => Child.start(client.namespace.inside(onOneCpu(argv)), options) };
+}
+
+async function direct(owner: Owner): Promise<Variant> {
+  const { server, client } = await prepare(owner, 'workload');
+  return variant('direct', server.v4, client);
+}
+
+async function rival(owner: Owner, name: string, set: (node: Lab['node'], job: Job) => void, services: number) {
+  const { lab, server, client } = await prepare(owner, 'workload');
+  set(lab.node, { vip, backend: server.v4, ports: [echoPort, iperfPort], services });
+  return variant(name, vip, client);
+}
+
+async function ours(owner: Owner, hook: 'sock' | 'tc' | 'xdp'): Promise<Variant> {
+  const { lab, server, client } = await prepare(owner, hook === 'xdp' ? 'uplink' : 'workload');
+  const service = (protocol: 'tcp' | 'udp', port: number): ServiceInput => {
+    return { name: `${protocol}-${port}`, vip: `${vip}:${port}`, protocol, backends: [`${server.v4}:${port}`] };
+  };
+  await Daemon.start(lab, [service('tcp', echoPort), service('udp', echoPort), service('tcp', iperfPort)]);
+  return variant(`vipd ${hook}`, vip, client, hook === 'sock' ? lab : undefined);
+}
+
+export async function allVariants(owner: Owner): Promise<readonly Variant[]> {
+  return [
+    await direct(owner),
+    await rival(owner, 'nftables, 1 service', nftables, 1),
+    await rival(owner, 'nftables, 1000 services', nftables, 1000),
+    await rival(owner, 'iptables, 1 service', iptables, 1),
+    await rival(owner, 'iptables, 1000 services', iptables, 1000),
+    await ours(owner, 'sock'),
+    await ours(owner, 'tc'),
+    await ours(owner, 'xdp'),
+  ];
+}

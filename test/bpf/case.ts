@@ -1,0 +1,83 @@
+import type { VipKey } from '../../ts/model/service.js';
+import type { PacketBuilder } from './packet.js';
+
+export type Hook = 'xdp' | 'tc';
+
+/**
+ * Where a packet is seen: `in` comes from a client (or from a backend on the client's own interface), `out` is on its way
+ * to one. tc has a program for each, xdp one for both.
+ */
+export type Way = 'in' | 'out';
+
+/** Backends with their weights: `{ '10.0.0.1:8080': 1 }`. */
+export type Backends = Readonly<Record<string, number>>;
+
+/** What must come out. Fields not named are as in the packet that went in, checksums are right for what came out. */
+export type Expectation =
+  | { readonly kind: 'untouched' }
+  | {
+      readonly kind: 'rewritten';
+      /** `address:port`; as it was when absent. */
+      readonly src?: string;
+      /** One of these; or the backend that the case was given last (`same`), or any but that one (`another`). */
+      readonly dst?: readonly string[] | 'same' | 'another';
+      /** Back out of the interface it came from. */
+      readonly turned: boolean;
+    }
+  /** A RST or a port unreachable, whichever the protocol asks for, back out of the interface. */
+  | { readonly kind: 'refused' };
+
+/** A packet, or packets that depend on the backend the case was given last. */
+export type PacketSource = PacketBuilder | ((chosen: string) => PacketBuilder);
+
+export type Action =
+  | { readonly kind: 'packet'; readonly way: Way; readonly packet: PacketSource; readonly expect: Expectation }
+  | {
+      readonly kind: 'set';
+      readonly vip: VipKey;
+      readonly backends: Backends | ((chosen: string) => Backends);
+    }
+  | { readonly kind: 'remove'; readonly vip: VipKey }
+  | { readonly kind: 'engage' }
+  | { readonly kind: 'disengage' };
+
+/** One piece of behaviour: what is programmed, and what then happens to which packets. Runs at every hook it names. */
+export interface Case {
+  readonly name: string;
+  /** Both unless said. */
+  readonly hooks?: readonly Hook[];
+  readonly pools?: readonly string[];
+  readonly vips?: Readonly<Record<VipKey, Backends>>;
+  readonly actions: readonly Action[];
+  /** By how much verdict counts grow over the case; the ones not named must not grow, `not_ours` apart. */
+  readonly verdicts?: Readonly<Record<string, number>>;
+}
+
+export function send(packet: PacketSource, expect: Expectation): Action {
+  return { kind: 'packet', way: 'in', packet, expect };
+}
+
+export function answer(packet: PacketSource, expect: Expectation): Action {
+  return { kind: 'packet', way: 'out', packet, expect };
+}
+
+export function set(vip: VipKey, backends: Backends | ((chosen: string) => Backends)): Action {
+  return { kind: 'set', vip, backends };
+}
+
+export const untouched: Expectation = { kind: 'untouched' };
+export const refused: Expectation = { kind: 'refused' };
+
+/** To one of these backends, on to the network stack. */
+export function forwarded(dst: readonly string[] | 'same' | 'another'): Expectation {
+  return { kind: 'rewritten', dst, turned: false };
+}
+
+/** From the VIP, to where it went. */
+export function repliedFrom(vip: string): Expectation {
+  return { kind: 'rewritten', src: vip, turned: false };
+}
+
+export function hairpinned(src: string, dst: string): Expectation {
+  return { kind: 'rewritten', src, dst: [dst], turned: true };
+}

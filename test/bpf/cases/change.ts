@@ -1,0 +1,214 @@
+import {
+  type Action,
+  answer,
+  type Backends,
+  type Case,
+  forwarded,
+  refused,
+  repliedFrom,
+  send,
+  set,
+  untouched,
+} from '../case.js';
+import { type Talk, talks, tcpTalks } from './talk.js';
+
+const NEW_PORTS = Array.from({ length: 30 }, (_, i) => 43000 + i);
+
+/** What connections see when backends come, drain and go, and when the plane is disengaged. */
+export const changeCases: readonly Case[] = [
+  ...talks.flatMap((talk) => [...removal(talk), ...drain(talk), ...engagement(talk)]),
+  ...tcpTalks.flatMap(closing),
+];
+
+/** All of them but the one the connection has. */
+function without(backends: Backends): (chosen: string) => Backends {
+  return (chosen) => Object.fromEntries(Object.entries(backends).filter(([name]) => name !== chosen));
+}
+
+function draining(backends: Backends): (chosen: string) => Backends {
+  return (chosen) => ({ ...backends, [chosen]: 0 });
+}
+
+function removal(talk: Talk): Case[] {
+  const { key, name } = talk;
+  const open = send(talk.ask('S'), forwarded(talk.names(3)));
+  return [
+    {
+      name: `${name}: when its backend is removed, a connection's next packet goes to another`,
+      vips: { [key]: talk.backends(3) },
+      actions: [
+        open,
+        send(talk.ask('A'), forwarded('same')),
+        set(key, without(talk.backends(3))),
+        send(talk.ask('PA'), forwarded('another')),
+        send(talk.ask('PA'), forwarded('same')),
+        answer((chosen) => talk.reply(chosen, 'A'), repliedFrom(talk.vip)),
+      ],
+      verdicts: { forwarded: 4, replied: 1 },
+    },
+    {
+      name: `${name}: a backend that was removed and comes back does not get its old connections back`,
+      vips: { [key]: talk.backends(3) },
+      actions: [
+        open,
+        set(key, without(talk.backends(3))),
+        set(key, talk.backends(3)),
+        send(talk.ask('PA'), forwarded(talk.names(3))),
+        answer((chosen) => talk.reply(chosen, 'A'), repliedFrom(talk.vip)),
+      ],
+      verdicts: { forwarded: 2, replied: 1 },
+    },
+    {
+      name: `${name}: what takes the place of a removed backend does not inherit its connections`,
+      vips: { [key]: talk.backends(2) },
+      actions: [
+        send(talk.ask('S'), forwarded(talk.names(2))),
+        set(key, without(talk.backends(2))),
+        // It drains, so only a connection that was taken for its own could go there.
+        set(key, (chosen) => ({ ...without(talk.backends(2))(chosen), [talk.backend(9)]: 0 })),
+        send(talk.ask('PA'), forwarded(talk.names(2))),
+      ],
+      verdicts: { forwarded: 2 },
+    },
+    {
+      name: `${name}: a VIP that was removed and comes back serves at once, and old entries do no harm`,
+      pools: [talk.pool],
+      vips: { [key]: talk.backends(1) },
+      actions: [
+        open,
+        { kind: 'remove', vip: key },
+        send(talk.ask('A'), refused),
+        set(key, { [talk.backend(7)]: 1 }),
+        send(talk.ask('S'), forwarded([talk.backend(7)])),
+        answer(talk.reply(talk.backend(1), 'A'), untouched),
+        answer(talk.reply(talk.backend(7), 'SA'), repliedFrom(talk.vip)),
+      ],
+      verdicts: { forwarded: 2, replied: 1, unserved: 1 },
+    },
+    {
+      name: `${name}: more backends do not move a connection`,
+      vips: { [key]: talk.backends(2) },
+      actions: [
+        send(talk.ask('S'), forwarded(talk.names(2))),
+        set(key, talk.backends(50)),
+        send(talk.ask('A'), forwarded('same')),
+        set(key, talk.backends(200)),
+        send(talk.ask('A'), forwarded('same')),
+      ],
+      verdicts: { forwarded: 3 },
+    },
+  ];
+}
+
+function drain(talk: Talk): Case[] {
+  const { key, name } = talk;
+  const backends = talk.backends(3);
+  return [
+    {
+      name: `${name}: a draining backend keeps its connections and gets no new ones`,
+      vips: { [key]: backends },
+      actions: [
+        send(talk.ask('S'), forwarded(talk.names(3))),
+        set(key, draining(backends)),
+        send(talk.ask('PA'), forwarded('same')),
+        answer((chosen) => talk.reply(chosen, 'PA'), repliedFrom(talk.vip)),
+        send(talk.ask('PA'), forwarded('same')),
+      ],
+      verdicts: { forwarded: 3, replied: 1 },
+    },
+    {
+      name: `${name}: new connections avoid what has weight 0`,
+      vips: { [key]: { ...backends, [talk.backend(2)]: 0 } },
+      actions: NEW_PORTS.map((sport) => send(talk.ask('S', { sport }), forwarded([talk.backend(1), talk.backend(3)]))),
+      verdicts: { forwarded: NEW_PORTS.length },
+    },
+    {
+      name: `${name}: a backend that drains and comes back still has its connections`,
+      vips: { [key]: backends },
+      actions: [
+        send(talk.ask('S'), forwarded(talk.names(3))),
+        set(key, draining(backends)),
+        set(key, backends),
+        send(talk.ask('A'), forwarded('same')),
+      ],
+      verdicts: { forwarded: 2 },
+    },
+    {
+      name: `${name}: when all drain, connections go on and new ones are refused`,
+      vips: { [key]: talk.backends(1) },
+      actions: [
+        send(talk.ask('S'), forwarded(talk.names(1))),
+        set(key, { [talk.backend(1)]: 0 }),
+        send(talk.ask('A'), forwarded('same')),
+        send(talk.ask('S', { sport: 40001 }), refused),
+      ],
+      verdicts: { forwarded: 2, no_backend: 1 },
+    },
+  ];
+}
+
+/** Whether a connection is over shows when its backend drains: a new one with the same port goes elsewhere. */
+function closing(talk: Talk): Case[] {
+  const { key, name } = talk;
+  const backends = talk.backends(3);
+  const ends: Record<string, Action> = {
+    'the client says FIN': send(talk.ask('FA'), forwarded('same')),
+    'the client says RST': send(talk.ask('R'), forwarded('same')),
+    'the backend says FIN': answer((chosen) => talk.reply(chosen, 'FA'), repliedFrom(talk.vip)),
+    'the backend says RST': answer((chosen) => talk.reply(chosen, 'RA'), repliedFrom(talk.vip)),
+  };
+  const open = [
+    send(talk.ask('S'), forwarded(talk.names(3))),
+    answer((chosen) => talk.reply(chosen, 'SA'), repliedFrom(talk.vip)),
+    send(talk.ask('A'), forwarded('same')),
+  ];
+  return [
+    ...Object.entries(ends).map(([what, end]) => ({
+      name: `${name}: after ${what}, a SYN from the same port is a new connection`,
+      vips: { [key]: backends },
+      actions: [
+        ...open,
+        end,
+        set(key, draining(backends)),
+        send(talk.ask('PA'), forwarded('same')),
+        send(talk.ask('S'), forwarded('another')),
+        send(talk.ask('A'), forwarded('same')),
+      ],
+      verdicts: end.kind === 'packet' && end.way === 'in' ? { forwarded: 6, replied: 1 } : { forwarded: 5, replied: 2 },
+    })),
+    {
+      name: `${name}: without an end, a SYN from the same port stays with its backend`,
+      vips: { [key]: backends },
+      actions: [...open, set(key, draining(backends)), send(talk.ask('S'), forwarded('same'))],
+      verdicts: { forwarded: 3, replied: 1 },
+    },
+    {
+      name: `${name}: a RST that belongs to no connection leaves no trace`,
+      vips: { [key]: backends },
+      actions: [send(talk.ask('R'), forwarded(talk.names(3))), answer((chosen) => talk.reply(chosen, 'A'), untouched)],
+      verdicts: { forwarded: 1 },
+    },
+  ];
+}
+
+function engagement(talk: Talk): Case[] {
+  const { key, name } = talk;
+  return [
+    {
+      name: `${name}: disengaged, new connections are left to others and old ones go on`,
+      pools: [talk.pool],
+      vips: { [key]: talk.backends(3) },
+      actions: [
+        send(talk.ask('S'), forwarded(talk.names(3))),
+        { kind: 'disengage' },
+        send(talk.ask('S', { sport: 40001 }), untouched),
+        send(talk.ask('S', { to: talk.vip.replace(/80$/, '99') }), untouched),
+        send(talk.ask('A'), forwarded('same')),
+        answer((chosen) => talk.reply(chosen, 'A'), repliedFrom(talk.vip)),
+        { kind: 'engage' },
+        send(talk.ask('S', { sport: 40001 }), forwarded(talk.names(3))),
+      ],
+      verdicts: { forwarded: 3, replied: 1, disengaged: 1 },
+    },
+  ];
+}

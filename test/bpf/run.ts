@@ -1,0 +1,85 @@
+import type { ExecutionContext } from 'ava';
+import type { Step } from '../../ts/dataplane/dataplane.js';
+import { parseEndpoint, parsePrefix } from '../../ts/model/address.js';
+import { compareBackends, type ForwardedVip } from '../../ts/model/forwarding.js';
+import type { VipKey } from '../../ts/model/service.js';
+import type { Action, Backends, Case, Hook } from './case.js';
+import { check } from './check.js';
+import type { PacketBuilder } from './packet.js';
+import type { TestPlane } from './plane.js';
+
+/** Plays one case on an empty plane and holds every outcome, and at last the counts, against what it says. */
+export async function runCase(t: ExecutionContext, plane: TestPlane, one: Case, hook: Hook): Promise<void> {
+  await program(plane, setup(one));
+  const before = await plane.verdicts();
+  let chosen: string | undefined;
+  for (const [i, action] of one.actions.entries()) {
+    chosen = await play(t, plane, hook, action, chosen, `action ${i + 1}`);
+  }
+  t.deepEqual(growth(before, await plane.verdicts()), one.verdicts ?? {});
+}
+
+/** The steps that bring an empty plane to where a case begins. */
+export function setup(one: Case): Step[] {
+  const pools = (one.pools ?? []).map(parsePrefix);
+  const vips = Object.entries(one.vips ?? {}).map(([key, backends]) => upsert(key, backends));
+  return [{ kind: 'pools', pools }, ...vips];
+}
+
+export function upsert(key: VipKey, backends: Backends): Step {
+  return { kind: 'upsert', vip: forwardedVip(key, backends) };
+}
+
+/** Carries out steps. @throws Error with the faults when one could not be */
+export async function program(plane: TestPlane, steps: readonly Step[]): Promise<void> {
+  const faults = (await plane.apply(steps)).filter((outcome) => outcome !== undefined);
+  if (faults.length > 0) throw new Error(JSON.stringify(faults));
+}
+
+/** The packet that is sent, now that the case's backend is known. */
+export function packetOf(source: PacketBuilder | ((chosen: string) => PacketBuilder), chosen?: string): Buffer {
+  return (typeof source === 'function' ? source(chosen ?? '') : source).build();
+}
+
+async function play(
+  t: ExecutionContext,
+  plane: TestPlane,
+  hook: Hook,
+  action: Action,
+  chosen: string | undefined,
+  where: string,
+): Promise<string | undefined> {
+  switch (action.kind) {
+    case 'packet': {
+      const sent = packetOf(action.packet, chosen);
+      return check(t, sent, plane.run(hook, action.way, sent), action.expect, chosen, where);
+    }
+    case 'set': {
+      const backends = typeof action.backends === 'function' ? action.backends(chosen ?? '') : action.backends;
+      await program(plane, [upsert(action.vip, backends)]);
+      return chosen;
+    }
+    case 'remove':
+      await program(plane, [{ kind: 'remove', key: action.vip }]);
+      return chosen;
+    case 'engage':
+    case 'disengage':
+      await plane[action.kind]();
+      return chosen;
+  }
+}
+
+function forwardedVip(key: VipKey, backends: Backends): ForwardedVip {
+  const [protocol, endpoint] = key.split('/') as ['tcp' | 'udp', string];
+  const list = Object.entries(backends).map(([name, weight]) => ({ ...parseEndpoint(name), weight }));
+  return { frontend: { protocol, ...parseEndpoint(endpoint) }, backends: list.sort(compareBackends) };
+}
+
+/** Counts that are not about packets: nobody reads the events here. */
+const ASIDE = new Set(['not_ours', 'event_lost']);
+
+/** The counts that grew. */
+function growth(before: Readonly<Record<string, bigint>>, after: Readonly<Record<string, bigint>>) {
+  const grown = Object.entries(after).map(([name, count]) => [name, Number(count - (before[name] ?? 0n))] as const);
+  return Object.fromEntries(grown.filter(([name, count]) => count !== 0 && !ASIDE.has(name)));
+}

@@ -1,0 +1,78 @@
+import test from 'ava';
+import type { Hook, Way } from './case.js';
+import { changeCases } from './cases/change.js';
+import { forwardCases } from './cases/forward.js';
+import { hairpinCases } from './cases/hairpin.js';
+import { refuseCases } from './cases/refuse.js';
+import { replyCases } from './cases/reply.js';
+import { talks } from './cases/talk.js';
+import { untouchedCases } from './cases/untouched.js';
+import { openPlane, type TestPlane } from './plane.js';
+import { packetOf, program, setup } from './run.js';
+
+/** The kernel runs no program on less than an Ethernet header. */
+const SHORTEST = 14;
+/** Behind the headers one byte is like another. */
+const LONGEST = 160;
+
+const cases = [forwardCases, replyCases, hairpinCases, changeCases, refuseCases, untouchedCases].flat();
+const pools = [...new Set(talks.map((talk) => talk.pool))];
+const vips = Object.fromEntries(talks.map((talk) => [talk.key, talk.backends(1)]));
+
+/** Every packet of every case, each once; where it depends on the chosen backend, that is the case's first. */
+const packets = new Map<string, { way: Way; bytes: Buffer }>();
+for (const one of cases) {
+  const [first = ''] = Object.values(one.vips ?? {}).flatMap((backends) => Object.keys(backends));
+  for (const action of one.actions) {
+    if (action.kind !== 'packet') continue;
+    const bytes = packetOf(action.packet, first).subarray(0, LONGEST);
+    packets.set(`${action.way} ${bytes.toString('hex')}`, { way: action.way, bytes });
+  }
+}
+
+/** Newer kernels make no skb of an IP frame that ends inside its IP header, so tc cannot be shown one this way. */
+function canBeRun(hook: Hook, bytes: Buffer): boolean {
+  const header = { 2048: 20, 34525: 40 }[bytes.readUInt16BE(12)] ?? 0;
+  return hook === 'xdp' || bytes.length >= 14 + header;
+}
+
+/** Where the data of a TCP or UDP packet begins, options of TCP counted as data. */
+function headersEnd(bytes: Buffer): number {
+  let l3 = 14;
+  for (; [0x8100, 0x88a8].includes(bytes.readUInt16BE(l3 - 2)); l3 += 4);
+  const ipv4 = bytes.readUInt16BE(l3 - 2) === 0x0800;
+  const protocol = bytes[l3 + (ipv4 ? 9 : 6)];
+  return l3 + (ipv4 ? ((bytes[l3] ?? 0) & 15) * 4 : 40) + (protocol === 6 ? 20 : 8);
+}
+
+/** Cut inside its headers a packet is passed on as it is; cut behind them, that or what the whole one is, less its end. */
+function problemsOf(plane: TestPlane, hook: Hook, way: Way, bytes: Buffer): string[] {
+  const whole = plane.run(hook, way, bytes);
+  const problems: string[] = [];
+  const behind = headersEnd(bytes);
+  for (let length = SHORTEST; length < bytes.length; length++) {
+    const sent = bytes.subarray(0, length);
+    if (!canBeRun(hook, sent)) continue;
+    const got = plane.run(hook, way, sent);
+    const untouched = got.verdict === 'passed' && got.data.equals(sent);
+    const alike = got.verdict === whole.verdict && whole.data.subarray(0, got.data.length).equals(got.data);
+    const lengthKept = got.data.length === length || got.verdict === 'turned';
+    if (!untouched && !(length >= behind && alike && lengthKept)) {
+      problems.push(`${length} bytes of ${bytes.toString('hex')}: ${got.verdict} ${got.data.toString('hex')}`);
+    }
+  }
+  return problems;
+}
+
+for (const hook of ['xdp', 'tc'] as const) {
+  test.serial(`${hook}: every packet of every case, cut short at every byte`, async (t) => {
+    const plane = await openPlane();
+    try {
+      await program(plane, setup({ name: '', pools, vips, actions: [] }));
+      const problems = [...packets.values()].flatMap(({ way, bytes }) => problemsOf(plane, hook, way, bytes));
+      t.deepEqual(problems, []);
+    } finally {
+      await plane.close();
+    }
+  });
+}

@@ -1,0 +1,65 @@
+import type { ServiceInput } from '../../ts/model/schema.js';
+import { Agent } from '../helpers/agent.js';
+import { Daemon } from '../helpers/daemon.js';
+import { Lab } from '../helpers/lab.js';
+import { rootTest } from '../helpers/needs.js';
+import { startEcho } from '../helpers/servers.js';
+import { serviceOf, targetOf } from '../helpers/services.js';
+
+// Many services, and more of them than there is room for.
+
+/** `count` services of ten backends each, nobody behind them. */
+function crowd(count: number): ServiceInput[] {
+  return Array.from({ length: count }, (_, i) => ({
+    name: `crowd-${i}`,
+    vip: `11.2.${i >> 8}.${i & 255}:80`,
+    backends: Array.from(
+      { length: 10 },
+      (_, j) => `10.88.${((i * 10 + j) >> 8) & 255}.${(i * 10 + j) & 255}:${1000 + j}`,
+    ),
+  }));
+}
+
+const roomy = ['--max-vips', '32768', '--max-backends', '131072'];
+
+rootTest('10,000 VIPs of 10 backends are programmed, read back equal, and removed', async (t) => {
+  const lab = Lab.create(t);
+  const server = await startEcho(lab, lab.site('server'), 'one');
+  const client = await Agent.start(lab, lab.site('client').namespace);
+  const real = serviceOf('real', '11.0.0.80:80', [server]);
+  const daemon = await Daemon.start(lab, [real], ...roomy);
+  const services = [...crowd(10_000), real];
+  await daemon.serve(services);
+  const { vips } = await daemon.client.vips();
+  t.is(vips.length, 10_001);
+  for (const name of ['crowd-0', 'crowd-5000', 'crowd-9999']) {
+    t.deepEqual(await daemon.driftOf(name), [], name);
+  }
+  t.like(await client.ask('tcp', targetOf(real)), { name: 'one' });
+  await daemon.serve([real]);
+  t.is((await daemon.client.vips()).vips.length, 1);
+  t.like(await client.ask('tcp', targetOf(real)), { name: 'one' });
+});
+
+rootTest('10,000 VIPs survive a kill and are adopted', async (t) => {
+  const lab = Lab.create(t);
+  const services = crowd(10_000);
+  const daemon = await Daemon.start(lab, services, ...roomy);
+  await daemon.end('SIGKILL');
+  await daemon.restart();
+  await daemon.holds(services);
+  t.is((await daemon.client.status()).reconcile.drift, 0);
+});
+
+rootTest('what there is no room for is refused by name, and the rest goes on being served', async (t) => {
+  const lab = Lab.create(t);
+  const server = await startEcho(lab, lab.site('server'), 'one');
+  const client = await Agent.start(lab, lab.site('client').namespace);
+  const real = serviceOf('a-real', '11.0.0.80:80', [server]);
+  const daemon = await Daemon.start(lab, [real], '--max-vips', '4', '--max-backends', '64');
+  daemon.write([real, ...crowd(6)]);
+  const failed = await daemon.failures();
+  t.true(failed.length >= 1);
+  for (const { fault } of failed) t.truthy(fault?.hint, JSON.stringify(fault));
+  t.like(await client.ask('tcp', targetOf(real)), { name: 'one' });
+});

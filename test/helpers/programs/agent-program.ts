@@ -1,0 +1,90 @@
+import type { Heard, Target } from './conversation.js';
+import { type Dialogue, type Manner, openDialogue } from './datagram.js';
+
+/** An answer of the echo server, or the error code that came instead. */
+export type Answer = (Heard & { readonly error?: undefined }) | { readonly error: string };
+
+/** What came of continuous asking: counts by the server's name and by error code. */
+export interface LoadFigures {
+  readonly answers: Record<string, number>;
+  readonly failures: Record<string, number>;
+}
+
+const dialogues = new Map<number, Dialogue>();
+let opened = 0;
+let load: { stop: boolean; done: Promise<LoadFigures> } | undefined;
+
+function codeOf(error: unknown): { error: string } {
+  return { error: (error as NodeJS.ErrnoException).code ?? String(error) };
+}
+
+function countIn(counts: Record<string, number>, key: string): void {
+  counts[key] = (counts[key] ?? 0) + 1;
+}
+
+/** Asks over one new connection or socket after the other. */
+async function keepAsking(manner: Manner, target: Target, running: () => boolean): Promise<LoadFigures> {
+  const figures: LoadFigures = { answers: {}, failures: {} };
+  while (running()) {
+    const answer = await operations.ask(manner, target, 'load');
+    if (answer.error === undefined) countIn(figures.answers, answer.name);
+    else countIn(figures.failures, answer.error);
+  }
+  return figures;
+}
+
+const operations = {
+  /** One question over a connection or socket of its own. */
+  async ask(manner: Manner, target: Target, text: string): Promise<Answer> {
+    try {
+      const dialogue = await openDialogue(manner, target);
+      return await dialogue.ask(text).finally(() => dialogue.close());
+    } catch (error) {
+      return codeOf(error);
+    }
+  },
+
+  /** Opens a connection or socket that stays; its number, or -1 where even that was refused. */
+  async open(manner: Manner, target: Target): Promise<number> {
+    try {
+      dialogues.set(++opened, await openDialogue(manner, target));
+      return opened;
+    } catch {
+      return -1;
+    }
+  },
+
+  async askAgain(dialogue: number, text: string): Promise<Answer> {
+    return (await dialogues.get(dialogue)?.ask(text).catch(codeOf)) ?? { error: 'NO_SUCH_DIALOGUE' };
+  },
+
+  async close(dialogue: number): Promise<void> {
+    dialogues.get(dialogue)?.close();
+    dialogues.delete(dialogue);
+  },
+
+  async startLoad(manner: Manner, target: Target): Promise<void> {
+    const state = { stop: false };
+    load = Object.assign(state, { done: keepAsking(manner, target, () => !state.stop) });
+  },
+
+  async stopLoad(): Promise<LoadFigures> {
+    if (!load) return { answers: {}, failures: { NOT_STARTED: 1 } };
+    load.stop = true;
+    return load.done;
+  },
+};
+
+export type Operations = typeof operations;
+export interface Request {
+  readonly id: number;
+  readonly operation: keyof Operations;
+  readonly args: readonly unknown[];
+}
+
+process.on('message', async ({ id, operation, args }: Request) => {
+  const call = operations[operation] as (...args: readonly unknown[]) => Promise<unknown>;
+  process.send?.({ id, result: await call(...args) });
+});
+process.on('disconnect', () => process.exit());
+process.send?.('ready');

@@ -1,0 +1,26 @@
+import { formatEndpoint, parseEndpoint } from '../../ts/model/address.js';
+import type { ServiceInput } from '../../ts/model/schema.js';
+import type { Target } from './programs/conversation.js';
+import type { EchoServer } from './servers.js';
+
+type Settings = Partial<Pick<ServiceInput, 'protocol' | 'health'>>;
+
+/** A service whose backends are echo servers, of the VIP's family. */
+export function serviceOf(
+  name: string,
+  vip: string,
+  servers: readonly EchoServer[],
+  settings: Settings = {},
+): ServiceInput {
+  return { name, vip, backends: servers.map((server) => backendAddress(vip, server)), ...settings };
+}
+
+/** Where a server is reached by the family of `vip`: `10.77.1.2:7000`, `[fd77:1::2]:7000`. */
+export function backendAddress(vip: string, { v4, v6, port }: EchoServer): string {
+  return formatEndpoint({ address: vip.startsWith('[') ? v6 : v4, port });
+}
+
+/** The VIP of a service as clients name it. */
+export function targetOf({ vip }: ServiceInput): Target {
+  return parseEndpoint(vip);
+}

@@ -1,0 +1,55 @@
+import { createInterface } from 'node:readline';
+
+/** What one line of TAP 13 says about a test; undefined for diagnostics, comments, version and plan. */
+export type TapResult = { readonly outcome: 'passed' | 'failed' | 'skipped'; readonly title: string };
+
+/** Reads a test line as ava writes it. An unfinished test (`# TODO`) counts as failed. */
+export function tapResult(line: string): TapResult | undefined {
+  const match = /^(not )?ok \d+ - (.*?)( # SKIP.*| # TODO.*)?$/.exec(line);
+  if (!match) return undefined;
+  const title = match[2] ?? '';
+  if (match[3]?.startsWith(' # SKIP')) return { outcome: 'skipped', title };
+  return { outcome: match[1] === undefined ? 'passed' : 'failed', title };
+}
+
+const marks = { passed: '✔', failed: '✘', skipped: '-' } as const;
+
+/** Counts of a TAP stream. `complete` is false when the plan never came: the runner died on the way. */
+export class TapSummary {
+  readonly counts = { passed: 0, failed: 0, skipped: 0 };
+  complete = false;
+
+  /** Takes one line and returns what to show for it. */
+  take(line: string): string | undefined {
+    if (/^1\.\.\d+$/.test(line)) this.complete = true;
+    const result = tapResult(line);
+    if (result) {
+      this.counts[result.outcome] += 1;
+      return `${marks[result.outcome]} ${result.title}`;
+    }
+    return /^(TAP version|1\.\.|# (tests|pass|skip|fail) |$)/.test(line) ? undefined : `  ${line}`;
+  }
+
+  get ok(): boolean {
+    return this.complete && this.counts.failed === 0 && this.counts.passed > 0;
+  }
+
+  toString(): string {
+    const { passed, failed, skipped } = this.counts;
+    return `${passed} passed, ${failed} failed${skipped === 0 ? '' : `, ${skipped} skipped`}`;
+  }
+}
+
+/** Reads TAP from stdin and shows it for people; the last line is the summary, alone on its line. */
+async function main(): Promise<void> {
+  const summary = new TapSummary();
+  for await (const line of createInterface({ input: process.stdin })) {
+    const shown = summary.take(line);
+    if (shown !== undefined) console.log(shown);
+  }
+  if (!summary.complete) console.log('✘ the test runner ended before its last test');
+  console.log(`\n${summary}`);
+  process.exitCode = summary.ok ? 0 : 1;
+}
+
+if (import.meta.filename === process.argv[1]) await main();

@@ -1,0 +1,85 @@
+import { rootTest } from '../helpers/needs.js';
+import { hooks, setScene } from '../helpers/scene.js';
+import type { EchoServer } from '../helpers/servers.js';
+import { serviceOf, targetOf } from '../helpers/services.js';
+
+// A VIP means the same thing whichever hook meets it: each test here runs by all three.
+
+const names = ['one', 'two', 'three'];
+const both = (servers: readonly EchoServer[]) => [
+  serviceOf('tcp4', '11.0.0.80:80', servers),
+  serviceOf('tcp6', '[fd01:c::80]:80', servers),
+  serviceOf('udp4', '11.0.0.80:80', servers, { protocol: 'udp' }),
+  serviceOf('udp6', '[fd01:c::80]:80', servers, { protocol: 'udp' }),
+];
+
+for (const hook of hooks) {
+  rootTest(`${hook}: a VIP answers over both protocols and families, from every backend`, async (t) => {
+    const { client, servers } = await setScene(t, hook, names, both);
+    for (const service of both(servers)) {
+      for (const manner of service.protocol === 'udp' ? (['udp', 'udp-connected'] as const) : (['tcp'] as const)) {
+        const tally = await client.tally(manner, targetOf(service), 60);
+        t.deepEqual(
+          Object.keys(tally).sort(),
+          ['one', 'three', 'two'],
+          `${service.name} ${manner} ${JSON.stringify(tally)}`,
+        );
+      }
+    }
+  });
+
+  rootTest(`${hook}: the client sees the VIP, the backend sees the client`, async (t) => {
+    const { client, servers } = await setScene(t, hook, ['one'], both);
+    const [server] = servers;
+    for (const service of both(servers)) {
+      const target = targetOf(service);
+      const manner = service.protocol ?? 'tcp';
+      const direct = await client.ask(manner, {
+        address: service.vip.startsWith('[') ? server!.v6 : server!.v4,
+        port: server!.port,
+      });
+      const answer = await client.ask(manner, target);
+      t.deepEqual(answer, { ...direct, from: target }, service.name);
+    }
+  });
+
+  rootTest(`${hook}: an unserved port and a VIP without backends are refused at once`, async (t) => {
+    const empty = (protocol: 'tcp' | 'udp') =>
+      [`11.0.0.81:80`, '[fd01:c::81]:80'].map((vip, i) => ({
+        name: `empty-${protocol}${i}`,
+        vip,
+        protocol,
+        backends: [],
+      }));
+    const { client } = await setScene(t, hook, ['one'], (servers) => [
+      ...both(servers),
+      ...empty('tcp'),
+      ...empty('udp'),
+    ]);
+    for (const address of ['11.0.0.80', 'fd01:c::80', '11.0.0.99', 'fd01:c::99']) {
+      for (const manner of ['tcp', 'udp-connected'] as const) {
+        t.deepEqual(await client.ask(manner, { address, port: 81 }), { error: 'ECONNREFUSED' }, `${manner} ${address}`);
+      }
+    }
+    for (const address of ['11.0.0.81', 'fd01:c::81']) {
+      for (const manner of ['tcp', 'udp-connected'] as const) {
+        t.deepEqual(await client.ask(manner, { address, port: 80 }), { error: 'ECONNREFUSED' }, `${manner} ${address}`);
+      }
+    }
+  });
+
+  rootTest(`${hook}: traffic that goes to a backend directly is not touched`, async (t) => {
+    const { client, servers, daemon } = await setScene(t, hook, ['one'], both);
+    const [{ v4, v6, port }] = servers as [EchoServer];
+    const before = await daemon.client.vips();
+    for (const address of [v4, v6]) {
+      for (const manner of ['tcp', 'udp', 'udp-connected'] as const) {
+        t.like(await client.ask(manner, { address, port }), { name: 'one', from: { address, port } });
+      }
+    }
+    t.deepEqual(
+      (await daemon.client.vips()).vips.map((vip) => vip.counters),
+      before.vips.map((vip) => vip.counters),
+    );
+  });
+}

@@ -1,0 +1,113 @@
+import type { ApiPorts } from '../../../ts/api/ports.js';
+import type { Event } from '../../../ts/api/routes/traffic.js';
+import type { Flow, HookStatus, VipCounters } from '../../../ts/dataplane/dataplane.js';
+import type { Forwarding } from '../../../ts/model/forwarding.js';
+import { type ServiceDefinition, vipKey } from '../../../ts/model/service.js';
+import type { VipStatus } from '../../../ts/model/status.js';
+
+export const web: ServiceDefinition = {
+  name: 'web',
+  frontend: { protocol: 'tcp', address: '11.0.0.80', port: 80 },
+  backends: [
+    { address: '10.0.0.1', port: 8080, weight: 1 },
+    { address: '10.0.0.2', port: 8080, weight: 3 },
+  ],
+};
+
+export const webStatus: VipStatus = {
+  key: vipKey(web.frontend),
+  name: 'web',
+  source: 'file',
+  frontend: web.frontend,
+  backends: [
+    { ...web.backends[0]!, state: 'active', reason: 'healthy', since: 1_000 },
+    { ...web.backends[1]!, state: 'down', reason: 'tcp: ECONNREFUSED, 2 of 2 failures', since: 2_000 },
+  ],
+  programmed: 'yes',
+};
+
+const counters: VipCounters = {
+  key: webStatus.key,
+  connections: 5n,
+  packets: 60n,
+  bytes: 7_000n,
+  refused: 1n,
+  backends: new Map([['10.0.0.1:8080', { connections: 5n, packets: 60n, bytes: 7_000n }]]),
+};
+
+export const flow: Flow = {
+  vip: webStatus.key,
+  backend: '10.0.0.1:8080',
+  state: 'established',
+  idleSeconds: 3,
+  client: { address: '10.9.9.9', port: 40_000 },
+};
+
+export const hook: HookStatus = { hook: 'sock', where: '/sys/fs/cgroup', mode: 'link', attached: true };
+
+export const event: Event = { at: 1_700_000_000_000, kind: 'refused', hook: 'sock', vip: webStatus.key };
+
+export const desired: Forwarding = {
+  pools: [{ address: '11.0.0.0', bits: 8 }],
+  vips: new Map([[webStatus.key, { frontend: web.frontend, backends: [{ ...web.backends[0]!, weight: 1 }] }]]),
+};
+
+/** A daemon with one service from a file and one set through the API; every change it is asked for lands in `calls`. */
+export class FakePorts implements ApiPorts {
+  readonly calls: unknown[][] = [];
+  readonly listeners = new Set<(event: Event) => void>();
+  vips: readonly VipStatus[] = [webStatus];
+  stored: readonly ServiceDefinition[] = [{ ...web, name: 'stored' }];
+
+  readonly node: { -readonly [K in keyof ApiPorts['node']]: ApiPorts['node'][K] } = {
+    version: '1.2.3',
+    started: 500,
+    cgroup: '/sys/fs/cgroup/test',
+    doctor: async () => ({ ok: true, checks: [{ name: 'kernel', result: 'ok', detail: '6.18' }] }),
+    teardown: async () => this.record('teardown'),
+    metrics: async () => 'vipd_build_info 1\n',
+  };
+
+  readonly status: ApiPorts['status'] = {
+    sources: () => [{ name: 'file', reported: true, services: 1, updated: 900, faults: [] }],
+    reconcile: () => ({ converged: true, lastPass: 950, passes: 4, drift: 2, faults: [] }),
+    vips: () => this.vips,
+    desired: () => desired,
+    faults: () => [],
+  };
+
+  readonly definitions: ApiPorts['definitions'] = {
+    source: 'api',
+    list: () => this.stored,
+    set: async (service) => this.record('set', service),
+    remove: async (name) => {
+      this.record('remove', name);
+      return this.stored.some((service) => service.name === name);
+    },
+    apply: async (services, prune) => this.record('apply', services, prune),
+    drain: async (service, backend) => this.record('drain', service, backend),
+    undrain: async (service, backend) => this.record('undrain', service, backend),
+  };
+
+  readonly events: { -readonly [K in keyof ApiPorts['events']]: ApiPorts['events'][K] } = {
+    recent: () => [event],
+    subscribe: (listener) => {
+      this.listeners.add(listener);
+      return () => void this.listeners.delete(listener);
+    },
+  };
+
+  readonly plane: ApiPorts['plane'] = {
+    name: 'memory',
+    counters: async () => [counters],
+    verdicts: async () => ({ forwarded: 60n, refused: 1n }),
+    flows: async (limit) => [flow].slice(0, limit),
+    hooks: () => [hook],
+    inspect: async () => ({ id: 7, table: 'maglev 251' }),
+    held: async () => ({ frontend: web.frontend, backends: [{ ...web.backends[0]!, weight: 2 }] }),
+  };
+
+  private record(...call: unknown[]): void {
+    this.calls.push(call);
+  }
+}

@@ -1,0 +1,211 @@
+import test from 'ava';
+import type { Client } from '../../../ts/api/client.js';
+import { routes } from '../../../ts/api/routes/routes.js';
+import type { ServiceDefinition } from '../../../ts/model/service.js';
+import { serviceToJson } from '../../../ts/model/validation.js';
+import { event, type FakePorts, flow, hook, web, webStatus } from './fake-ports.js';
+import { serve } from './with-server.js';
+
+interface Case {
+  readonly call: (client: Client) => Promise<unknown>;
+  readonly answer: unknown;
+  /** What the daemon must have been asked to do. */
+  readonly calls?: readonly unknown[];
+}
+
+const [first, second] = webStatus.backends;
+const vip = {
+  ...webStatus,
+  backends: [{ ...first, counters: { connections: 5, packets: 60, bytes: 7_000 } }, second],
+  counters: { connections: 5, packets: 60, bytes: 7_000, refused: 1 },
+};
+const placed = { service: 'web', backend: '10.0.0.1:8080' };
+const mine: ServiceDefinition = { ...web, name: 'mine', frontend: { ...web.frontend, port: 81 } };
+const { name: _, ...unnamed } = serviceToJson(mine);
+
+/** One case for every route: what is called, what comes back, what the daemon was asked. */
+const cases: { readonly [K in keyof Client]: Case } = {
+  status: {
+    call: (client) => client.status(),
+    answer: {
+      healthy: true,
+      version: '1.2.3',
+      pid: process.pid,
+      started: 500,
+      plane: 'memory',
+      pools: ['11.0.0.0/8'],
+      hooks: [hook],
+      sources: [{ name: 'file', reported: true, services: 1, updated: 900, faults: [] }],
+      reconcile: { converged: true, lastPass: 950, passes: 4, drift: 2, faults: [] },
+      faults: [],
+      vips: 1,
+      backends: { active: 1, draining: 0, down: 1, pending: 0 },
+      verdicts: { forwarded: 60, refused: 1 },
+    },
+  },
+  doctor: {
+    call: (client) => client.doctor(),
+    answer: { ok: true, checks: [{ name: 'kernel', result: 'ok', detail: '6.18' }] },
+  },
+  exec: { call: (client) => client.exec(), answer: { cgroup: '/sys/fs/cgroup/test' } },
+  teardown: { call: (client) => client.teardown(), answer: { removed: true }, calls: [['teardown']] },
+  metrics: { call: (client) => client.metrics(), answer: 'vipd_build_info 1\n' },
+  vips: { call: (client) => client.vips(), answer: { vips: [vip] } },
+  vip: { call: (client) => client.vip({ key: 'tcp/11.0.0.80:80' }), answer: vip },
+  backends: {
+    call: (client) => client.backends(),
+    answer: { backends: vip.backends.map((backend) => ({ vip: vip.key, service: 'web', backend })) },
+  },
+  explain: {
+    call: (client) => client.explain({ key: 'web' }),
+    answer: {
+      vip,
+      drift: ['backend 10.0.0.1:8080 has weight 2 in the kernel, 1 is desired'],
+      kernel: { id: 7, table: 'maglev 251' },
+    },
+  },
+  services: {
+    call: (client) => client.services(),
+    answer: { services: [serviceToJson({ ...web, name: 'stored' })] },
+  },
+  setService: {
+    call: (client) => client.setService({ name: 'mine', body: unnamed }),
+    answer: serviceToJson(mine),
+    calls: [['set', mine]],
+  },
+  removeService: {
+    call: (client) => client.removeService({ name: 'stored' }),
+    answer: { removed: 'stored' },
+    calls: [['remove', 'stored']],
+  },
+  applyServices: {
+    call: (client) => client.applyServices({ body: { services: [serviceToJson(mine)] }, prune: true }),
+    answer: { services: ['mine'] },
+    calls: [['apply', [mine], true]],
+  },
+  drain: {
+    call: (client) => client.drain(placed),
+    answer: { ...placed, drained: true },
+    calls: [['drain', 'web', '10.0.0.1:8080']],
+  },
+  undrain: {
+    call: (client) => client.undrain(placed),
+    answer: { ...placed, drained: false },
+    calls: [['undrain', 'web', '10.0.0.1:8080']],
+  },
+  flows: { call: (client) => client.flows({ limit: 1 }), answer: { flows: [flow] } },
+  events: { call: async (client) => collect(await client.events({ follow: false })), answer: [event] },
+};
+
+async function collect(values: AsyncIterable<unknown>): Promise<unknown[]> {
+  const all: unknown[] = [];
+  for await (const value of values) all.push(value);
+  return all;
+}
+
+for (const [id, route] of Object.entries(routes)) {
+  test(`${route.method} ${route.path}: client, server and daemon agree`, async (t) => {
+    const { call, answer, calls = [] } = cases[id as keyof Client];
+    const { client, ports } = await serve(t);
+    t.deepEqual(await call(client), answer);
+    t.deepEqual<unknown, unknown>(ports.calls, calls);
+  });
+}
+
+interface Refusal {
+  readonly title: string;
+  readonly call: (client: Client, ports: FakePorts) => Promise<unknown>;
+  readonly code: string;
+  readonly object: string;
+}
+
+const refusals: readonly Refusal[] = [
+  {
+    title: 'an unknown VIP',
+    call: (client) => client.vip({ key: 'no/such' }),
+    code: 'NOT_FOUND',
+    object: 'vip no/such',
+  },
+  {
+    title: 'to explain an unknown VIP',
+    call: (client) => client.explain({ key: 'x' }),
+    code: 'NOT_FOUND',
+    object: 'vip x',
+  },
+  {
+    title: 'a limit out of range',
+    call: (client) => client.flows({ limit: 0 }),
+    code: 'REQUEST_INVALID',
+    object: 'GET /v1/flows?limit=0',
+  },
+  {
+    title: 'to remove an unknown service',
+    call: (client) => client.removeService({ name: 'nobody' }),
+    code: 'NOT_FOUND',
+    object: 'service nobody',
+  },
+  {
+    title: 'to remove a service of a file',
+    call: (client) => client.removeService({ name: 'web' }),
+    code: 'SERVICE_FOREIGN',
+    object: 'service web',
+  },
+  {
+    title: 'port 0',
+    call: (client) => client.setService({ name: 'web', body: { vip: '11.0.0.1:0', backends: [] } }),
+    code: 'PORT_INVALID',
+    object: 'service web',
+  },
+  {
+    title: 'a body that names another service',
+    call: (client) => client.setService({ name: 'web', body: serviceToJson({ ...web, name: 'other' }) }),
+    code: 'NAME_INVALID',
+    object: 'service web',
+  },
+  {
+    title: 'a name that a file has taken',
+    call: (client) => client.setService({ name: 'web', body: unnamed }),
+    code: 'SERVICE_FOREIGN',
+    object: 'service web',
+  },
+  {
+    title: 'a VIP that another service has taken',
+    call: (client) => client.applyServices({ body: { services: [serviceToJson({ ...web, name: 'other' })] } }),
+    code: 'VIP_OVERLAP',
+    object: 'service other',
+  },
+  {
+    title: 'a set with two services on one VIP, as a whole',
+    call: (client) =>
+      client.applyServices({ body: { services: [serviceToJson(mine), serviceToJson({ ...mine, name: 'mine2' })] } }),
+    code: 'VIP_OVERLAP',
+    object: 'service mine2',
+  },
+  {
+    title: 'to drain a backend of an unknown service',
+    call: (client) => client.drain({ service: 'nobody', backend: '10.0.0.1:1' }),
+    code: 'NOT_FOUND',
+    object: 'service nobody',
+  },
+  {
+    title: 'to drain an unknown backend',
+    call: (client) => client.drain({ service: 'web', backend: '10.0.0.9:1' }),
+    code: 'NOT_FOUND',
+    object: 'backend 10.0.0.9:1',
+  },
+  {
+    title: 'to drain what is no address',
+    call: (client) => client.drain({ service: 'web', backend: 'x' }),
+    code: 'ADDRESS_INVALID',
+    object: 'x',
+  },
+];
+
+for (const { title, call, code, object } of refusals) {
+  test(`refuses ${title}`, async (t) => {
+    const { client, ports } = await serve(t);
+    const error = await t.throwsAsync(call(client, ports), { code });
+    t.is((error as { fault?: { object: string } }).fault?.object, object);
+    t.false(ports.calls.some(([name]) => ['set', 'apply', 'drain'].includes(name as string)));
+  });
+}

@@ -1,0 +1,108 @@
+import test from 'ava';
+import { type DoctorOptions, doctor, type Subject } from '../../../ts/daemon/doctor.js';
+import { matches } from '../../../ts/daemon/foreign.js';
+import { checkPrivilege } from '../../../ts/daemon/privilege.js';
+
+const options: DoctorOptions = {
+  bpffs: '/sys/fs/bpf/vipd',
+  cgroup: '/cg',
+  'interfaces.tc': ['w*'],
+  'interfaces.xdp': [],
+};
+
+const feature = { name: 'ring buffer', minimumKernel: '5.8', present: true, required: true, hint: 'upgrade' };
+
+const healthy: Subject = {
+  kernelRelease: () => '6.18.1',
+  missingCapabilities: () => [],
+  features: () => [feature],
+  isBpffs: (path) => path === '/sys/fs/bpf',
+  isCgroup: () => true,
+  foreignOnCgroup: () => [],
+  foreignOnInterfaces: () => [],
+};
+
+const hooks = [{ hook: 'xdp', where: 'eth0', mode: 'native', attached: true }] as const;
+
+function check(name: string, subject: Partial<Subject>, over: Partial<DoctorOptions> = {}) {
+  const report = doctor({ ...options, ...over }, hooks, { ...healthy, ...subject });
+  return { ok: report.ok, ...report.checks.find((one) => one.name === name) };
+}
+
+test('a machine that has everything is well', (t) => {
+  const report = doctor(options, hooks, healthy);
+  t.true(report.ok);
+  t.true(report.checks.every((one) => one.result === 'ok'));
+  t.is(report.checks.find((one) => one.name === 'xdp hook')?.detail, 'eth0 (native)');
+});
+
+test('a feature the kernel lacks: its minimum version and what to do', (t) => {
+  const lacking = { ...feature, present: false };
+  t.like(check('ring buffer', { features: () => [lacking] }), {
+    ok: false,
+    result: 'failed',
+    detail: 'absent; kernel 5.8 or later has it',
+    hint: 'upgrade',
+  });
+  const optional = check('ring buffer', { features: () => [{ ...lacking, required: false }] });
+  t.like(optional, { ok: true, result: 'warning' });
+});
+
+test('without capabilities nothing is tried that would look absent for that reason alone', (t) => {
+  const report = doctor(options, hooks, { ...healthy, missingCapabilities: () => ['CAP_BPF'] });
+  t.false(report.ok);
+  t.is(report.checks.find((one) => one.name === 'capabilities')?.detail, 'CAP_BPF missing');
+  t.false(report.checks.some((one) => one.name === 'ring buffer'));
+});
+
+test('no cgroup-v2 hierarchy, a path that is none, and no bpffs are failures', (t) => {
+  t.like(check('cgroup', {}, { cgroup: undefined }), { ok: false, result: 'failed' });
+  t.like(check('cgroup', { isCgroup: () => false }), { ok: false, detail: '/cg is no cgroup-v2 directory' });
+  t.like(check('bpffs', { isBpffs: () => false }), { ok: false, detail: '/sys/fs/bpf is not on a bpffs' });
+});
+
+test('programs of others are named with their place', (t) => {
+  const foreignOnCgroup = () => [{ where: 'cgroup /cg, connect4', program: 'cil_sock4' }];
+  t.like(check('other programs', { foreignOnCgroup }), { ok: true, detail: 'cil_sock4 on cgroup /cg, connect4' });
+});
+
+test('a probe that fails is a failed check, not the end of the report', (t) => {
+  const features = () => {
+    throw new Error('no addon');
+  };
+  t.like(check('kernel features', { features }), { ok: false, detail: 'kernel features: no addon' });
+});
+
+test('a hook that is not attached says why', (t) => {
+  const fault = { code: 'EBUSY', object: 'eth0', cause: 'another program is there', hint: 'remove it' };
+  const report = doctor(options, [{ ...hooks[0], attached: false, fault }], healthy);
+  const found = report.checks.find((one) => one.name === 'xdp hook');
+  t.like(found, { result: 'failed', detail: 'eth0 (native): another program is there', hint: 'remove it' });
+});
+
+test('without a daemon there is a warning only', (t) => {
+  const report = doctor(options, undefined, healthy);
+  t.true(report.ok);
+  t.is(report.checks.find((one) => one.name === 'daemon')?.result, 'warning');
+});
+
+const patterns: readonly [pattern: string, name: string, matches: boolean][] = [
+  ['veth*', 'veth12', true],
+  ['veth*', 'eth0', false],
+  ['eth0', 'eth0', true],
+  ['eth0', 'eth01', false],
+  ['*', 'anything', true],
+  ['e*0', 'eth0', true],
+  ['eth.', 'eth0', false],
+];
+for (const [pattern, name, expected] of patterns) {
+  test(`${pattern} ${expected ? 'means' : 'does not mean'} ${name}`, (t) => t.is(matches(pattern, name), expected));
+}
+
+test('missing capabilities are one sentence', (t) => {
+  t.notThrows(() => checkPrivilege([]));
+  t.throws(() => checkPrivilege(['CAP_BPF', 'CAP_PERFMON']), {
+    code: 'PRIVILEGE_MISSING',
+    message: /^user \d+: this process lacks CAP_BPF, CAP_PERFMON \(run it as root or by its systemd unit\)$/,
+  });
+});

@@ -1,0 +1,31 @@
+import test from 'ava';
+import { TapSummary, tapResult } from '../../helpers/tap-summary.js';
+
+function summaryOf(text: string): TapSummary {
+  const summary = new TapSummary();
+  for (const line of text.split('\n')) summary.take(line);
+  return summary;
+}
+
+test('reads passed, failed and skipped tests', (t) => {
+  t.deepEqual(tapResult('ok 3 - a › one'), { outcome: 'passed', title: 'a › one' });
+  t.deepEqual(tapResult('not ok 4 - a › two'), { outcome: 'failed', title: 'a › two' });
+  t.deepEqual(tapResult('ok 1 - a › needs root # SKIP'), { outcome: 'skipped', title: 'a › needs root' });
+  t.is(tapResult('    ok 1 - inside a diagnostic'), undefined);
+});
+
+test('an unfinished test is a failure', (t) => {
+  t.deepEqual(tapResult('not ok 2 - a › later # TODO'), { outcome: 'failed', title: 'a › later' });
+});
+
+test('counts what ran and is good only when all of it passed', (t) => {
+  const good = summaryOf('TAP version 13\nok 1 - a\nok 2 - b # SKIP\n\n1..2\n# pass 1\n');
+  t.is(String(good), '1 passed, 0 failed, 1 skipped');
+  t.true(good.ok);
+  t.false(summaryOf('ok 1 - a\nnot ok 2 - b\n1..2').ok);
+});
+
+test('nothing that ran and a runner that died are failures', (t) => {
+  t.false(summaryOf('TAP version 13\n1..0').ok);
+  t.false(summaryOf('ok 1 - a').ok);
+});

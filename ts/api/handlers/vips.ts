@@ -1,0 +1,86 @@
+import type { Counters, VipCounters } from '../../dataplane/dataplane.js';
+import type { ForwardedVip } from '../../model/forwarding.js';
+import { backendKey, type VipKey } from '../../model/service.js';
+import type { BackendStatus, VipStatus } from '../../model/status.js';
+import { RequestError } from '../errors.js';
+import type { ApiPorts, StatusPort } from '../ports.js';
+import type { Frozen } from '../routes/route.js';
+import type { Handlers } from '../routes/routes.js';
+import type { BackendView, VipView, vipRoutes } from '../routes/vips.js';
+
+export function vipHandlers({ status, plane }: ApiPorts): Handlers<typeof vipRoutes> {
+  const countersByVip = async () => new Map((await plane.counters()).map((one) => [one.key, one]));
+  const one = async (key: string) => {
+    const vip = findVip(status, key);
+    return vipView(vip, (await countersByVip()).get(vip.key));
+  };
+  const all = async () => {
+    const counters = await countersByVip();
+    return status.vips().map((vip) => vipView(vip, counters.get(vip.key)));
+  };
+  return {
+    vips: async () => ({ vips: await all() }),
+    vip: ({ key }) => one(key),
+    backends: async () => ({ backends: (await all()).flatMap(placed) }),
+    explain: async ({ key }) => {
+      const vip = await one(key);
+      const [kernel, held] = [await plane.inspect(vip.key), await plane.held(vip.key)];
+      const drift = differences(status.desired().vips.get(vip.key), held);
+      return { vip, drift, ...(kernel === undefined ? {} : { kernel: plain(kernel) }) };
+    },
+  };
+}
+
+/** By key, else by the name of its service. @throws RequestError NOT_FOUND */
+export function findVip(status: StatusPort, key: VipKey): VipStatus {
+  const vips = status.vips();
+  const found = vips.find((vip) => vip.key === key) ?? vips.find((vip) => vip.name === key);
+  if (found) return found;
+  const hint = 'vipctl vips lists what there is';
+  throw new RequestError(404, {
+    code: 'NOT_FOUND',
+    object: `vip ${key}`,
+    cause: 'no service has this name or VIP',
+    hint,
+  });
+}
+
+/** How the kernel differs from what is desired, one clause each. */
+export function differences(desired: ForwardedVip | undefined, held: ForwardedVip | undefined): string[] {
+  if (desired === undefined) return held === undefined ? [] : ['the kernel holds a VIP that nothing desires'];
+  if (held === undefined) return ['the kernel does not hold the VIP'];
+  const wanted = new Map(desired.backends.map((backend) => [backendKey(backend), backend.weight]));
+  const found = new Map(held.backends.map((backend) => [backendKey(backend), backend.weight]));
+  const missing = [...wanted].flatMap(([key, weight]) => {
+    const now = found.get(key);
+    if (now === undefined) return [`backend ${key} is missing in the kernel`];
+    return now === weight ? [] : [`backend ${key} has weight ${now} in the kernel, ${weight} is desired`];
+  });
+  const extra = [...found.keys()].filter((key) => !wanted.has(key)).map((key) => `backend ${key} should be gone`);
+  return [...missing, ...extra];
+}
+
+/** What a data plane shows may hold 64-bit numbers, which JSON has not. */
+function plain(kernel: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const text = JSON.stringify(kernel, (_, value: unknown) => (typeof value === 'bigint' ? Number(value) : value));
+  return JSON.parse(text) as Record<string, unknown>;
+}
+
+function placed(vip: Frozen<VipView>) {
+  return vip.backends.map((backend) => ({ vip: vip.key, service: vip.name, backend }));
+}
+
+function vipView(vip: VipStatus, counters: VipCounters | undefined): Frozen<VipView> {
+  const backends = vip.backends.map((one) => backendView(one, counters?.backends.get(backendKey(one))));
+  if (counters === undefined) return { ...vip, backends };
+  return { ...vip, backends, counters: { ...traffic(counters), refused: Number(counters.refused) } };
+}
+
+function backendView(backend: BackendStatus, counters: Counters | undefined): Frozen<BackendView> {
+  return counters === undefined ? backend : { ...backend, counters: traffic(counters) };
+}
+
+/** JSON has doubles: exact up to 2^53, then rounded. */
+function traffic({ connections, packets, bytes }: Counters) {
+  return { connections: Number(connections), packets: Number(packets), bytes: Number(bytes) };
+}

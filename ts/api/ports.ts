@@ -1,0 +1,67 @@
+import type { DataPlane } from '../dataplane/dataplane.js';
+import type { ForwardedVip, Forwarding } from '../model/forwarding.js';
+import type { BackendKey, ServiceDefinition, VipKey } from '../model/service.js';
+import type { ReconcileStatus, SourceStatus, VipStatus } from '../model/status.js';
+import type { Fault } from '../util/errors.js';
+import type { DoctorReport } from './routes/node.js';
+import type { Event } from './routes/traffic.js';
+
+/** The daemon as a whole. */
+export interface NodePort {
+  readonly version: string;
+  /** Milliseconds since the epoch. */
+  readonly started: number;
+  /** The cgroup whose processes reach VIPs by the sock hook. */
+  readonly cgroup: string;
+  doctor(): Promise<DoctorReport>;
+  /** Removes everything from the kernel; the daemon ends soon after it resolves. */
+  teardown(): Promise<void>;
+  /** Prometheus text. */
+  metrics(): Promise<string>;
+}
+
+/** What is desired and what became of it. */
+export interface StatusPort {
+  sources(): readonly SourceStatus[];
+  reconcile(): ReconcileStatus;
+  vips(): readonly VipStatus[];
+  desired(): Forwarding;
+  /** What is wrong with definitions in each other's company, or on this node. */
+  faults(): readonly Fault[];
+}
+
+/** Definitions that belong to the API, and what operators decided about backends of any source. */
+export interface DefinitionsPort {
+  /** Name of the source that holds them. */
+  readonly source: string;
+  list(): readonly ServiceDefinition[];
+  /** Stores the definition, replacing one of the same name. */
+  set(service: ServiceDefinition): Promise<void>;
+  /** False when the API owns no service of that name. */
+  remove(name: string): Promise<boolean>;
+  /** Stores all; with `prune` removes the API's other services. */
+  apply(services: readonly ServiceDefinition[], prune: boolean): Promise<void>;
+  drain(service: string, backend: BackendKey): Promise<void>;
+  undrain(service: string, backend: BackendKey): Promise<void>;
+}
+
+export interface EventsPort {
+  /** The newest events, oldest first; bounded. */
+  recent(): readonly Event[];
+  /** Calls the listener for every new event until the returned function is called. */
+  subscribe(listener: (event: Event) => void): () => void;
+}
+
+export type PlanePort = Pick<DataPlane, 'name' | 'counters' | 'verdicts' | 'flows' | 'hooks' | 'inspect'> & {
+  /** What the kernel holds for one VIP now. */
+  held(key: VipKey): Promise<ForwardedVip | undefined>;
+};
+
+/** All the API needs from the daemon. */
+export interface ApiPorts {
+  readonly node: NodePort;
+  readonly status: StatusPort;
+  readonly definitions: DefinitionsPort;
+  readonly events: EventsPort;
+  readonly plane: PlanePort;
+}

@@ -1,0 +1,12 @@
+import { nodeRoutes } from './node.js';
+import type { Handler } from './route.js';
+import { serviceRoutes } from './services.js';
+import { trafficRoutes } from './traffic.js';
+import { vipRoutes } from './vips.js';
+
+/** Every route of the API, by the name its method has in the client. */
+export const routes = { ...nodeRoutes, ...vipRoutes, ...serviceRoutes, ...trafficRoutes };
+
+export type Routes = typeof routes;
+
+export type Handlers<R = Routes> = { readonly [K in keyof R & keyof Routes]: Handler<Routes[K]> };

@@ -1,0 +1,49 @@
+import { type Static, Type } from 'typebox';
+import { defineRoute } from './route.js';
+
+const Endpoint = Type.Object({ address: Type.String(), port: Type.Integer() });
+
+const Flow = Type.Object({
+  vip: Type.String(),
+  backend: Type.String(),
+  state: Type.Union([Type.Literal('new'), Type.Literal('established'), Type.Literal('closing')]),
+  idleSeconds: Type.Number({ description: 'Since its last packet' }),
+  client: Type.Optional(Endpoint),
+});
+
+export const Event = Type.Object({
+  at: Type.Number({ description: 'Milliseconds since the epoch' }),
+  kind: Type.Union([
+    Type.Literal('connection'),
+    Type.Literal('no-backend'),
+    Type.Literal('refused'),
+    Type.Literal('table-pressure'),
+    Type.Literal('backend'),
+  ]),
+  hook: Type.Optional(Type.Union([Type.Literal('sock'), Type.Literal('tc'), Type.Literal('xdp')])),
+  vip: Type.Optional(Type.String()),
+  backend: Type.Optional(Type.String()),
+  client: Type.Optional(Endpoint),
+  target: Type.Optional(Endpoint),
+  text: Type.Optional(Type.String({ description: 'For people' })),
+});
+export type Event = Static<typeof Event>;
+
+export const trafficRoutes = {
+  flows: defineRoute({
+    method: 'GET',
+    path: '/v1/flows',
+    summary: 'Connections tracked now',
+    query: Type.Object({ limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000, default: 1_000 })) }),
+    produces: 'json',
+    response: Type.Object({ flows: Type.Array(Flow) }),
+  }),
+  events: defineRoute({
+    method: 'GET',
+    path: '/v1/events',
+    summary: 'Recent events, then, unless follow=false, every new one as it happens',
+    query: Type.Object({ follow: Type.Optional(Type.Boolean({ default: true })) }),
+    produces: 'stream',
+    response: Event,
+  }),
+};

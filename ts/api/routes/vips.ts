@@ -1,0 +1,91 @@
+import { type Static, Type } from 'typebox';
+import { Fault } from './fault.js';
+import { defineRoute } from './route.js';
+
+const count = (description: string) => Type.Number({ description: `${description}, since it was first programmed` });
+
+const Traffic = {
+  connections: count('Connections'),
+  packets: count('Packets in both directions'),
+  bytes: count('Bytes in both directions'),
+};
+
+const BackendState = Type.Union([
+  Type.Literal('active'),
+  Type.Literal('draining'),
+  Type.Literal('down'),
+  Type.Literal('pending'),
+]);
+
+const BackendView = Type.Object({
+  address: Type.String(),
+  port: Type.Integer(),
+  weight: Type.Integer(),
+  state: BackendState,
+  reason: Type.String({ description: 'Why it is, or is not, in rotation' }),
+  since: Type.Number({ description: 'When it entered the state, milliseconds since the epoch' }),
+  counters: Type.Optional(Type.Object(Traffic)),
+});
+export type BackendView = Static<typeof BackendView>;
+
+const Protocol = Type.Union([Type.Literal('tcp'), Type.Literal('udp')]);
+
+export const VipView = Type.Object({
+  key: Type.String({ description: 'PROTOCOL/ADDRESS:PORT' }),
+  name: Type.String(),
+  source: Type.String(),
+  frontend: Type.Object({ protocol: Protocol, address: Type.String(), port: Type.Integer() }),
+  backends: Type.Array(BackendView),
+  programmed: Type.Union([Type.Literal('yes'), Type.Literal('no'), Type.Literal('failed')]),
+  fault: Type.Optional(Fault),
+  counters: Type.Optional(Type.Object({ ...Traffic, refused: count('Connections refused for want of a backend') })),
+});
+export type VipView = Static<typeof VipView>;
+
+const Placed = Type.Object({ vip: Type.String(), service: Type.String(), backend: BackendView });
+
+export const Explanation = Type.Object({
+  vip: VipView,
+  drift: Type.Array(Type.String(), { description: 'How the kernel differs now from what is desired' }),
+  kernel: Type.Optional(
+    Type.Record(Type.String(), Type.Unknown(), { description: 'What the kernel holds; absent if nothing' }),
+  ),
+});
+
+const Key = Type.Object({
+  key: Type.String({ description: 'PROTOCOL/ADDRESS:PORT, URL-encoded, or the name of the service' }),
+});
+
+export const vipRoutes = {
+  vips: defineRoute({
+    method: 'GET',
+    path: '/v1/vips',
+    summary: 'Every VIP with its backends and counters',
+    produces: 'json',
+    response: Type.Object({ vips: Type.Array(VipView) }),
+  }),
+  vip: defineRoute({
+    method: 'GET',
+    path: '/v1/vips/:key',
+    summary: 'One VIP',
+    params: Key,
+    produces: 'json',
+    response: VipView,
+  }),
+  backends: defineRoute({
+    method: 'GET',
+    path: '/v1/backends',
+    summary: 'Every backend of every VIP',
+    produces: 'json',
+    response: Type.Object({ backends: Type.Array(Placed) }),
+  }),
+  explain: defineRoute({
+    method: 'GET',
+    path: '/v1/explain/:key',
+    summary:
+      'Why each backend is or is not in rotation, what the kernel holds, and how that differs from what is desired',
+    params: Key,
+    produces: 'json',
+    response: Explanation,
+  }),
+};

@@ -1,0 +1,85 @@
+import { InvalidArgumentError } from 'commander';
+import type { Input } from '../../api/routes/route.js';
+import type { Routes } from '../../api/routes/routes.js';
+import { VipdError } from '../../util/errors.js';
+import { exitStatus } from '../../util/exit.js';
+import type { Commands } from '../session.js';
+
+type Body = Input<Routes['setService']>['body'];
+type Backend = Extract<Body['backends'][number], object>;
+
+interface Options {
+  readonly vip: string;
+  readonly protocol: 'tcp' | 'udp';
+  readonly backend: readonly Backend[];
+  readonly health?: 'tcp' | 'http' | 'command';
+  readonly healthInterval?: string;
+  readonly healthTimeout?: string;
+  readonly healthRise?: number;
+  readonly healthFall?: number;
+  readonly healthPath?: string;
+  readonly healthHost?: string;
+  readonly healthPort?: number;
+  readonly healthCommand?: readonly string[];
+}
+
+export function addSet(commands: Commands): void {
+  commands
+    .add('set <name>', 'define a service, or replace its definition; kept over restarts')
+    .requiredOption('--vip <address:port>', 'where clients connect')
+    .option('--protocol <tcp|udp>', 'what clients speak', 'tcp')
+    .option('--backend <address:port[=weight]>', 'a server behind the VIP; once for each', addBackend, [])
+    .option('--health <tcp|http|command>', 'check every backend so')
+    .option('--health-interval <duration>', 'time between checks, as 2s')
+    .option('--health-timeout <duration>', 'time a check may take')
+    .option('--health-rise <n>', 'successes in a row that make a backend healthy', wholeNumber)
+    .option('--health-fall <n>', 'failures in a row that make it unhealthy', wholeNumber)
+    .option('--health-path <path>', 'http: what to ask for')
+    .option('--health-host <name>', 'http: the Host header')
+    .option('--health-port <port>', "tcp, http: check this port instead of the backend's", wholeNumber)
+    .option('--health-command <argv...>', 'command: the program and its arguments')
+    .action(
+      commands.action(async (session, name: string, options: Options) => {
+        const service = await session.client.setService({ name, body: bodyOf(options) });
+        const { vip, protocol = 'tcp', backends } = service;
+        session.print(service, () => `service ${name} is ${protocol}/${vip} with ${backends.length} backends`);
+        return exitStatus.ok;
+      }),
+    );
+}
+
+function bodyOf(options: Options): Body {
+  const { vip, protocol, backend } = options;
+  const health = healthOf(options);
+  return { vip, protocol, backends: backend, ...(health && { health }) };
+}
+
+function healthOf(options: Options): Body['health'] {
+  const { healthCommand, healthFall, healthHost, healthInterval, healthPath, healthPort, healthRise, healthTimeout } =
+    options;
+  const details = {
+    ...(healthInterval !== undefined && { interval: healthInterval }),
+    ...(healthTimeout !== undefined && { timeout: healthTimeout }),
+    ...(healthRise !== undefined && { rise: healthRise }),
+    ...(healthFall !== undefined && { fall: healthFall }),
+    ...(healthPath !== undefined && { path: healthPath }),
+    ...(healthHost !== undefined && { host: healthHost }),
+    ...(healthPort !== undefined && { port: healthPort }),
+    ...(healthCommand !== undefined && { command: healthCommand }),
+  };
+  if (options.health !== undefined) return { type: options.health, ...details };
+  if (Object.keys(details).length === 0) return undefined;
+  throw new VipdError({ code: 'USAGE_INVALID', object: '--health-…', cause: 'needs --health tcp, http or command' });
+}
+
+/** `10.0.0.1:80` or `10.0.0.1:80=3`; the daemon checks the address. */
+function addBackend(text: string, before: readonly Backend[]): readonly Backend[] {
+  const [address = '', weight, ...more] = text.split('=');
+  if (more.length > 0) throw new InvalidArgumentError('ADDRESS:PORT or ADDRESS:PORT=WEIGHT is wanted');
+  return [...before, weight === undefined ? { address } : { address, weight: wholeNumber(weight) }];
+}
+
+function wholeNumber(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('a whole number is wanted');
+}

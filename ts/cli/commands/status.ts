@@ -1,0 +1,58 @@
+import type { Output } from '../../api/routes/route.js';
+import type { Routes } from '../../api/routes/routes.js';
+import { faultText } from '../../util/errors.js';
+import { exitStatus } from '../../util/exit.js';
+import { age, properties } from '../output.js';
+import type { Commands } from '../session.js';
+
+type Status = Output<Routes['status']>;
+
+export function addStatus(commands: Commands): void {
+  commands.add('status', 'the node in one view; status 1 when something is wrong').action(
+    commands.action(async (session) => {
+      const status = await session.client.status();
+      session.print(status, () => statusText(status, Date.now()));
+      return status.healthy ? exitStatus.ok : exitStatus.failed;
+    }),
+  );
+}
+
+function statusText(status: Status, now: number): string {
+  const states = Object.entries(status.backends).map(([state, n]) => `${n} ${state}`);
+  return properties([
+    ['vipd', `${status.version}, pid ${status.pid}, up ${age(status.started, now)}`],
+    ['state', status.healthy ? 'healthy' : 'NOT healthy'],
+    ['plane', status.plane],
+    ['hooks', status.hooks.map(hookText).join('\n') || 'none'],
+    ['sources', status.sources.map((source) => sourceText(source, now)).join('\n') || 'none'],
+    ['reconcile', reconcileText(status.reconcile, now)],
+    ['services', status.faults.map(faultText).join('\n') || 'no conflicts'],
+    ['pools', status.pools.join(', ') || 'none'],
+    ['vips', String(status.vips)],
+    ['backends', states.join(', ')],
+    ['verdicts', verdictText(status.verdicts)],
+  ]);
+}
+
+function hookText(hook: Status['hooks'][number]): string {
+  const state = hook.attached ? 'attached' : 'NOT attached';
+  const line = `${hook.hook} ${hook.where} (${hook.mode}): ${state}`;
+  return hook.fault === undefined ? line : `${line}; ${faultText(hook.fault)}`;
+}
+
+function sourceText(source: Status['sources'][number], now: number): string {
+  const set = source.reported ? `${source.services} services, ${age(source.updated, now)} old` : 'has not reported yet';
+  return [`${source.name}: ${set}`, ...source.faults.map((fault) => `  ${faultText(fault)}`)].join('\n');
+}
+
+function reconcileText(reconcile: Status['reconcile'], now: number): string {
+  const state = reconcile.converged ? 'converged' : 'NOT converged';
+  const last = reconcile.lastPass === undefined ? 'no pass yet' : `last pass ${age(reconcile.lastPass, now)} ago`;
+  const line = `${state}, ${last}, ${reconcile.passes} passes, ${reconcile.drift} drift repaired`;
+  return [line, ...reconcile.faults.map((fault) => `  ${faultText(fault)}`)].join('\n');
+}
+
+function verdictText(verdicts: Status['verdicts']): string {
+  const seen = Object.entries(verdicts).filter(([, n]) => n > 0);
+  return seen.map(([name, n]) => `${name} ${n}`).join(', ') || 'none yet';
+}

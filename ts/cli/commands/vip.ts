@@ -1,0 +1,58 @@
+import type { Output } from '../../api/routes/route.js';
+import type { Routes } from '../../api/routes/routes.js';
+import { formatEndpoint } from '../../model/address.js';
+import { faultText } from '../../util/errors.js';
+import { exitStatus } from '../../util/exit.js';
+import { age, count, properties, size, table } from '../output.js';
+import type { Commands } from '../session.js';
+
+type Vip = Output<Routes['vip']>;
+
+export function addVip(commands: Commands): void {
+  commands.add('vip <name>', 'one VIP, by the name of its service or as tcp/ADDRESS:PORT').action(
+    commands.action(async (session, key: string) => {
+      const vip = await session.client.vip({ key });
+      session.print(vip, () => vipText(vip, Date.now()));
+      return exitStatus.ok;
+    }),
+  );
+}
+
+/** One VIP with a table of its backends. */
+export function vipText(vip: Vip, now: number): string {
+  const { connections, packets, bytes, refused } = vip.counters ?? {};
+  const programmed = vip.fault === undefined ? vip.programmed : `${vip.programmed}: ${faultText(vip.fault)}`;
+  const head = properties([
+    ['vip', vip.key],
+    ['service', `${vip.name}, from ${vip.source}`],
+    ['programmed', programmed],
+    [
+      'traffic',
+      `${count(connections)} connections, ${count(packets)} packets, ${size(bytes)}, ${count(refused)} refused`,
+    ],
+  ]);
+  return `${head}\n\n${backendTable(vip, now)}`;
+}
+
+const columns = [
+  { title: 'BACKEND' },
+  { title: 'WEIGHT', right: true },
+  { title: 'CONNECTIONS', right: true },
+  { title: 'BYTES', right: true },
+  { title: 'STATE' },
+  { title: 'FOR' },
+  { title: 'REASON' },
+];
+
+function backendTable(vip: Vip, now: number): string {
+  const rows = vip.backends.map((backend) => [
+    formatEndpoint(backend),
+    String(backend.weight),
+    count(backend.counters?.connections),
+    size(backend.counters?.bytes),
+    backend.state,
+    age(backend.since, now),
+    backend.reason,
+  ]);
+  return table(columns, rows);
+}

@@ -1,0 +1,72 @@
+import type { Command } from 'commander';
+import { type Client, createClient } from '../api/client.js';
+import { defaultSocket, unixTransport } from '../api/unix.js';
+
+/** Where a command writes; passed in so that tests need no process of their own. */
+export interface Terminal {
+  out(text: string): void;
+  error(text: string): void;
+}
+
+/** Options every command has. */
+export interface CommonOptions {
+  readonly socket: string;
+  readonly json: boolean;
+}
+
+/** One invocation of one command. */
+export class Session {
+  readonly client: Client;
+
+  constructor(
+    readonly options: CommonOptions,
+    private readonly terminal: Terminal,
+  ) {
+    this.client = createClient(unixTransport(options.socket));
+  }
+
+  /** The value as JSON with --json, else the text made from it. */
+  print(value: unknown, text: () => string): void {
+    this.terminal.out(`${this.options.json ? JSON.stringify(value, null, 2) : text()}\n`);
+  }
+
+  /** One of many values: with --json one line each, so that a reader can take them as they come. */
+  printLine(value: unknown, text: () => string): void {
+    this.terminal.out(`${this.options.json ? JSON.stringify(value) : text()}\n`);
+  }
+
+  warn(text: string): void {
+    this.terminal.error(`${text}\n`);
+  }
+}
+
+/** Runs a command; resolves with the exit status. */
+export type Action<A extends readonly unknown[]> = (session: Session, ...args: A) => Promise<number>;
+
+/** Binds commands to a terminal and collects the exit status. */
+export class Commands {
+  status = 0;
+
+  constructor(
+    readonly program: Command,
+    private readonly terminal: Terminal,
+  ) {}
+
+  /** A command with the common options; `spec` is its name and arguments in commander's notation. */
+  add(spec: string, description: string): Command {
+    return this.program
+      .command(spec)
+      .description(description)
+      .option('--socket <path>', 'socket of the daemon', process.env.VIPD_SOCKET ?? defaultSocket)
+      .option('--json', 'machine-readable output', false);
+  }
+
+  /** What commander calls: arguments of the command, its options, the command itself. */
+  action<A extends readonly unknown[]>(action: Action<A>): (...args: unknown[]) => Promise<void> {
+    return async (...args) => {
+      const options = (args.at(-1) as Command).opts<CommonOptions>();
+      const session = new Session(options, this.terminal);
+      this.status = await action(session, ...(args.slice(0, -1) as unknown as A));
+    };
+  }
+}

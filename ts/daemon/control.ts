@@ -1,0 +1,93 @@
+import type { Event } from '../api/routes/traffic.js';
+import type { DataPlane } from '../dataplane/dataplane.js';
+import { HealthMonitor } from '../health/health.js';
+import type { Forwarding } from '../model/forwarding.js';
+import { Reconciler } from '../reconcile/reconcile.js';
+import { ApiSource } from '../sources/api.js';
+import { FileSource } from '../sources/file.js';
+import { Sources } from '../sources/sources.js';
+import type { Logger } from '../util/logger.js';
+import { Definitions } from './definitions.js';
+import { Intent } from './intent.js';
+import { Journal } from './journal.js';
+import type { Machine } from './machine.js';
+import type { DaemonOptions } from './options.js';
+
+export interface ControlModules {
+  readonly plane: DataPlane;
+  readonly machine: Pick<Machine, 'localAddresses'>;
+  readonly logger: Logger;
+  /** What the kernel held when this process started. */
+  readonly adopted: Forwarding;
+}
+
+/** Events that `vipctl events` can still show. */
+const journalCapacity = 1_000;
+
+/** From definitions to the kernel: sources and checks, what follows from them, and the loop that carries it out. */
+export class Control {
+  readonly sources: Sources;
+  readonly definitions: Definitions;
+  readonly intent: Intent;
+  readonly reconciler: Reconciler;
+  readonly journal = new Journal({ capacity: journalCapacity });
+  readonly #health: HealthMonitor;
+  readonly #running = new AbortController();
+  readonly #unsubscribe: readonly (() => void)[];
+
+  constructor(options: DaemonOptions, { plane, machine, logger, adopted }: ControlModules) {
+    const { pools, stateDir, services, sourceWait, reconcileInterval, healthConcurrency } = options;
+    const api = new ApiSource({ stateDir });
+    const files = services.map((path) => new FileSource({ path }));
+    const onEvent = (event: Event) => this.journal.add(event);
+    // What is in files wins: it is what the node's owner wrote down.
+    this.sources = new Sources({ waitMs: sourceWait }, { sources: [...files, api], logger });
+    this.definitions = new Definitions(api);
+    this.#health = new HealthMonitor({ concurrency: healthConcurrency });
+    const modules = { sources: this.sources, health: this.#health, api, machine, onEvent };
+    this.intent = new Intent({ pools, adopted }, modules);
+    const desired = () => this.intent.wanted();
+    this.reconciler = new Reconciler({ intervalMs: reconcileInterval }, { plane, desired, logger });
+    const trigger = () => this.reconciler.trigger();
+    this.#unsubscribe = [
+      plane.events(onEvent),
+      this.sources.onChange(trigger),
+      this.#health.onChange(trigger),
+      api.onDrainChange(trigger),
+    ];
+  }
+
+  /** Lets the sources speak; nothing reaches the kernel before {@link begin}. */
+  listen(): void {
+    this.sources.start(this.#running.signal);
+  }
+
+  /** Programs the kernel from now on; resolves once it holds what the sources said, or the signal has aborted. */
+  async begin(signal: AbortSignal): Promise<void> {
+    this.reconciler.start();
+    await this.#sourcesReady(signal);
+    if (!signal.aborted) await this.reconciler.pass();
+  }
+
+  /** Ends the sources, the checks and the loop; the kernel is left as it is. */
+  async stop(): Promise<void> {
+    this.#running.abort();
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    await this.#health.stop();
+    await this.reconciler.stop();
+  }
+
+  #sourcesReady(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const look = () => {
+        if (!this.sources.ready() && !signal.aborted) return;
+        unsubscribe();
+        signal.removeEventListener('abort', look);
+        resolve();
+      };
+      const unsubscribe = this.sources.onChange(look);
+      signal.addEventListener('abort', look);
+      look();
+    });
+  }
+}

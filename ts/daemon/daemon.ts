@@ -1,0 +1,152 @@
+import type { Logger } from 'pino';
+import { createHandlers } from '../api/handlers/handlers.js';
+import type { ApiPorts } from '../api/ports.js';
+import type { DoctorReport } from '../api/routes/node.js';
+import { createServer } from '../api/server.js';
+import type { DataPlane } from '../dataplane/dataplane.js';
+import { serveMetrics } from '../metrics/server.js';
+import { formatPrefix, type Prefix } from '../model/address.js';
+import type { Forwarding } from '../model/forwarding.js';
+import { VipdError } from '../util/errors.js';
+import { Closers } from './closers.js';
+import { Control } from './control.js';
+import { listenUnix } from './listen.js';
+import type { Machine } from './machine.js';
+import { Notifier } from './notify.js';
+import type { DaemonOptions } from './options.js';
+import { apiPorts } from './ports.js';
+
+export interface DaemonModules {
+  readonly plane: DataPlane;
+  readonly machine: Machine;
+  readonly logger: Logger;
+  readonly version: string;
+  /** The cgroup-v2 directory of the sock hook. */
+  readonly cgroup: string;
+  readonly doctor: () => Promise<DoctorReport>;
+}
+
+const keepAliveMs = 15_000;
+
+/** Room for a services file of 10,000 VIPs with 10 backends each. */
+const bodyLimit = 64 << 20;
+
+/** Passes of the loop that may be late before the watchdog is left to bite. */
+const latePasses = 3;
+const patienceMs = 30_000;
+
+/**
+ * The daemon from its first look at the kernel to its last. Resolves once the signal has aborted, or everything was torn
+ * down on request, and all is closed; after an abort forwarding goes on. @throws VipdError when it cannot start
+ */
+export async function runDaemon(options: DaemonOptions, modules: DaemonModules, signal: AbortSignal): Promise<void> {
+  const closers = new Closers(modules.logger);
+  const ending = new AbortController();
+  const end = () => ending.abort();
+  signal.addEventListener('abort', end);
+  try {
+    if (signal.aborted) return;
+    await new Daemon(options, modules, closers, ending).start();
+    await aborted(ending.signal);
+  } finally {
+    signal.removeEventListener('abort', end);
+    await closers.close();
+  }
+  modules.logger.info({}, 'stopped');
+}
+
+class Daemon {
+  readonly #started = Date.now();
+  #removed = false;
+
+  constructor(
+    private readonly options: DaemonOptions,
+    private readonly modules: DaemonModules,
+    private readonly closers: Closers,
+    private readonly ending: AbortController,
+  ) {}
+
+  /** Every step undoes nothing of what an earlier daemon left, and what it takes it gives back through the closers. */
+  async start(): Promise<void> {
+    const { options, closers } = this;
+    const { plane, machine, logger } = this.modules;
+    const lock = machine.claim();
+    closers.add('lock', () => lock.release());
+    // Before anything is served: no packet for a VIP may ever leave the machine.
+    machine.cover(options.pools);
+    const adopted = await this.#openPlane();
+    const control = new Control(options, { plane, machine, logger, adopted });
+    closers.add('control', () => control.stop());
+    control.listen();
+    await this.#serve(control);
+    logger.info({ socket: options.socket, plane: plane.name, adopted: adopted.vips.size }, 'started');
+    await control.begin(this.ending.signal);
+    if (this.ending.signal.aborted) return;
+    await plane.engage();
+    machine.uncover(missingFrom(options.pools, adopted.pools));
+    this.#notifyReady(control);
+    logger.info({ vips: control.reconciler.vips().length, hooks: plane.hooks() }, 'ready');
+  }
+
+  /** Resolves to what the kernel holds. */
+  async #openPlane(): Promise<Forwarding> {
+    const { plane } = this.modules;
+    const support = await plane.probe();
+    if (!support.ok) {
+      const object = `data plane ${plane.name}`;
+      throw new VipdError({ code: 'PLANE_UNSUPPORTED', object, cause: support.reason, hint: support.hint });
+    }
+    await plane.open();
+    this.closers.add(`data plane ${plane.name}`, () => (this.#removed ? undefined : plane.release()));
+    return await plane.read();
+  }
+
+  async #serve(control: Control): Promise<void> {
+    const { version, cgroup, doctor, plane, logger } = this.modules;
+    const teardown = () => this.#teardown(control);
+    const ports = apiPorts({ version, started: this.#started, cgroup, doctor, teardown }, plane, control);
+    await this.#serveApi(ports);
+    const { listen } = this.options;
+    if (listen === undefined) return;
+    const server = await serveMetrics(listen, ports.node.metrics);
+    this.closers.add('metrics', () => server.close());
+    logger.info({ listen }, 'serving metrics');
+  }
+
+  async #serveApi(ports: ApiPorts): Promise<void> {
+    const handlers = createHandlers(ports);
+    const server = await createServer({ version: this.modules.version, keepAliveMs, bodyLimit }, handlers);
+    this.closers.add('api', await listenUnix(server, this.options.socket));
+  }
+
+  async #teardown(control: Control): Promise<void> {
+    await control.stop();
+    const { pools } = await this.modules.plane.read();
+    await this.modules.plane.remove();
+    this.#removed = true;
+    this.modules.machine.uncover([...this.options.pools, ...missingFrom(this.options.pools, pools)]);
+    this.modules.logger.info({}, 'everything removed from the kernel');
+    this.ending.abort();
+  }
+
+  #notifyReady(control: Control): void {
+    const { machine } = this.modules;
+    const notifier = new Notifier({ watchdog: process.env.WATCHDOG_USEC }, { send: (text) => machine.notify(text) });
+    this.closers.add('service manager', () => notifier.stopping());
+    const limit = latePasses * this.options.reconcileInterval + patienceMs;
+    notifier.ready(() => Date.now() - (control.reconciler.status().lastPass ?? this.#started) < limit);
+  }
+}
+
+/** The prefixes of `others` that are not among `pools`. */
+function missingFrom(pools: readonly Prefix[], others: readonly Prefix[]): readonly Prefix[] {
+  const known = new Set(pools.map(formatPrefix));
+  return others.filter((prefix) => !known.has(formatPrefix(prefix)));
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,127 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { DoctorCheck, DoctorReport } from '../api/routes/node.js';
+import type { HookStatus } from '../dataplane/dataplane.js';
+import { type Feature, features, isBpffs, kernelRelease, missingCapabilities } from '../libbpf/features.js';
+import { faultOf } from '../util/errors.js';
+import { type ForeignProgram, foreignOnCgroup, foreignOnInterfaces } from './foreign.js';
+import type { DaemonOptions } from './options.js';
+
+/** What the doctor looks at; the machine's own, unless a test says otherwise. */
+export interface Subject {
+  readonly kernelRelease: () => string;
+  readonly missingCapabilities: () => readonly string[];
+  readonly features: () => readonly Feature[];
+  readonly isBpffs: (path: string) => boolean;
+  readonly isCgroup: (path: string) => boolean;
+  readonly foreignOnCgroup: (path: string) => readonly ForeignProgram[];
+  readonly foreignOnInterfaces: (tc: readonly string[], xdp: readonly string[]) => readonly ForeignProgram[];
+}
+
+const host: Subject = {
+  kernelRelease,
+  missingCapabilities,
+  features,
+  isBpffs,
+  // Every cgroup but the root has more, but this one is in all of them and in version 2 only.
+  isCgroup: (path) => existsSync(join(path, 'cgroup.procs')) && existsSync(join(path, 'cgroup.controllers')),
+  foreignOnCgroup,
+  foreignOnInterfaces,
+};
+
+export interface DoctorOptions extends Pick<DaemonOptions, 'bpffs' | 'interfaces.tc' | 'interfaces.xdp'> {
+  readonly cgroup: string | undefined;
+}
+
+/** What this machine offers and what stands in the way. `hooks` is undefined when no daemon runs. Never throws. */
+export function doctor(
+  options: DoctorOptions,
+  hooks: readonly HookStatus[] | undefined,
+  subject: Subject = host,
+): DoctorReport {
+  const privileged = subject.missingCapabilities().length === 0;
+  const checks = [
+    guarded('kernel', () => [ok('kernel', subject.kernelRelease())]),
+    guarded('capabilities', () => [capabilityCheck(subject.missingCapabilities())]),
+    ...(privileged ? [guarded('kernel features', () => subject.features().map(featureCheck))] : []),
+    guarded('cgroup', () => [cgroupCheck(options.cgroup, subject)]),
+    guarded('bpffs', () => [bpffsCheck(options.bpffs, subject)]),
+    hookChecks(hooks),
+    ...(privileged ? [guarded('other programs', () => foreignChecks(options, subject))] : []),
+  ].flat();
+  return { ok: checks.every((check) => check.result !== 'failed'), checks };
+}
+
+function guarded(name: string, check: () => DoctorCheck[]): DoctorCheck[] {
+  try {
+    return check();
+  } catch (error) {
+    const { object, cause, hint } = faultOf(error, name);
+    return [failed(name, `${object}: ${cause}`, hint)];
+  }
+}
+
+function capabilityCheck(missing: readonly string[]): DoctorCheck {
+  const name = 'capabilities';
+  if (missing.length === 0) return ok(name, 'CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON');
+  const hint = 'run it as root or by its systemd unit; without them nothing else of the kernel can be tried';
+  return failed(name, `${missing.join(', ')} missing`, hint);
+}
+
+function featureCheck({ name, minimumKernel, present, required, hint }: Feature): DoctorCheck {
+  if (present) return ok(name, `present (since kernel ${minimumKernel})`);
+  const detail = `absent; kernel ${minimumKernel} or later has it`;
+  return required ? failed(name, detail, hint) : { name, result: 'warning', detail, hint };
+}
+
+function cgroupCheck(path: string | undefined, { isCgroup }: Subject): DoctorCheck {
+  const name = 'cgroup';
+  if (path === undefined) {
+    return failed(name, 'no cgroup-v2 hierarchy is mounted', 'mount -t cgroup2 none /sys/fs/cgroup/unified');
+  }
+  if (isCgroup(path)) return ok(name, path);
+  return failed(
+    name,
+    `${path} is no cgroup-v2 directory`,
+    'name one with --cgroup, or leave the option out for the root',
+  );
+}
+
+function bpffsCheck(path: string, { isBpffs }: Subject): DoctorCheck {
+  const name = 'bpffs';
+  if (isBpffs(path)) return ok(name, path);
+  if (isBpffs(dirname(path))) return ok(name, `${dirname(path)}; ${path} is made at the first start`);
+  return failed(name, `${dirname(path)} is not on a bpffs`, 'mount -t bpf bpf /sys/fs/bpf');
+}
+
+function hookChecks(hooks: readonly HookStatus[] | undefined): DoctorCheck[] {
+  if (hooks === undefined) {
+    const hint = 'start it with `systemctl start vipd`';
+    return [{ name: 'daemon', result: 'warning', detail: 'does not run, so nothing is kept up to date', hint }];
+  }
+  const checks = hooks.map(({ hook, where, mode, attached, fault }): DoctorCheck => {
+    const name = `${hook} hook`;
+    if (attached && fault === undefined) return ok(name, `${where} (${mode})`);
+    return failed(name, `${where} (${mode}): ${fault?.cause ?? 'not attached'}`, fault?.hint);
+  });
+  return [ok('daemon', 'runs'), ...checks];
+}
+
+function foreignChecks(options: DoctorOptions, subject: Subject): DoctorCheck[] {
+  const foreign = [
+    ...(options.cgroup === undefined ? [] : subject.foreignOnCgroup(options.cgroup)),
+    ...subject.foreignOnInterfaces(options['interfaces.tc'], options['interfaces.xdp']),
+  ];
+  const name = 'other programs';
+  if (foreign.length === 0) return [ok(name, 'none where vipd attaches')];
+  const hint = 'they run beside those of vipd, except that an interface takes one XDP program only';
+  return foreign.map(({ where, program }) => ({ name, result: 'warning', detail: `${program} on ${where}`, hint }));
+}
+
+function ok(name: string, detail: string): DoctorCheck {
+  return { name, result: 'ok', detail };
+}
+
+function failed(name: string, detail: string, hint?: string): DoctorCheck {
+  return { name, result: 'failed', detail, ...(hint === undefined ? {} : { hint }) };
+}

@@ -1,0 +1,94 @@
+import { type Endpoint, type Prefix, parseEndpoint, parsePrefix } from '../model/address.js';
+import { parseDuration } from '../model/duration.js';
+import { preview } from '../model/problem.js';
+import { VipdError } from '../util/errors.js';
+
+/** One option of the daemon: its key in the file, its flag, how its value is read and what it is when nobody says. */
+export interface Field<T> {
+  readonly flag: string;
+  /** Of the flag, for the help; a flag of a list may be given several times. */
+  readonly argument: string;
+  readonly list: boolean;
+  readonly help: string;
+  readonly fallback: T;
+  /** From what the file or the flag says. @throws VipdError */
+  read(value: unknown): T;
+}
+
+type Description<T> = Omit<Field<T>, 'read' | 'list' | 'argument'>;
+
+export function path(field: Description<string>): Field<string> {
+  return { ...field, argument: 'path', list: false, read: absolutePath };
+}
+
+export function optionalPath(field: Description<string | undefined>): Field<string | undefined> {
+  return { ...field, argument: 'path', list: false, read: absolutePath };
+}
+
+export function paths(field: Description<readonly string[]>): Field<readonly string[]> {
+  return { ...field, argument: 'path', list: true, read: listOf(text) };
+}
+
+/** Names of interfaces; `*` stands for any characters. */
+export function patterns(field: Description<readonly string[]>): Field<readonly string[]> {
+  return { ...field, argument: 'pattern', list: true, read: listOf(interfacePattern) };
+}
+
+export function prefixes(field: Description<readonly Prefix[]>): Field<readonly Prefix[]> {
+  return { ...field, argument: 'prefix', list: true, read: listOf((value) => parsePrefix(text(value))) };
+}
+
+export function endpoint(field: Description<Endpoint | undefined>): Field<Endpoint | undefined> {
+  return { ...field, argument: 'address:port', list: false, read: (value) => parseEndpoint(text(value)) };
+}
+
+/** In milliseconds. */
+export function duration(field: Description<number>): Field<number> {
+  return { ...field, argument: 'duration', list: false, read: (value) => parseDuration(text(value)) };
+}
+
+export function integer(minimum: number, maximum: number, field: Description<number>): Field<number> {
+  const read = (value: unknown) => {
+    const number = typeof value === 'string' && /^\d{1,10}$/.test(value) ? Number(value) : value;
+    if (typeof number === 'number' && Number.isInteger(number) && number >= minimum && number <= maximum) return number;
+    throw wrong(value, `must be a whole number from ${minimum} to ${maximum}`);
+  };
+  return { ...field, argument: 'n', list: false, read };
+}
+
+export function oneOf<const T extends string>(choices: readonly T[], field: Description<NoInfer<T>>): Field<T> {
+  const read = (value: unknown) => {
+    const choice = choices.find((one) => one === value);
+    if (choice !== undefined) return choice;
+    throw wrong(value, `must be one of ${choices.join(', ')}`);
+  };
+  return { ...field, argument: choices.join('|'), list: false, read };
+}
+
+function listOf<T>(read: (value: unknown) => T): (value: unknown) => readonly T[] {
+  return (value) => {
+    if (Array.isArray(value)) return value.map(read);
+    throw wrong(value, 'must be a list', 'write [] for none');
+  };
+}
+
+function text(value: unknown): string {
+  if (typeof value === 'string' && value !== '') return value;
+  throw wrong(value, 'must be text');
+}
+
+function absolutePath(value: unknown): string {
+  if (typeof value === 'string' && value.startsWith('/')) return value;
+  throw wrong(value, 'must be a path that begins with /');
+}
+
+/** The kernel's own rule for names (dev_valid_name), and `*`. */
+function interfacePattern(value: unknown): string {
+  if (typeof value === 'string' && /^[^\s/:]{1,15}$/.test(value)) return value;
+  throw wrong(value, 'must be the name of an interface, at most 15 characters', '* stands for any characters: veth*');
+}
+
+function wrong(value: unknown, must: string, hint?: string): VipdError {
+  const cause = `${must}, not ${preview(value)}`;
+  return new VipdError({ code: 'VALUE_INVALID', object: 'option', cause, ...(hint === undefined ? {} : { hint }) });
+}

@@ -1,0 +1,75 @@
+import { tcxSupported } from '../libbpf/features.js';
+import {
+  type AttachedProgram,
+  attachedProgram,
+  attachedTcx,
+  attachedToCgroup,
+  isOwnClsactFilter,
+} from '../libbpf/link.js';
+import { clsactFilters } from '../netlink/filters.js';
+import { links, type NetworkLink } from '../netlink/links.js';
+
+/** A program of somebody else where one of ours goes. */
+export interface ForeignProgram {
+  /** `cgroup /sys/fs/cgroup, connect4`, `eth0, xdp (native)` */
+  readonly where: string;
+  /** Its name, else its id. */
+  readonly program: string;
+}
+
+/** `enum bpf_attach_type` of linux/bpf.h: what the sock hook attaches. */
+const cgroupTypes = {
+  connect4: 10,
+  connect6: 11,
+  sendmsg4: 14,
+  sendmsg6: 15,
+  recvmsg4: 19,
+  recvmsg6: 20,
+  getpeername4: 29,
+  getpeername6: 30,
+} as const;
+
+const directions = ['ingress', 'egress'] as const;
+
+/** By the names of the functions in bpf/, which the kernel keeps for every program. */
+const ownName = /^(sock_(connect|sendmsg|recvmsg|getpeername)[46]|tc_(ingress|egress)|xdp_ingress)$/;
+
+/** Programs on the cgroup that answer the same calls as ours; they all run, each sees what the one before has made. */
+export function foreignOnCgroup(path: string): ForeignProgram[] {
+  return Object.entries(cgroupTypes).flatMap(([name, type]) =>
+    strangers(`cgroup ${path}, ${name}`, attachedToCgroup(path, type)),
+  );
+}
+
+/** Programs on the tc and xdp hooks of interfaces whose names match. */
+export function foreignOnInterfaces(tc: readonly string[], xdp: readonly string[]): ForeignProgram[] {
+  const all = links();
+  const matching = (patterns: readonly string[]) =>
+    all.filter(({ name }) => patterns.some((one) => matches(one, name)));
+  return [...matching(tc).flatMap(foreignOnTc), ...matching(xdp).flatMap(foreignOnXdp)];
+}
+
+/** Whether an interface's name is meant by a pattern in which `*` stands for any characters. */
+export function matches(pattern: string, name: string): boolean {
+  const parts = pattern.split('*').map((part) => part.replace(/[\\^$.|?+()[\]{}]/g, '\\$&'));
+  return new RegExp(`^${parts.join('.*')}$`).test(name);
+}
+
+function foreignOnTc({ index, name }: NetworkLink): ForeignProgram[] {
+  return directions.flatMap((direction) => {
+    const tcx = tcxSupported() ? attachedTcx(index, direction) : [];
+    const clsact = clsactFilters(index, direction).filter((filter) => !isOwnClsactFilter(filter));
+    const classic = clsact.map((filter) => ({ id: filter.progId, name: filter.name }));
+    return strangers(`${name}, tc ${direction}`, [...tcx, ...classic]);
+  });
+}
+
+/** An interface takes one XDP program as a link: a foreign one keeps ours out. */
+function foreignOnXdp({ name, xdp }: NetworkLink): ForeignProgram[] {
+  return xdp === undefined ? [] : strangers(`${name}, xdp (${xdp.mode})`, [attachedProgram(xdp.progId)]);
+}
+
+function strangers(where: string, programs: readonly AttachedProgram[]): ForeignProgram[] {
+  const foreign = programs.filter(({ name }) => name === undefined || !ownName.test(name));
+  return foreign.map(({ id, name }) => ({ where, program: name ?? `program ${id}` }));
+}

@@ -1,0 +1,71 @@
+import type { Event } from '../api/routes/traffic.js';
+import type { HealthMonitor } from '../health/health.js';
+import type { Prefix } from '../model/address.js';
+import type { Forwarding } from '../model/forwarding.js';
+import type { VipStatus } from '../model/status.js';
+import { type Desired, desired } from '../reconcile/desired.js';
+import type { Wanted } from '../reconcile/reconcile.js';
+import type { ApiSource } from '../sources/api.js';
+import type { Sources } from '../sources/sources.js';
+import type { Fault } from '../util/errors.js';
+import { admit, Pools } from './admission.js';
+import type { Machine } from './machine.js';
+import { transitions } from './transitions.js';
+
+export interface IntentOptions {
+  readonly pools: readonly Prefix[];
+  /** What the kernel held when this process started. */
+  readonly adopted: Forwarding;
+}
+
+export interface IntentModules {
+  readonly sources: Sources;
+  readonly health: HealthMonitor;
+  readonly api: ApiSource;
+  readonly machine: Pick<Machine, 'localAddresses'>;
+  readonly onEvent: (event: Event) => void;
+}
+
+/** What this node wants now: sources, health, operators and the machine's own addresses brought together. */
+export class Intent {
+  #last: Desired | undefined;
+  #refused: readonly VipStatus[] = [];
+  readonly #pools: Pools;
+
+  constructor(
+    private readonly options: IntentOptions,
+    private readonly modules: IntentModules,
+  ) {
+    this.#pools = new Pools(options.pools);
+  }
+
+  /** Works it out anew; for the reconciler. */
+  wanted(): Wanted {
+    const { sources, health, api, machine, onEvent } = this.modules;
+    const { pools, adopted } = this.options;
+    const now = Date.now();
+    const around = { local: machine.localAddresses(), pools: this.#pools, now };
+    const { table, refused } = admit(sources.table(), around, this.#refused);
+    health.sync(table);
+    const next = desired({ table, verdicts: health, drained: api.drained(), adopted, pools, now }, this.#last);
+    transitions(this.#last?.vips ?? [], next.vips, now).forEach(onEvent);
+    this.#last = next;
+    this.#refused = refused;
+    return { forwarding: next.forwarding, rows: next.vips, ready: sources.ready() };
+  }
+
+  /** As of the last call of {@link wanted}. */
+  forwarding(): Forwarding {
+    return this.#last?.forwarding ?? { pools: this.options.pools, vips: new Map() };
+  }
+
+  /** Services that are not served here. */
+  refused(): readonly VipStatus[] {
+    return this.#refused;
+  }
+
+  /** What is wrong with definitions in this company: conflicts between sources, and refusals. */
+  faults(): readonly Fault[] {
+    return [...this.modules.sources.table().faults, ...this.#refused.flatMap((row) => row.fault ?? [])];
+  }
+}

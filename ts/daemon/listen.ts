@@ -1,0 +1,52 @@
+import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync, unlinkSync } from 'node:fs';
+import { connect } from 'node:net';
+import { dirname } from 'node:path';
+import type { FastifyInstance } from 'fastify';
+import { VipdError } from '../util/errors.js';
+
+/** How long an answer under way may still take once the daemon ends. */
+const graceMs = 1_000;
+
+/** Serves on a unix socket that root and the group vipd, if there is one, may use. @throws VipdError SOCKET_UNUSABLE */
+export async function listenUnix(server: FastifyInstance, path: string): Promise<() => Promise<void>> {
+  mkdirSync(dirname(path), { recursive: true });
+  await clear(path);
+  await server.listen({ path });
+  const group = groupId('vipd');
+  if (group !== undefined && group !== process.getgid?.()) chownSync(path, process.getuid?.() ?? 0, group);
+  chmodSync(path, 0o660);
+  return () => close(server);
+}
+
+/** Removes the socket a killed daemon left; one that somebody answers on, or that is no socket, stays. */
+async function clear(path: string): Promise<void> {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return;
+  const object = `socket ${path}`;
+  if (!found.isSocket())
+    throw new VipdError({ code: 'SOCKET_UNUSABLE', object, cause: 'something else has this name' });
+  if (await answers(path)) {
+    const hint = 'give this one another --socket, --bpffs and --state-dir';
+    throw new VipdError({ code: 'SOCKET_UNUSABLE', object, cause: 'another process listens there', hint });
+  }
+  unlinkSync(path);
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = connect(path, () => resolve(true)).once('error', () => resolve(false));
+    probe.once('connect', () => probe.destroy());
+  });
+}
+
+/** From /etc/group; the daemon must start without a name service. */
+function groupId(name: string): number | undefined {
+  const id = new RegExp(`^${name}:[^:]*:(\\d+):`, 'm').exec(readFileSync('/etc/group', 'utf8'))?.[1];
+  return id === undefined ? undefined : Number(id);
+}
+
+async function close(server: FastifyInstance): Promise<void> {
+  const timer = setTimeout(() => server.server.closeAllConnections(), graceMs);
+  await server.close();
+  clearTimeout(timer);
+}

@@ -1,0 +1,62 @@
+import { existsSync } from 'node:fs';
+import { isBpffs } from '../libbpf/features.js';
+import type { Prefix } from '../model/address.js';
+import { mountBpffs, sdNotify } from '../native/system.js';
+import { addresses } from '../netlink/addresses.js';
+import { links } from '../netlink/links.js';
+import { addUnreachableRoute, removeUnreachableRoute } from '../netlink/routes.js';
+import { VipdError } from '../util/errors.js';
+import { type Lock, lockDirectory } from './lock.js';
+import { checkPrivilege } from './privilege.js';
+
+/** What the daemon needs of the machine beside a data plane. */
+export interface Machine {
+  /** Makes this process the one daemon. @throws VipdError PRIVILEGE_MISSING, DAEMON_RUNNING, BPFFS_UNUSABLE */
+  claim(): Lock;
+  /** From now on no packet for an address of these prefixes leaves the machine unless somebody routes it on purpose. */
+  cover(pools: readonly Prefix[]): void;
+  uncover(pools: readonly Prefix[]): void;
+  /** The machine's own addresses, canonical, and the interface of each. */
+  localAddresses(): ReadonlyMap<string, string>;
+  /** Tells the service manager, see sd_notify(3). */
+  notify(message: string): void;
+}
+
+/** Where the kernel's own documentation mounts it, and nobody expects anything else. */
+const bpffsMount = '/sys/fs/bpf';
+
+/** Higher loses: any other route to a prefix of the same length wins, so that an operator can route a pool. */
+const coverMetric = 20_000;
+
+/** The machine this process runs on, as its network namespace shows it. */
+export class HostMachine implements Machine {
+  constructor(private readonly options: { readonly bpffs: string }) {}
+
+  claim(): Lock {
+    checkPrivilege();
+    const { bpffs } = this.options;
+    if (bpffs.startsWith(`${bpffsMount}/`) && existsSync(bpffsMount) && !isBpffs(bpffsMount)) mountBpffs(bpffsMount);
+    const lock = lockDirectory(bpffs);
+    if (isBpffs(bpffs)) return lock;
+    lock.release();
+    const hint = 'name a directory below a mount of type bpf, as /sys/fs/bpf/vipd';
+    throw new VipdError({ code: 'BPFFS_UNUSABLE', object: `directory ${bpffs}`, cause: 'it is not on a bpffs', hint });
+  }
+
+  cover(pools: readonly Prefix[]): void {
+    for (const pool of pools) addUnreachableRoute(pool, coverMetric);
+  }
+
+  uncover(pools: readonly Prefix[]): void {
+    for (const pool of pools) removeUnreachableRoute(pool, coverMetric);
+  }
+
+  localAddresses(): ReadonlyMap<string, string> {
+    const names = new Map(links().map((link) => [link.index, link.name]));
+    return new Map(addresses().map(({ address, ifindex }) => [address, names.get(ifindex) ?? `interface ${ifindex}`]));
+  }
+
+  notify(message: string): void {
+    sdNotify(message);
+  }
+}

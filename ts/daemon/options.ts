@@ -1,0 +1,159 @@
+import { defaultSocket } from '../api/unix.js';
+import { parsePrefix } from '../model/address.js';
+import { type PlacedDocument, parsePlaced, placed } from '../model/document.js';
+import { type Problem, preview, problemFault, problemOf } from '../model/problem.js';
+import { unknownKey } from '../model/shape.js';
+import type { Fault } from '../util/errors.js';
+import {
+  duration,
+  endpoint,
+  type Field,
+  integer,
+  oneOf,
+  optionalPath,
+  path,
+  paths,
+  patterns,
+  prefixes,
+} from './fields.js';
+
+export const defaultConfig = '/etc/vipd/vipd.yaml';
+
+/** Every option once: the configuration file, the flags, the help and the type are made from it. */
+export const fields = {
+  services: paths({ flag: 'services', help: 'files or directories of services', fallback: [] }),
+  stateDir: path({ flag: 'state-dir', help: 'what is set through the API is kept here', fallback: '/var/lib/vipd' }),
+  socket: path({ flag: 'socket', help: 'unix socket of the API', fallback: defaultSocket }),
+  bpffs: path({ flag: 'bpffs', help: 'directory in a bpffs for what stays pinned', fallback: '/sys/fs/bpf/vipd' }),
+  cgroup: optionalPath({
+    flag: 'cgroup',
+    help: 'attach the sock hook here, else at the cgroup-v2 root',
+    fallback: undefined,
+  }),
+  'interfaces.tc': patterns({ flag: 'tc', help: 'attach the tc hook to these interfaces', fallback: [] }),
+  'interfaces.xdp': patterns({ flag: 'xdp', help: 'attach the xdp hook to these interfaces', fallback: [] }),
+  'interfaces.xdpMode': oneOf(['auto', 'native', 'generic'], {
+    flag: 'xdp-mode',
+    help: 'how to attach the xdp hook',
+    fallback: 'auto',
+  }),
+  pools: prefixes({
+    flag: 'pool',
+    help: 'prefixes whose every address belongs to vipd',
+    fallback: ['11.0.0.0/8', 'fd01:c::/64'].map(parsePrefix),
+  }),
+  'limits.vips': integer(1, 1 << 20, { flag: 'max-vips', help: 'room for VIPs', fallback: 8_192 }),
+  'limits.backends': integer(1, 1 << 22, { flag: 'max-backends', help: 'room for backends', fallback: 32_768 }),
+  'limits.flows': integer(1_024, 1 << 26, {
+    flag: 'max-flows',
+    help: 'room for tracked connections',
+    fallback: 1 << 20,
+  }),
+  reconcileInterval: duration({
+    flag: 'reconcile-interval',
+    help: 'read the kernel back this often',
+    fallback: 10_000,
+  }),
+  sourceWait: duration({
+    flag: 'source-wait',
+    help: 'wait so long for sources before anything is removed',
+    fallback: 10_000,
+  }),
+  healthConcurrency: integer(1, 4_096, { flag: 'health-concurrency', help: 'health checks at a time', fallback: 64 }),
+  sampleConnections: integer(0, 1 << 30, {
+    flag: 'sample-connections',
+    help: 'report every nth new connection as an event, 0 for none',
+    fallback: 100,
+  }),
+  listen: endpoint({ flag: 'listen', help: 'serve /metrics on this TCP address as well', fallback: undefined }),
+  logLevel: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace'], {
+    flag: 'log-level',
+    help: 'least severe messages to log',
+    fallback: 'info',
+  }),
+};
+
+type Fields = typeof fields;
+type Value<F> = F extends Field<infer T> ? T : never;
+
+/** By the key in the configuration file, nested keys joined by a dot. */
+export type DaemonOptions = { readonly [K in keyof Fields]: Value<Fields[K]> };
+
+/** Values of flags by key, as the command line gives them. */
+export type Flags = Readonly<Partial<Record<keyof Fields, string | readonly string[]>>>;
+
+export interface ParsedOptions {
+  readonly options: DaemonOptions;
+  /** When there is one the options are not to be used. */
+  readonly faults: readonly Fault[];
+}
+
+/** Options from the text of a configuration file, if there is one, overridden by flags, completed by defaults. Never throws. */
+export function parseOptions(file: { name: string; text: string } | undefined, flags: Flags): ParsedOptions {
+  const faults: Fault[] = [];
+  const fromFile = file === undefined ? new Map<string, unknown>() : readFile(file.name, file.text, faults);
+  const fromFlags = new Map(
+    Object.entries(flags).map(([key, value]) => [key, readFlag(key as keyof Fields, value, faults)]),
+  );
+  const values = Object.entries(fields).map(([key, field]) => {
+    return [key, fromFlags.get(key) ?? fromFile.get(key) ?? field.fallback];
+  });
+  return { options: Object.fromEntries(values) as DaemonOptions, faults };
+}
+
+function readFlag(key: keyof Fields, value: unknown, faults: Fault[]): unknown {
+  try {
+    return fields[key].read(value);
+  } catch (error) {
+    faults.push(problemFault(problemOf(error, []), `--${fields[key].flag}`, ''));
+    return undefined;
+  }
+}
+
+function readFile(name: string, text: string, faults: Fault[]): Map<string, unknown> {
+  const document = parsePlaced(text, name);
+  const values = new Map<string, unknown>();
+  faults.push(...document.faults);
+  for (const { path, value } of leaves(document, [], document.value ?? {}, faults)) {
+    const key = path.join('.') as keyof Fields;
+    try {
+      values.set(key, fields[key].read(value));
+    } catch (error) {
+      faults.push(faultAt(document, problemOf(error, path)));
+    }
+  }
+  return values;
+}
+
+interface Leaf {
+  readonly path: readonly string[];
+  readonly value: unknown;
+}
+
+/** The known options in a map of the file; groups are maps of their own. What is not known becomes a fault. */
+function leaves(document: PlacedDocument, base: readonly string[], value: unknown, faults: Fault[]): Leaf[] {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    faults.push(
+      faultAt(document, { path: base, code: 'VALUE_INVALID', cause: `must be a map, not ${preview(value)}` }),
+    );
+    return [];
+  }
+  const known = knownKeys(base);
+  return Object.entries(value).flatMap(([key, inner]) => {
+    const path = [...base, key];
+    if (Object.hasOwn(fields, path.join('.'))) return [{ path, value: inner as unknown }];
+    if (known.includes(key)) return leaves(document, path, inner, faults);
+    faults.push(faultAt(document, unknownKey(path, known)));
+    return [];
+  });
+}
+
+function knownKeys(base: readonly string[]): readonly string[] {
+  const prefix = base.map((step) => `${step}.`).join('');
+  const below = Object.keys(fields).filter((key) => key.startsWith(prefix));
+  return [...new Set(below.map((key) => key.slice(prefix.length).split('.')[0] ?? ''))];
+}
+
+function faultAt(document: PlacedDocument, problem: Problem): Fault {
+  return problemFault(problem, placed(document, problem, []), '');
+}

@@ -1,0 +1,51 @@
+import type { ApiPorts, NodePort, PlanePort, StatusPort } from '../api/ports.js';
+import type { DataPlane } from '../dataplane/dataplane.js';
+import { planeCollector } from '../dataplane/metrics.js';
+import { Metrics } from '../metrics/metrics.js';
+import { reconcileCollector } from '../reconcile/metrics.js';
+import { sourceCollector } from '../sources/metrics.js';
+import type { Control } from './control.js';
+
+/** The daemon as the API sees it. */
+export function apiPorts(node: Omit<NodePort, 'metrics'>, plane: DataPlane, control: Control): ApiPorts {
+  const status = statusPort(control);
+  const metrics = new Metrics({ version: node.version }, { collectors: collectors(plane, control, status) });
+  return {
+    node: { ...node, metrics: () => metrics.text() },
+    status,
+    definitions: control.definitions,
+    events: control.journal,
+    plane: planePort(plane),
+  };
+}
+
+function statusPort({ sources, reconciler, intent }: Control): StatusPort {
+  return {
+    sources: () => sources.status(),
+    reconcile: () => reconciler.status(),
+    vips: () => [...reconciler.vips(), ...intent.refused()],
+    desired: () => intent.forwarding(),
+    faults: () => intent.faults(),
+  };
+}
+
+function planePort(plane: DataPlane): PlanePort {
+  return {
+    name: plane.name,
+    counters: () => plane.counters(),
+    verdicts: () => plane.verdicts(),
+    flows: (limit) => plane.flows(limit),
+    hooks: () => plane.hooks(),
+    inspect: (key) => plane.inspect(key),
+    held: async (key) => (await plane.read()).vips.get(key),
+  };
+}
+
+function collectors(plane: DataPlane, { sources, reconciler }: Control, status: StatusPort) {
+  const names = () => new Map(reconciler.vips().map((vip) => [vip.key, vip.name]));
+  return [
+    planeCollector(plane, names),
+    reconcileCollector({ status: () => reconciler.status(), vips: status.vips }),
+    sourceCollector(sources),
+  ];
+}

@@ -1,0 +1,38 @@
+import type { DataPlane } from '../dataplane/dataplane.js';
+import type { Prefix } from '../model/address.js';
+import { faultOf } from '../util/errors.js';
+import type { Logger } from '../util/logger.js';
+import type { Machine } from './machine.js';
+
+export interface UninstallModules {
+  readonly plane: DataPlane;
+  readonly machine: Machine;
+  readonly logger: Logger;
+}
+
+/** Leaves the kernel as it was before vipd. @throws VipdError PRIVILEGE_MISSING, or DAEMON_RUNNING while there is a daemon */
+export async function uninstall(
+  options: { readonly pools: readonly Prefix[] },
+  modules: UninstallModules,
+): Promise<void> {
+  const { plane, machine } = modules;
+  const lock = machine.claim();
+  try {
+    const held = await poolsHeld(modules);
+    await plane.remove();
+    machine.uncover([...options.pools, ...held]);
+  } finally {
+    lock.release();
+  }
+}
+
+/** What the kernel says of pools; what this version cannot adopt must still be possible to remove. */
+async function poolsHeld({ plane, logger }: UninstallModules): Promise<readonly Prefix[]> {
+  try {
+    await plane.open();
+    return (await plane.read()).pools;
+  } catch (error) {
+    logger.warn({ fault: faultOf(error, `data plane ${plane.name}`) }, 'removing what cannot be read');
+    return [];
+  }
+}

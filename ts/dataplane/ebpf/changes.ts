@@ -1,0 +1,264 @@
+import type { Prefix } from '../../model/address.js';
+import type { ForwardedBackend, ForwardedVip } from '../../model/forwarding.js';
+import { sameVip } from '../../model/forwarding.js';
+import { backendKey, type VipKey, vipKey } from '../../model/service.js';
+import { VipdError } from '../../util/errors.js';
+import type { HeldBackend, HeldVip } from './held.js';
+import { forwardedOf, type Image } from './image.js';
+import { LbSize } from './lb.gen.js';
+import { protocolNumber } from './records.js';
+import { tableSlots } from './selection.js';
+import { checksum } from './tables.js';
+import type { Writes } from './writes.js';
+
+/** Backends of one VIP; bounds the size of a selection table. */
+const BACKENDS_MAX = 4096;
+
+/**
+ * The first half of a step: what it adds and changes. The image is changed, the writes are noted. If it cannot be done,
+ * the image is as before.
+ * @throws VipdError MAP_FULL | BACKEND_SHARED_TOO_OFTEN | TOO_MANY_BACKENDS
+ */
+export function planUpsert(image: Image, writes: Writes, vip: ForwardedVip, damaged: boolean): void {
+  if (vip.backends.length > BACKENDS_MAX) throw tooMany(vip);
+  const held = image.vips.get(vipKey(vip.frontend));
+  if (held !== undefined && !damaged && sameVip(held.forwarded, vip)) return;
+  const undo: (() => void)[] = [];
+  try {
+    upsert(image, writes, vip, held, damaged, undo);
+  } catch (error) {
+    for (const step of undo.reverse()) step();
+    throw error;
+  }
+}
+
+function upsert(
+  image: Image,
+  writes: Writes,
+  vip: ForwardedVip,
+  known: HeldVip | undefined,
+  damaged: boolean,
+  undo: (() => void)[],
+): void {
+  const held = known ?? createVip(image, writes, vip, undo);
+  const before = selectionKey(held);
+  for (const backend of vip.backends) setBackend(image, writes, held, backend, undo);
+  const dropped = dropUnwanted(held, vip, undo);
+  if (damaged || selectionKey(held) !== before) changeTable(image, writes, held, damaged);
+  // Nothing fails from here on.
+  writes.dropped.push(...dropped);
+  held.forwarded = forwardedOf(held);
+  image.encodeVip(held);
+  image.changed();
+  writes.mark('vips', held.id);
+}
+
+/** The second half: takes away the backends that the first half left out of the tables. */
+export function planCleanup(image: Image, writes: Writes, dropped: readonly HeldBackend[]): void {
+  for (const backend of dropped) removeBackend(image, writes, backend);
+}
+
+export function planRemove(image: Image, writes: Writes, key: VipKey): void {
+  const held = image.vips.get(key);
+  if (held === undefined) return;
+  const set = image.vipSets.remove(held.hash, held.id);
+  if (set !== undefined) writes.mark('vipSets', set);
+  image.deleteVip(held);
+  image.clearVip(held.id);
+  image.vipIds.give(held.id);
+  writes.mark('vips', held.id);
+  settleAddress(image, writes, held.frontend.address);
+  for (const backend of held.backends.values()) removeBackend(image, writes, backend);
+  for (const run of [held.table, held.previous]) if (run !== undefined) image.chunks.give(run.first, run.chunks);
+}
+
+/** @throws VipdError POOLS_TOO_MANY */
+export function planPools(image: Image, writes: Writes, pools: readonly Prefix[]): void {
+  if (pools.length > LbSize.POOLS_MAX) {
+    const cause = `${pools.length} pools, at most ${LbSize.POOLS_MAX} fit`;
+    throw new VipdError({ code: 'POOLS_TOO_MANY', object: 'pools', cause, hint: 'join neighbouring prefixes' });
+  }
+  image.encodePools(pools);
+  const addresses = new Set([...image.vips.values()].map(({ frontend }) => frontend.address));
+  for (const address of addresses) settleAddress(image, writes, address);
+  writes.mark('settings', 0);
+}
+
+/** Gives back the tables that flows without an entry needed for a while after a change. */
+export function planRetire(image: Image, writes: Writes, before: number): void {
+  for (const held of image.vips.values()) {
+    if (held.previous === undefined || held.previous.since > before) continue;
+    image.chunks.give(held.previous.first, held.previous.chunks);
+    held.previous = undefined;
+    image.encodeVip(held);
+    writes.mark('vips', held.id);
+  }
+}
+
+function createVip(image: Image, writes: Writes, vip: ForwardedVip, undo: (() => void)[]): HeldVip {
+  const { frontend } = vip;
+  const id = image.vipIds.take();
+  undo.push(() => image.vipIds.give(id));
+  const hash = image.hash(frontend.address, frontend.port, protocolNumber(frontend));
+  const set = image.vipSets.add(hash, id);
+  undo.push(() => image.vipSets.remove(hash, id));
+  const held: HeldVip = {
+    id,
+    key: vipKey(frontend),
+    frontend,
+    hash,
+    backends: new Map(),
+    table: undefined,
+    previous: undefined,
+    forwarded: { frontend, backends: [] },
+  };
+  image.insertVip(held);
+  undo.push(() => {
+    image.deleteVip(held);
+    image.clearVip(id);
+    settleAddress(image, writes, frontend.address);
+  });
+  settleAddress(image, writes, frontend.address);
+  writes.mark('vipSets', set);
+  writes.freshVips.push(id);
+  return held;
+}
+
+function setBackend(image: Image, writes: Writes, held: HeldVip, wanted: ForwardedBackend, undo: (() => void)[]): void {
+  const known = held.backends.get(backendKey(wanted));
+  if (known === undefined) {
+    addBackend(image, writes, held, wanted, undo);
+    return;
+  }
+  if (known.weight === wanted.weight) return;
+  const { weight } = known;
+  undo.push(() => {
+    known.weight = weight;
+    image.encodeBackend(known);
+  });
+  known.weight = wanted.weight;
+  image.encodeBackend(known);
+  writes.mark('changedBackends', known.id);
+}
+
+function addBackend(image: Image, writes: Writes, vip: HeldVip, wanted: ForwardedBackend, undo: (() => void)[]): void {
+  const id = image.backendIds.take();
+  const { address, port, weight } = wanted;
+  const backend: HeldBackend = {
+    id,
+    key: backendKey(wanted),
+    address,
+    port,
+    vip,
+    weight,
+    generation: image.nextGeneration(id),
+  };
+  undo.push(() => image.backendIds.give(id));
+  const change = image.chains.add(backend);
+  vip.backends.set(backend.key, backend);
+  image.backendOf[id] = backend;
+  undo.push(() => {
+    vip.backends.delete(backend.key);
+    removeFromChain(image, writes, backend);
+    image.backendOf[id] = undefined;
+    image.clearBackend(id, backend.generation);
+  });
+  image.encodeBackend(backend);
+  writes.mark('freshBackends', id);
+  writes.freshBackends.push(id);
+  if (change.set !== undefined) writes.mark('replySets', change.set);
+  relink(image, writes, change.relinked);
+}
+
+/** Leaves them out of the VIP, not yet out of the kernel: their flows go on until the tables no longer name them. */
+function dropUnwanted(held: HeldVip, vip: ForwardedVip, undo: (() => void)[]): HeldBackend[] {
+  const wanted = new Set(vip.backends.map(backendKey));
+  const dropped = [...held.backends.values()].filter(({ key }) => !wanted.has(key));
+  for (const { key } of dropped) held.backends.delete(key);
+  undo.push(() => {
+    for (const backend of dropped) held.backends.set(backend.key, backend);
+  });
+  return dropped;
+}
+
+function removeBackend(image: Image, writes: Writes, backend: HeldBackend): void {
+  removeFromChain(image, writes, backend);
+  image.backendOf[backend.id] = undefined;
+  image.clearBackend(backend.id, backend.generation);
+  image.backendIds.give(backend.id);
+  writes.mark('goneBackends', backend.id);
+}
+
+function removeFromChain(image: Image, writes: Writes, backend: HeldBackend): void {
+  const { set, relinked } = image.chains.remove(backend);
+  if (set !== undefined) writes.mark('replySets', set);
+  relink(image, writes, relinked);
+}
+
+function relink(image: Image, writes: Writes, id: number | undefined): void {
+  const backend = id === undefined ? undefined : image.backendOf[id];
+  if (backend === undefined) return;
+  image.encodeBackend(backend);
+  writes.mark('changedBackends', backend.id);
+}
+
+/** What the table is made from. */
+function selectionKey(held: HeldVip): string {
+  const chosen = [...held.backends.values()].filter(({ weight }) => weight > 0);
+  return chosen
+    .map(({ id, weight }) => `${id}*${weight}`)
+    .sort()
+    .join();
+}
+
+/** A new run of chunks, so that no packet sees half a table. The old one is kept for a while, unless it is damaged. */
+function changeTable(image: Image, writes: Writes, held: HeldVip, damaged: boolean): void {
+  const slots = tableSlots(held);
+  const chunks = slots.length / LbSize.TABLE_CHUNK_SLOTS;
+  const first = chunks === 0 ? 0 : takeChunks(image, writes, chunks);
+  const { table, previous } = held;
+  held.table = chunks === 0 ? undefined : { first, chunks, checksum: checksum(slots) };
+  held.previous = table === undefined || damaged ? undefined : { ...table, since: Date.now() };
+  if (chunks > 0) writes.tables.push({ first, slots });
+  if (previous !== undefined) writes.freedRuns.push(previous);
+  if (damaged && table !== undefined) writes.freedRuns.push(table);
+}
+
+/** Tables kept only for a while give way when there is no room. */
+function takeChunks(image: Image, writes: Writes, chunks: number): number {
+  try {
+    return image.chunks.take(chunks);
+  } catch {
+    planRetire(image, writes, Number.POSITIVE_INFINITY);
+    return image.chunks.take(chunks);
+  }
+}
+
+/** An address outside of all pools has an entry of its own while a VIP has it. */
+function settleAddress(image: Image, writes: Writes, address: string): void {
+  const id = image.addresses.get(address);
+  const needed = image.users(address) > 0 && !image.inPool(address);
+  if (needed === (id !== undefined)) return;
+  const hash = image.hash(address, 0, 0);
+  if (id === undefined) {
+    const fresh = image.vipIds.take();
+    image.addresses.set(address, fresh);
+    image.encodeAddress(fresh, address);
+    writes.mark('vips', fresh);
+    writes.mark('vipSets', image.vipSets.add(hash, fresh));
+  } else {
+    image.addresses.delete(address);
+    image.vipIds.give(id);
+    image.clearVip(id);
+    writes.mark('vips', id);
+    const set = image.vipSets.remove(hash, id);
+    if (set !== undefined) writes.mark('vipSets', set);
+  }
+  image.encodeSettings({});
+  writes.mark('settings', 0);
+}
+
+function tooMany(vip: ForwardedVip): VipdError {
+  const cause = `${vip.backends.length} backends, at most ${BACKENDS_MAX} fit`;
+  return new VipdError({ code: 'TOO_MANY_BACKENDS', object: `vip ${vipKey(vip.frontend)}`, cause });
+}

@@ -1,0 +1,265 @@
+import { rmdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { features, missingCapabilities } from '../../libbpf/features.js';
+import type { Forwarding } from '../../model/forwarding.js';
+import type { VipKey } from '../../model/service.js';
+import { faultOf, VipdError } from '../../util/errors.js';
+import type { Logger } from '../../util/logger.js';
+import type { DataPlane, Flow, HookStatus, Outcome, PlaneEvent, Step, Support, VipCounters } from '../dataplane.js';
+import { planCleanup, planPools, planRemove, planRetire, planUpsert } from './changes.js';
+import { readCounters, readVerdicts, resetCounters } from './counting.js';
+import { Drift } from './drift.js';
+import { Happenings } from './happenings.js';
+import { Hooks, type Interfaces, removeHooks } from './hooks.js';
+import { Image } from './image.js';
+import { inspectVip } from './inspect.js';
+import type { Backend, Event, Settings, Vip } from './lb.gen.js';
+import { Mirror } from './mirror.js';
+import { pinsIn, removePins } from './pins.js';
+import { type Limits, type Loaded, loadPrograms } from './programs.js';
+import { writeTables } from './tables.js';
+import { ticksOf } from './ticks.js';
+import { readFlows } from './tracking.js';
+import { AFTER_TABLES, BEFORE_TABLES, type Mirrors, REMOVING, Writes } from './writes.js';
+
+export interface EbpfOptions {
+  /** Directory on a bpf filesystem for the pins of maps and links: `/sys/fs/bpf/vipd`. */
+  readonly bpffs: string;
+  /** Directory of the cgroup v2 hierarchy whose processes are served by the sock hook. */
+  readonly cgroup: string;
+  readonly interfaces: Interfaces;
+  readonly limits: Limits;
+  /** One in so many new connections makes an event; 0 none. */
+  readonly sampleConnections: number;
+}
+
+export interface EbpfModules {
+  readonly logger?: Logger;
+}
+
+/** How long a table that was replaced still answers for flows that lost their entry, milliseconds. */
+const PREVIOUS_TABLE_MS = 60_000;
+const RETIRE_INTERVAL_MS = 10_000;
+
+/** Everything that exists between open and release. */
+interface Running {
+  readonly loaded: Loaded;
+  readonly mirrors: Mirrors;
+  readonly image: Image;
+  readonly drift: Drift;
+  readonly hooks: Hooks;
+  readonly happenings: Happenings;
+  readonly retiring: NodeJS.Timeout;
+}
+
+/** Programs at the socket, tc and XDP hooks over pinned maps; see bpf/README.md for what they do. */
+export class EbpfDataPlane implements DataPlane {
+  readonly name = 'ebpf';
+  #running: Running | undefined;
+
+  constructor(
+    readonly options: EbpfOptions,
+    readonly modules: EbpfModules = {},
+  ) {}
+
+  async probe(): Promise<Support> {
+    const missing = missingCapabilities();
+    if (missing.length > 0) {
+      const reason = `this process lacks ${missing.join(' and ')}`;
+      return { ok: false, reason, hint: 'run as root, or give the daemon these capabilities' };
+    }
+    const absent = features().find(({ required, present }) => required && !present);
+    if (absent === undefined) return { ok: true };
+    const reason = `this kernel has no ${absent.name}, which comes with ${absent.minimumKernel}`;
+    return { ok: false, reason, hint: absent.hint };
+  }
+
+  async open(): Promise<void> {
+    if (this.#running !== undefined) return;
+    const { bpffs, limits, sampleConnections, cgroup, interfaces } = this.options;
+    const loaded = loadPrograms(bpffs, limits, sampleConnections);
+    for (const map of loaded.kept) {
+      this.modules.logger?.warn({ map }, 'keeps its size until the next teardown, whatever the limits say');
+    }
+    const mirrors = mirrorsOf(loaded);
+    const image = new Image({
+      mirrors,
+      codecs: {
+        vip: loaded.codec<Vip>('vip'),
+        backend: loaded.codec<Backend>('backend'),
+        settings: loaded.codec<Settings>('settings'),
+      },
+      offsets: { vipState: loaded.offset('vip', 'state'), backendState: loaded.offset('backend', 'state') },
+      chunks: loaded.map('tables').info.maxEntries,
+    });
+    const { program } = loaded;
+    this.#running = {
+      loaded,
+      mirrors,
+      image,
+      drift: new Drift(image, mirrors, loaded.map('tables')),
+      hooks: new Hooks({ pins: this.#links, cgroup, interfaces }, { program, logger: this.modules.logger }),
+      happenings: new Happenings(loaded.map('events'), loaded.codec<Event>('event'), () => image),
+      retiring: setInterval(() => this.#retire(), RETIRE_INTERVAL_MS).unref(),
+    };
+  }
+
+  async read(): Promise<Forwarding> {
+    const { drift } = this.#open('read');
+    drift.look();
+    return drift.forwarding();
+  }
+
+  async apply(steps: readonly Step[]): Promise<readonly Outcome[]> {
+    const running = this.#open('apply');
+    const { image, drift } = running;
+    const adding = new Writes();
+    const outcomes: Outcome[] = steps.map((step) => attempt(step, () => planAddition(image, drift, adding, step)));
+    // Mirrors hold the wanted content, so writing the differing entries anew is the repair.
+    drift.repair();
+    this.#flushAdditions(running, adding);
+    const removing = new Writes();
+    planCleanup(image, removing, adding.dropped);
+    for (const step of steps) if (step.kind === 'remove') planRemove(image, removing, step.key);
+    removing.flush(running.mirrors, REMOVING);
+    for (const { first, chunks } of [...adding.freedRuns, ...removing.freedRuns]) image.chunks.give(first, chunks);
+    return outcomes;
+  }
+
+  async engage(): Promise<void> {
+    const { hooks } = this.#open('engage');
+    this.#setEngaged(1);
+    hooks.attach();
+  }
+
+  async disengage(): Promise<void> {
+    this.#setEngaged(0);
+  }
+
+  async counters(): Promise<readonly VipCounters[]> {
+    const { image, loaded } = this.#open('counters');
+    return readCounters(image, loaded.map('vip_counters'), loaded.map('backend_counters'));
+  }
+
+  async verdicts(): Promise<Readonly<Record<string, bigint>>> {
+    return readVerdicts(this.#open('verdicts').loaded.map('verdicts'));
+  }
+
+  async flows(limit: number): Promise<readonly Flow[]> {
+    const { image, loaded } = this.#open('flows');
+    const clock = { ticks: ticksOf(loaded.program('tc_lb', 'tc_ticks')), hz: image.settings.hz };
+    return readFlows(loaded.map('flows'), image, clock, limit);
+  }
+
+  hooks(): readonly HookStatus[] {
+    return this.#running?.hooks.statuses() ?? [];
+  }
+
+  async inspect(key: VipKey): Promise<Readonly<Record<string, unknown>> | undefined> {
+    const { image, loaded } = this.#open('inspect');
+    return inspectVip(image, loaded.map('tables'), key);
+  }
+
+  events(listener: (event: PlaneEvent) => void): () => void {
+    return this.#open('events').happenings.listen(listener);
+  }
+
+  /**
+   * Runs a packet program on one frame, without attaching it: for tests and measurements.
+   * @param program `xdp_ingress`, `tc_ingress` or `tc_egress`
+   */
+  testRun(
+    program: 'xdp_ingress' | 'tc_ingress' | 'tc_egress',
+    data: Uint8Array,
+    ctx?: Uint8Array,
+  ): { retval: number; data: Buffer; durationNs: number } {
+    const object = program === 'xdp_ingress' ? 'xdp_lb' : 'tc_lb';
+    const input = ctx === undefined ? { data } : { data, ctx };
+    return this.#open('test run').loaded.program(object, program).testRun(input);
+  }
+
+  async release(): Promise<void> {
+    const running = this.#running;
+    if (running === undefined) return;
+    this.#running = undefined;
+    clearInterval(running.retiring);
+    running.happenings.close();
+    running.hooks.release();
+    running.loaded.close();
+  }
+
+  /** Works without `open` too: what another version pinned must be removable. */
+  async remove(): Promise<void> {
+    await this.release();
+    removeHooks(this.#links);
+    removePins(join(this.options.bpffs, 'maps'));
+    if (pinsIn(this.options.bpffs).length === 0) removeDirectory(this.options.bpffs);
+  }
+
+  get #links(): string {
+    return join(this.options.bpffs, 'links');
+  }
+
+  #open(op: string): Running {
+    if (this.#running !== undefined) return this.#running;
+    throw new VipdError({ code: 'PLANE_CLOSED', object: 'ebpf data plane', cause: `${op}: it is not open` });
+  }
+
+  #flushAdditions({ loaded, mirrors }: Running, writes: Writes): void {
+    resetCounters(loaded.map('vip_counters'), writes.freshVips);
+    resetCounters(loaded.map('backend_counters'), writes.freshBackends);
+    writes.flush(mirrors, BEFORE_TABLES);
+    writeTables(loaded.map('tables'), writes.tables);
+    writes.flush(mirrors, AFTER_TABLES);
+  }
+
+  #setEngaged(engaged: 0 | 1): void {
+    const { image, mirrors } = this.#open('engage');
+    if (image.settings.engaged === engaged) return;
+    image.encodeSettings({ engaged });
+    mirrors.settings.flush([0]);
+  }
+
+  #retire(): void {
+    const { image, mirrors } = this.#open('retire');
+    const writes = new Writes();
+    planRetire(image, writes, Date.now() - PREVIOUS_TABLE_MS);
+    writes.flush(mirrors, AFTER_TABLES);
+    for (const { first, chunks } of writes.freedRuns) image.chunks.give(first, chunks);
+  }
+}
+
+/** Everything but removal; an outcome is a fault or nothing. */
+function planAddition(image: Image, drift: Drift, writes: Writes, step: Step): void {
+  if (step.kind === 'upsert') planUpsert(image, writes, step.vip, drift.affects(step.vip.frontend));
+  if (step.kind === 'pools') planPools(image, writes, step.pools);
+}
+
+function attempt(step: Step, plan: () => void): Outcome {
+  try {
+    plan();
+    return undefined;
+  } catch (error) {
+    return faultOf(error, step.kind);
+  }
+}
+
+function mirrorsOf(loaded: Loaded): Mirrors {
+  const mirrors = {
+    settings: new Mirror(loaded.map('settings')),
+    vips: new Mirror(loaded.map('vips')),
+    vipSets: new Mirror(loaded.map('vip_sets')),
+    backends: new Mirror(loaded.map('backends')),
+    replySets: new Mirror(loaded.map('reply_sets')),
+  };
+  for (const mirror of Object.values(mirrors)) mirror.load();
+  return mirrors;
+}
+
+function removeDirectory(path: string): void {
+  try {
+    rmdirSync(path);
+  } catch {
+    // Never made, or not ours alone.
+  }
+}

@@ -1,0 +1,241 @@
+import { join } from 'node:path';
+import { BpfError } from '../../libbpf/errors.js';
+import {
+  type AttachTarget,
+  attachClsact,
+  attachedTcx,
+  BpfLink,
+  type Direction,
+  detachClsact,
+} from '../../libbpf/link.js';
+import type { BpfProgram } from '../../libbpf/program.js';
+import { links, type NetworkLink, watchLinks } from '../../netlink/links.js';
+import { type Fault, faultOf } from '../../util/errors.js';
+import type { Logger } from '../../util/logger.js';
+import type { HookStatus } from '../dataplane.js';
+import { makePinDirectory, pinsIn, removePins, unpin } from './pins.js';
+import type { ObjectName } from './programs.js';
+
+export interface Interfaces {
+  /** Name patterns, `*` stands for any characters: workload interfaces. */
+  readonly tc: readonly string[];
+  /** Uplinks. An interface that both lists name is an uplink. */
+  readonly xdp: readonly string[];
+  readonly xdpMode: 'auto' | 'native' | 'generic';
+}
+
+export interface HooksOptions {
+  /** Directory of the links' pins. */
+  readonly pins: string;
+  readonly cgroup: string;
+  readonly interfaces: Interfaces;
+}
+
+export interface HooksModules {
+  readonly program: (object: ObjectName, name: string) => BpfProgram;
+  readonly logger?: Logger | undefined;
+}
+
+/** enum bpf_attach_type of linux/bpf.h */
+const SOCK_HOOKS = {
+  sock_connect4: 10,
+  sock_connect6: 11,
+  sock_sendmsg4: 14,
+  sock_sendmsg6: 15,
+  sock_recvmsg4: 19,
+  sock_recvmsg6: 20,
+  sock_getpeername4: 29,
+  sock_getpeername6: 30,
+} as const;
+
+/** A place where one program of ours belongs. */
+interface Place {
+  readonly pin: string;
+  readonly hook: HookStatus['hook'];
+  readonly where: string;
+  readonly ifindex?: number;
+  readonly program: BpfProgram;
+  /** Ways to attach, best first. */
+  readonly targets: readonly (AttachTarget & { readonly mode: string })[];
+  /** For kernels without TCX. */
+  readonly clsact?: Direction;
+}
+
+/**
+ * Where the programs are attached. Every attachment is a pinned link, so it outlives the daemon; a pin that is there
+ * already is given this version's program in place, without a packet passing between the two.
+ */
+export class Hooks {
+  readonly #links = new Map<string, BpfLink>();
+  readonly #statuses = new Map<string, HookStatus>();
+  #stopWatching: (() => void) | undefined;
+
+  constructor(
+    readonly options: HooksOptions,
+    readonly modules: HooksModules,
+  ) {}
+
+  statuses(): readonly HookStatus[] {
+    return [...this.#statuses.values()];
+  }
+
+  /** Attaches everywhere, and from now on to interfaces that appear. A place that fails shows it in its status. */
+  attach(): void {
+    makePinDirectory(this.options.pins);
+    this.#settle();
+    this.#stopWatching ??= watchLinks(() => this.#settle());
+  }
+
+  /** Lets go of the handles; what is attached stays. */
+  release(): void {
+    this.#stopWatching?.();
+    this.#stopWatching = undefined;
+    for (const link of this.#links.values()) link.close();
+    this.#links.clear();
+  }
+
+  /** Attaches what is missing, takes away what no place wants any more. */
+  #settle(): void {
+    const present = links();
+    const places = [...this.#sockPlaces(), ...present.flatMap((link) => this.#placesOn(link))];
+    const wanted = new Set(places.map(({ pin }) => pin));
+    for (const pin of new Set([...pinsIn(this.options.pins), ...this.#statuses.keys()])) {
+      if (!wanted.has(pin)) this.#drop(pin);
+    }
+    for (const place of places) if (!this.#links.has(place.pin)) this.#occupy(place);
+  }
+
+  #drop(pin: string): void {
+    this.#links.get(pin)?.close();
+    this.#links.delete(pin);
+    this.#statuses.delete(pin);
+    unpin(join(this.options.pins, pin));
+  }
+
+  #occupy(place: Place): void {
+    let mode = 'none';
+    let fault: Fault | undefined;
+    try {
+      mode = this.#adopt(place) ?? this.#attach(place);
+    } catch (error) {
+      fault = faultOf(error, `${place.hook} hook on ${place.where}`);
+      const known = this.#statuses.get(place.pin)?.fault;
+      if (known?.cause !== fault.cause) this.modules.logger?.warn({ fault }, 'hook not attached');
+    }
+    const { hook, where } = place;
+    this.#statuses.set(place.pin, { hook, where, mode, attached: fault === undefined, ...(fault ? { fault } : {}) });
+  }
+
+  /** The mode in force when a pinned link is still attached here; undefined when there is none. */
+  #adopt(place: Place): string | undefined {
+    const path = join(this.options.pins, place.pin);
+    if (!pinsIn(this.options.pins).includes(place.pin)) return undefined;
+    const link = BpfLink.openPinned(path);
+    try {
+      if (place.ifindex !== undefined && link.info.ifindex !== place.ifindex) throw new Error('its interface is gone');
+      link.update(place.program);
+    } catch {
+      link.close();
+      unpin(path);
+      return undefined;
+    }
+    this.#links.set(place.pin, link);
+    return place.hook === 'xdp' ? xdpModeOf(place.ifindex) : place.targets[0]!.mode;
+  }
+
+  #attach(place: Place): string {
+    let failure: unknown;
+    for (const target of place.targets) {
+      try {
+        const link = BpfLink.attach(place.program, target);
+        link.pin(join(this.options.pins, place.pin));
+        this.#links.set(place.pin, link);
+        return target.mode;
+      } catch (error) {
+        failure = error;
+        if (!wayNotSupported(error)) break;
+      }
+    }
+    if (place.clsact === undefined || place.ifindex === undefined || !wayNotSupported(failure)) throw failure;
+    attachClsact(place.program, place.ifindex, place.clsact);
+    return 'clsact';
+  }
+
+  #sockPlaces(): Place[] {
+    const { cgroup } = this.options;
+    return Object.entries(SOCK_HOOKS).map(([name, attachType]) => ({
+      pin: name,
+      hook: 'sock',
+      where: cgroup,
+      program: this.modules.program('sock_lb', name),
+      targets: [{ kind: 'cgroup', path: cgroup, attachType, mode: 'link' }],
+    }));
+  }
+
+  #placesOn(link: NetworkLink): Place[] {
+    const { tc, xdp } = this.options.interfaces;
+    if (link.kind === 'loopback') return [];
+    if (matches(xdp, link.name)) return [this.#xdpPlace(link), this.#tcPlace(link, 'egress')];
+    if (!matches(tc, link.name)) return [];
+    return [this.#tcPlace(link, 'ingress'), this.#tcPlace(link, 'egress')];
+  }
+
+  #tcPlace({ name, index }: NetworkLink, direction: Direction): Place {
+    return {
+      pin: `tc_${direction}_${index}`,
+      hook: 'tc',
+      where: name,
+      ifindex: index,
+      program: this.modules.program('tc_lb', `tc_${direction}`),
+      targets: [{ kind: 'tcx', ifindex: index, direction, mode: 'tcx' }],
+      clsact: direction,
+    };
+  }
+
+  #xdpPlace({ name, index }: NetworkLink): Place {
+    const { xdpMode } = this.options.interfaces;
+    const modes = xdpMode === 'auto' ? (['native', 'generic'] as const) : [xdpMode];
+    return {
+      pin: `xdp_${index}`,
+      hook: 'xdp',
+      where: name,
+      ifindex: index,
+      program: this.modules.program('xdp_lb', 'xdp_ingress'),
+      targets: modes.map((mode) => ({ kind: 'xdp', ifindex: index, mode })),
+    };
+  }
+}
+
+/** Ends every attachment under `pins`, and those that have none because the kernel has no TCX. */
+export function removeHooks(pins: string): void {
+  removePins(pins);
+  for (const { index, kind } of links()) {
+    if (kind === 'loopback') continue;
+    for (const direction of ['ingress', 'egress'] as const) if (!hasTcx(index)) detachClsact(index, direction);
+  }
+}
+
+function hasTcx(ifindex: number): boolean {
+  try {
+    attachedTcx(ifindex, 'ingress');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function xdpModeOf(ifindex: number | undefined): string {
+  return links().find(({ index }) => index === ifindex)?.xdp?.mode ?? 'native';
+}
+
+/** The kernel or the driver cannot do it this way; another way may go. */
+function wayNotSupported(error: unknown): boolean {
+  return error instanceof BpfError && ['EOPNOTSUPP', 'EINVAL', 'ENOTSUPP'].includes(error.errnoName);
+}
+
+function matches(patterns: readonly string[], name: string): boolean {
+  return patterns.some((pattern) => {
+    const parts = pattern.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'));
+    return new RegExp(`^${parts.join('.*')}$`).test(name);
+  });
+}

@@ -1,0 +1,256 @@
+import { addressBytes, type Prefix, prefixContains } from '../../model/address.js';
+import { compareBackends, type ForwardedVip, type Forwarding } from '../../model/forwarding.js';
+import { backendKey, type VipKey, vipKey } from '../../model/service.js';
+import { Chains } from './chains.js';
+import { ChunkPool } from './chunk-pool.js';
+import type { HeldBackend, HeldVip } from './held.js';
+import { selectable } from './held.js';
+import { IdPool } from './id-pool.js';
+import { IdSets, idHash } from './id-sets.js';
+import { BackendState, type Settings, VipState } from './lb.gen.js';
+import {
+  addressRecord,
+  backendRecord,
+  type Codecs,
+  freeBackend,
+  freeVip,
+  frontendOf,
+  poolRecords,
+  poolsOf,
+  protocolNumber,
+  tableSpan,
+  vipRecord,
+} from './records.js';
+import { tableSlots } from './selection.js';
+import { checksum } from './tables.js';
+import type { Mirrors } from './writes.js';
+
+/** What everything of an image is made from. */
+export interface ImageParts {
+  readonly mirrors: Mirrors;
+  readonly codecs: Codecs;
+  /** Where the state is in a record: lets a scan pass over free ones without decoding them. */
+  readonly offsets: { readonly vipState: number; readonly backendState: number };
+  /** Size of the `tables` map. */
+  readonly chunks: number;
+}
+
+/**
+ * Everything vipd wants the kernel's maps to hold, with the ids it is held under. Adopted from the kernel once, then
+ * changed together with it; the mirrors are its bytes.
+ */
+export class Image {
+  readonly vips = new Map<VipKey, HeldVip>();
+  /** By id. */
+  readonly vipOf: (HeldVip | undefined)[] = [];
+  readonly backendOf: (HeldBackend | undefined)[] = [];
+  /** Entries for the addresses of VIPs outside of all pools: id by address. */
+  readonly addresses = new Map<string, number>();
+  readonly vipIds: IdPool;
+  readonly backendIds: IdPool;
+  readonly chunks: ChunkPool;
+  readonly vipSets: IdSets;
+  readonly chains: Chains;
+  settings: Settings;
+  readonly #mirrors: Mirrors;
+  readonly #codecs: Codecs;
+  readonly #offsets: ImageParts['offsets'];
+  readonly #users = new Map<string, number>();
+  #forwarding: Forwarding | undefined;
+
+  /** Takes over what the mirrors hold, and puts right in them what does not fit together. */
+  constructor({ mirrors, codecs, offsets, chunks }: ImageParts) {
+    this.#mirrors = mirrors;
+    this.#offsets = offsets;
+    this.#codecs = codecs;
+    this.vipIds = new IdPool(mirrors.vips.size, 'vips');
+    this.backendIds = new IdPool(mirrors.backends.size, 'backends');
+    this.chunks = new ChunkPool(chunks);
+    this.settings = codecs.settings.decode(mirrors.settings.entry(0));
+    this.vipSets = new IdSets(mirrors.vipSets.words());
+    this.chains = new Chains(new IdSets(mirrors.replySets.words()), this.settings.set_seed);
+    this.#adoptVips();
+    this.#adoptBackends();
+    this.#adoptTables();
+    this.#settleAddresses();
+  }
+
+  get pools(): readonly Prefix[] {
+    return poolsOf(this.settings);
+  }
+
+  hash(address: string, port: number, protocol: number): number {
+    return idHash(addressBytes(address), port, protocol, this.settings.set_seed);
+  }
+
+  /** In model terms; the same object while nothing changes. */
+  forwarding(): Forwarding {
+    this.#forwarding ??= {
+      pools: this.pools,
+      vips: new Map([...this.vips].map(([key, { forwarded }]) => [key, forwarded])),
+    };
+    return this.#forwarding;
+  }
+
+  changed(): void {
+    this.#forwarding = undefined;
+  }
+
+  /** How many VIPs have this address. */
+  users(address: string): number {
+    return this.#users.get(address) ?? 0;
+  }
+
+  insertVip(vip: HeldVip): void {
+    this.vips.set(vip.key, vip);
+    this.vipOf[vip.id] = vip;
+    this.#users.set(vip.frontend.address, this.users(vip.frontend.address) + 1);
+    this.changed();
+  }
+
+  deleteVip(vip: HeldVip): void {
+    this.vips.delete(vip.key);
+    this.vipOf[vip.id] = undefined;
+    this.#users.set(vip.frontend.address, this.users(vip.frontend.address) - 1);
+    this.changed();
+  }
+
+  inPool(address: string): boolean {
+    return this.pools.some((pool) => prefixContains(pool, address));
+  }
+
+  /** Generation for the next owner of a backend id. */
+  nextGeneration(id: number): number {
+    return (this.#codecs.backend.decode(this.#mirrors.backends.entry(id)).generation + 1) >>> 0;
+  }
+
+  encodeVip(vip: HeldVip): void {
+    const record = vipRecord(vip.frontend, selectable(vip).length, vip.table, vip.previous);
+    this.#codecs.vip.encode(record, this.#mirrors.vips.bytes, this.#mirrors.vips.offset(vip.id));
+  }
+
+  encodeAddress(id: number, address: string): void {
+    this.#codecs.vip.encode(addressRecord(address), this.#mirrors.vips.bytes, this.#mirrors.vips.offset(id));
+  }
+
+  clearVip(id: number): void {
+    this.#codecs.vip.encode(freeVip, this.#mirrors.vips.bytes, this.#mirrors.vips.offset(id));
+  }
+
+  encodeBackend(backend: HeldBackend): void {
+    const { address, port, weight, generation, vip } = backend;
+    const protocol = protocolNumber(vip.frontend);
+    const fields = { address, port, protocol, weight, generation, vip: vip.id, next: this.chains.next(backend) };
+    this.#codecs.backend.encode(
+      backendRecord(fields),
+      this.#mirrors.backends.bytes,
+      this.#mirrors.backends.offset(backend.id),
+    );
+  }
+
+  clearBackend(id: number, generation: number): void {
+    this.#codecs.backend.encode(
+      freeBackend(generation),
+      this.#mirrors.backends.bytes,
+      this.#mirrors.backends.offset(id),
+    );
+  }
+
+  encodeSettings(change: Partial<Settings>): void {
+    this.settings = { ...this.settings, outside: this.addresses.size, ...change };
+    this.#codecs.settings.encode(this.settings, this.#mirrors.settings.bytes, 0);
+    this.changed();
+  }
+
+  encodePools(pools: readonly Prefix[]): void {
+    this.encodeSettings({ pools: pools.length, pool: poolRecords(pools) });
+  }
+
+  #adoptVips(): void {
+    for (let id = 1; id < this.#mirrors.vips.size; id++) {
+      const state = this.#mirrors.vips.entry(id)[this.#offsets.vipState];
+      if (state === VipState.VIP_FREE) continue;
+      const record = this.#codecs.vip.decode(this.#mirrors.vips.entry(id));
+      const frontend = frontendOf(record);
+      if (record.state !== VipState.VIP_SERVING || frontend === undefined || this.vips.has(vipKey(frontend))) {
+        this.clearVip(id); // address entries are made anew
+        continue;
+      }
+      const hash = this.hash(frontend.address, frontend.port, record.protocol);
+      const key = vipKey(frontend);
+      const forwarded = { frontend, backends: [] };
+      const held = { id, key, frontend, hash, backends: new Map(), table: undefined, previous: undefined, forwarded };
+      this.insertVip(held);
+      this.vipIds.adopt(id);
+    }
+  }
+
+  #adoptBackends(): void {
+    const { backends } = this.#mirrors;
+    for (let id = 1; id < backends.size; id++) {
+      if (backends.entry(id)[this.#offsets.backendState] === BackendState.BACKEND_FREE) continue;
+      const record = this.#codecs.backend.decode(backends.entry(id));
+      const vip = this.vipOf[record.vip];
+      const endpoint = frontendOf(record);
+      const key = endpoint === undefined ? '' : backendKey(endpoint);
+      if (vip === undefined || endpoint?.protocol !== vip.frontend.protocol || vip.backends.has(key)) {
+        this.clearBackend(id, record.generation);
+        continue;
+      }
+      const { address, port } = endpoint;
+      const weight = record.state === BackendState.BACKEND_ACTIVE ? Math.max(1, record.weight) : 0;
+      const held = { id, key, address, port, vip, generation: record.generation, weight };
+      this.backendIds.adopt(id);
+      this.backendOf[id] = held;
+      vip.backends.set(key, held);
+      this.chains.adopt(held);
+    }
+    this.chains.settle(this.backendOf);
+    for (const backend of this.backendOf) if (backend !== undefined) this.encodeBackend(backend);
+  }
+
+  /** The table a VIP should have is known from its backends; whether it has it, a comparison tells. */
+  #adoptTables(): void {
+    for (const vip of this.vips.values()) {
+      vip.forwarded = forwardedOf(vip);
+      const record = this.#codecs.vip.decode(this.#mirrors.vips.entry(vip.id));
+      const current = tableSpan(record.current);
+      const slots = tableSlots(vip);
+      if (current !== undefined && slots.length > 0 && this.#adoptRun(current)) {
+        vip.table = { ...current, checksum: checksum(slots) };
+      }
+      const previous = tableSpan(record.previous);
+      if (previous !== undefined && this.#adoptRun(previous)) vip.previous = { ...previous, since: 0 };
+      this.encodeVip(vip);
+    }
+  }
+
+  #adoptRun({ first, chunks }: { first: number; chunks: number }): boolean {
+    return (
+      Number.isInteger(Math.log2(chunks)) && first + chunks <= this.chunks.limit && this.chunks.adopt(first, chunks)
+    );
+  }
+
+  #settleAddresses(): void {
+    for (const vip of this.vips.values()) {
+      const { address } = vip.frontend;
+      if (this.addresses.has(address) || this.inPool(address)) continue;
+      const id = this.vipIds.take();
+      this.addresses.set(address, id);
+      this.encodeAddress(id, address);
+    }
+    const wanted = new Map([...this.vips.values()].map(({ id, hash }) => [id, hash]));
+    for (const [address, id] of this.addresses) wanted.set(id, this.hash(address, 0, 0));
+    for (const { id, hash } of [...this.vipSets.entries()]) {
+      if (wanted.get(id) === hash) wanted.delete(id);
+      else this.vipSets.remove(hash, id);
+    }
+    for (const [id, hash] of wanted) this.vipSets.add(hash, id);
+    this.encodeSettings({});
+  }
+}
+
+export function forwardedOf(vip: HeldVip): ForwardedVip {
+  const backends = [...vip.backends.values()].map(({ address, port, weight }) => ({ address, port, weight }));
+  return { frontend: vip.frontend, backends: backends.sort(compareBackends) };
+}

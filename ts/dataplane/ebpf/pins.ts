@@ -1,0 +1,22 @@
+import { existsSync, mkdirSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Names of what is pinned in a directory; empty when there is none. */
+export function pinsIn(directory: string): string[] {
+  return existsSync(directory) ? readdirSync(directory) : [];
+}
+
+export function makePinDirectory(directory: string): string {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  return directory;
+}
+
+export function unpin(path: string): void {
+  if (existsSync(path)) unlinkSync(path);
+}
+
+/** Removes a directory of pins with all that is in it; maps and programs end when nothing else holds them. */
+export function removePins(directory: string): void {
+  for (const name of pinsIn(directory)) unlinkSync(join(directory, name));
+  if (existsSync(directory)) rmdirSync(directory);
+}

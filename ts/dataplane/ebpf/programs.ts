@@ -1,0 +1,235 @@
+import { randomBytes } from 'node:crypto';
+import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Btf, checkEnums } from '../../libbpf/btf.js';
+import { type Codec, codecFor, describeDifference } from '../../libbpf/codec.js';
+import { BpfMap } from '../../libbpf/map.js';
+import { BpfObject, type LoadedObject } from '../../libbpf/object.js';
+import type { BpfProgram } from '../../libbpf/program.js';
+import { VipdError } from '../../util/errors.js';
+import { bpfObject } from '../../util/paths.js';
+import { enums, LbSize, type Rodata, type Settings } from './lb.gen.js';
+import { measureHz, shiftOf } from './ticks.js';
+
+/** Most VIPs, backends (summed over all VIPs) and tracked flows. */
+export interface Limits {
+  readonly vips: number;
+  readonly backends: number;
+  readonly flows: number;
+}
+
+const OBJECTS = ['sock_lb', 'tc_lb', 'xdp_lb'] as const;
+export type ObjectName = (typeof OBJECTS)[number];
+
+/** Maps that live on without the daemon; the others are scratch space of one object. */
+const SHARED = [
+  'settings',
+  'vip_sets',
+  'vips',
+  'backends',
+  'reply_sets',
+  'tables',
+  'flows',
+  'vip_counters',
+  'backend_counters',
+  'verdicts',
+  'event_budgets',
+  'sock_origins',
+  'datagram_origins',
+  'events',
+] as const;
+export type SharedMap = (typeof SHARED)[number];
+
+/** The data plane's programs and maps, loaded; the maps are pinned, and shared by all programs. */
+export interface Loaded {
+  map(name: SharedMap): BpfMap;
+  program(object: ObjectName, name: string): BpfProgram;
+  codec<T>(struct: string): Codec<T>;
+  /** Bytes from the start of a struct to one of its fields. */
+  offset(struct: string, field: string): number;
+  readonly settings: Settings;
+  /** Names of maps that keep a size other than the limits ask for, because they were there already. */
+  readonly kept: readonly string[];
+  close(): void;
+}
+
+/**
+ * Adopts the maps pinned under `directory`/maps, makes those that are missing, and loads the programs of this version
+ * over them. Attaches nothing.
+ * @throws VipdError PIN_INCOMPATIBLE when a pinned map has another layout; BpfError from the kernel
+ */
+export function loadPrograms(directory: string, limits: Limits, sampleConnections: number): Loaded {
+  const pins = join(directory, 'maps');
+  mkdirSync(pins, { recursive: true, mode: 0o700 });
+  const objects = new Map(OBJECTS.map((name) => [name, BpfObject.open(readFileSync(bpfObject(name)), name)]));
+  const btf = Btf.parse(objects.get('tc_lb')!.btf, 'tc_lb');
+  const stale = checkEnums(btf, enums);
+  if (stale !== undefined) throw new VipdError(stale);
+  const maps = adoptMaps(pins, btf);
+  const sizes = sizesOf(limits);
+  const kept = [...maps].filter(([name, map]) => sizes[name] !== undefined && sizes[name] !== map.info.maxEntries);
+  const settingsCodec = codecFor<Settings>(btf, btf.struct('settings'), 'settings');
+  const settings = settingsFrom(maps.get('settings'), settingsCodec);
+  const loaded = new Map<ObjectName, LoadedObject>();
+  for (const [name, object] of objects) {
+    prepare(object, sizes, maps);
+    object.setRodata(rodataOf(object, { settings, maps, sizes, sampleConnections }));
+    const running = object.load();
+    loaded.set(name, running);
+    adoptNew(running, maps, pins);
+  }
+  maps.get('settings')!.set(Buffer.alloc(4), settingsCodec.encode(settings));
+  return {
+    map: (name) => maps.get(name)!,
+    program: (object, name) => loaded.get(object)!.program(name),
+    codec: <T>(struct: string) => codecFor<T>(btf, btf.struct(struct), struct),
+    offset: (struct, field) => offsetOf(btf, struct, field),
+    settings,
+    kept: kept.map(([name]) => name),
+    close() {
+      for (const object of loaded.values()) object.close();
+      for (const map of maps.values()) map.close();
+    },
+  };
+}
+
+type Maps = Map<SharedMap, BpfMap>;
+type Sizes = Readonly<Partial<Record<SharedMap, number>>>;
+
+function powerOfTwo(atLeast: number): number {
+  return 2 ** Math.ceil(Math.log2(Math.max(2, atLeast)));
+}
+
+/** Entries of each map; id 0 means none, hence one more than the limit. */
+function sizesOf(limits: Limits): Sizes {
+  return {
+    vips: limits.vips + 1,
+    vip_counters: limits.vips + 1,
+    vip_sets: powerOfTwo(limits.vips),
+    backends: limits.backends + 1,
+    backend_counters: limits.backends + 1,
+    reply_sets: powerOfTwo(limits.backends / 2),
+    tables: powerOfTwo(limits.backends * 2),
+    flows: powerOfTwo(limits.flows / LbSize.FLOW_SET_WAYS),
+  };
+}
+
+function adoptMaps(pins: string, btf: Btf): Maps {
+  const maps: Maps = new Map();
+  for (const name of SHARED) {
+    const path = join(pins, name);
+    if (!existsSync(path)) continue;
+    const map = BpfMap.openPinned(path);
+    const difference = layoutDifference(map, name, btf);
+    if (difference !== undefined) throw incompatible(path, difference);
+    maps.set(name, map);
+  }
+  return maps;
+}
+
+/** By field where the kernel lets us see its BTF (CAP_SYS_ADMIN), else by size. */
+function layoutDifference(map: BpfMap, name: string, ours: Btf): string | undefined {
+  const types = ours.mapTypes().get(name);
+  for (const part of ['key', 'value'] as const) {
+    const type = types?.[part];
+    if (type === undefined) continue;
+    const size = part === 'key' ? map.info.keySize : map.info.valueSize;
+    const difference = fieldDifference(map, part, ours, type);
+    if (difference !== undefined) return `${part}: ${difference}`;
+    if (size !== ours.sizeOf(type)) return `${part}: ${size} bytes there, ${ours.sizeOf(type)} here`;
+  }
+  return undefined;
+}
+
+function fieldDifference(map: BpfMap, part: 'key' | 'value', ours: Btf, type: number): string | undefined {
+  const bytes = readable(() => map.btf());
+  const id = part === 'key' ? map.info.keyTypeId : map.info.valueTypeId;
+  if (bytes === undefined || id === 0) return undefined;
+  return describeDifference(Btf.parse(bytes, 'pinned map'), id, ours, type);
+}
+
+function readable<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}
+
+function incompatible(path: string, cause: string): VipdError {
+  return new VipdError({
+    code: 'PIN_INCOMPATIBLE',
+    object: `pinned map ${path}`,
+    cause: `has the layout of another version: ${cause}`,
+    hint: 'forwarding goes on as it is; start the version that made it, or remove it with `vipctl teardown`',
+  });
+}
+
+function settingsFrom(map: BpfMap | undefined, codec: Codec<Settings>): Settings {
+  const held = map?.get(Buffer.alloc(4));
+  const settings = codec.decode(held ?? Buffer.alloc(codec.size));
+  if (settings.flow_seed !== 0n && settings.hz !== 0) return settings;
+  const seeds = randomBytes(12);
+  return {
+    ...settings,
+    flow_seed: seeds.readBigUInt64LE(0) | 1n,
+    set_seed: seeds.readUInt32LE(8),
+    hz: measureHz(),
+  };
+}
+
+function prepare(object: BpfObject, sizes: Sizes, maps: Maps): void {
+  for (const { name } of object.maps) {
+    const shared = name as SharedMap;
+    const existing = maps.get(shared);
+    if (existing !== undefined) object.reuse(name, existing);
+    else if (sizes[shared] !== undefined) object.resize(name, sizes[shared]);
+  }
+}
+
+/** The first object that is loaded makes the maps; the next ones reuse them. */
+function adoptNew(object: LoadedObject, maps: Maps, pins: string): void {
+  for (const name of SHARED) {
+    if (maps.has(name)) continue;
+    const map = object.map(name);
+    map.pin(join(pins, name));
+    chmodSync(join(pins, name), 0o600);
+    maps.set(name, map);
+  }
+}
+
+interface RodataInput {
+  readonly settings: Settings;
+  readonly maps: Maps;
+  readonly sizes: Sizes;
+  readonly sampleConnections: number;
+}
+
+function rodataOf(object: BpfObject, { settings, maps, sizes, sampleConnections }: RodataInput): Buffer {
+  const mask = (map: SharedMap) => (maps.get(map)?.info.maxEntries ?? sizes[map]!) - 1;
+  const values: Rodata = {
+    vip_set_mask: mask('vip_sets'),
+    reply_set_mask: mask('reply_sets'),
+    flow_set_mask: mask('flows'),
+    set_seed: settings.set_seed,
+    flow_seed: settings.flow_seed,
+    age_shift: shiftOf(settings.hz * 16),
+    second_shift: shiftOf(settings.hz),
+    sample_connections: sampleConnections,
+    events_per_second: 256,
+  };
+  const image = object.rodata();
+  const btf = Btf.parse(object.btf);
+  for (const { name, offset, typeId } of btf.dataSection('.rodata')) {
+    const value = values[name as keyof Rodata];
+    if (value !== undefined) codecFor(btf, typeId, name).encode(value, image, offset);
+  }
+  return image;
+}
+
+function offsetOf(btf: Btf, struct: string, field: string): number {
+  const type = btf.resolve(btf.struct(struct));
+  const member = type.kind === 'struct' ? type.members.find(({ name }) => name === field) : undefined;
+  if (member !== undefined) return member.bitOffset / 8;
+  throw new VipdError({ code: 'LAYOUT_MISMATCH', object: `struct ${struct}`, cause: `no field ${field}` });
+}

@@ -1,0 +1,148 @@
+import type { Codec } from '../../libbpf/codec.js';
+import {
+  addressBytes,
+  addressFromBytes,
+  type Endpoint,
+  familyOf,
+  maskedBytes,
+  type Prefix,
+} from '../../model/address.js';
+import type { Frontend } from '../../model/service.js';
+import type { Backend, Pool, Settings, Vip } from './lb.gen.js';
+import { BackendState, LbSize, VipState } from './lb.gen.js';
+
+/** IANA protocol numbers. */
+const NUMBERS = { tcp: 6, udp: 17 } as const;
+
+export interface Codecs {
+  readonly vip: Codec<Vip>;
+  readonly backend: Codec<Backend>;
+  readonly settings: Codec<Settings>;
+}
+
+export function protocolNumber(frontend: Pick<Frontend, 'protocol'>): number {
+  return NUMBERS[frontend.protocol];
+}
+
+/** Undefined for protocols that no VIP has. */
+export function protocolName(number: number): Frontend['protocol'] | undefined {
+  if (number === NUMBERS.tcp) return 'tcp';
+  return number === NUMBERS.udp ? 'udp' : undefined;
+}
+
+const NO_TABLE = { first: 0, mask: 0 };
+const RESERVED = [0, 0, 0, 0, 0, 0];
+const FREE_VIP: Vip = {
+  address: { bytes: new Uint8Array(16) },
+  port: 0,
+  protocol: 0,
+  state: VipState.VIP_FREE,
+  selectable: 0,
+  current: NO_TABLE,
+  previous: NO_TABLE,
+  reserved: RESERVED,
+};
+
+export interface TableSpan {
+  readonly first: number;
+  readonly chunks: number;
+}
+
+function tableRef(span: TableSpan | undefined): Vip['current'] {
+  return span === undefined ? NO_TABLE : { first: span.first, mask: span.chunks * LbSize.TABLE_CHUNK_SLOTS - 1 };
+}
+
+/** Undefined for "none"; an impossible mask gives a span of a fraction of chunks, which no pool adopts. */
+export function tableSpan(ref: Vip['current']): TableSpan | undefined {
+  return ref.first === 0 ? undefined : { first: ref.first, chunks: (ref.mask + 1) / LbSize.TABLE_CHUNK_SLOTS };
+}
+
+export function vipRecord(
+  frontend: Frontend,
+  selectable: number,
+  current: TableSpan | undefined,
+  previous: TableSpan | undefined,
+): Vip {
+  return {
+    ...FREE_VIP,
+    address: { bytes: addressBytes(frontend.address) },
+    port: frontend.port,
+    protocol: protocolNumber(frontend),
+    state: VipState.VIP_SERVING,
+    selectable,
+    current: tableRef(current),
+    previous: tableRef(previous),
+  };
+}
+
+/** The entry that makes every other port of a VIP's address ours. */
+export function addressRecord(address: string): Vip {
+  return { ...FREE_VIP, address: { bytes: addressBytes(address) }, state: VipState.VIP_ADDRESS };
+}
+
+export const freeVip = FREE_VIP;
+
+/** Of a VIP's or a backend's record; undefined for a protocol no VIP has. */
+export function frontendOf(record: Pick<Vip, 'address' | 'port' | 'protocol'>): Frontend | undefined {
+  const protocol = protocolName(record.protocol);
+  if (protocol === undefined) return undefined;
+  return { address: addressFromBytes(record.address.bytes), port: record.port, protocol };
+}
+
+export interface BackendFields extends Endpoint {
+  readonly protocol: number;
+  readonly weight: number;
+  readonly vip: number;
+  readonly generation: number;
+  readonly next: number;
+}
+
+export function backendRecord(fields: BackendFields): Backend {
+  return {
+    address: { bytes: addressBytes(fields.address) },
+    port: fields.port,
+    protocol: fields.protocol,
+    state: fields.weight > 0 ? BackendState.BACKEND_ACTIVE : BackendState.BACKEND_DRAINING,
+    vip: fields.vip,
+    generation: fields.generation,
+    next: fields.next,
+    weight: fields.weight,
+    reserved16: 0,
+    reserved: RESERVED,
+  };
+}
+
+/** What is left of a backend that is gone: the generation, so that the next owner of the id gets another. */
+export function freeBackend(generation: number): Backend {
+  return {
+    address: { bytes: new Uint8Array(16) },
+    port: 0,
+    protocol: 0,
+    state: BackendState.BACKEND_FREE,
+    vip: 0,
+    generation,
+    next: 0,
+    weight: 0,
+    reserved16: 0,
+    reserved: RESERVED,
+  };
+}
+
+const NO_POOL: Pool = { base: { bytes: new Uint8Array(16) }, mask: { bytes: new Uint8Array(16) } };
+const ONES = new Uint8Array(16).fill(0xff);
+
+export function poolRecords(pools: readonly Prefix[]): Pool[] {
+  const records = pools.map(({ address, bits }) => ({
+    base: { bytes: addressBytes(address) },
+    mask: { bytes: maskedBytes(ONES, familyOf(address) === 4 ? bits + 96 : bits) },
+  }));
+  return [...records, ...new Array<Pool>(LbSize.POOLS_MAX - records.length).fill(NO_POOL)];
+}
+
+export function poolsOf(settings: Settings): Prefix[] {
+  return settings.pool.slice(0, settings.pools).map(({ base, mask }) => {
+    const address = addressFromBytes(base.bytes);
+    const bits = mask.bytes.reduce((sum, byte) => sum + byte.toString(2).replaceAll('0', '').length, 0);
+    return { address, bits: familyOf(address) === 4 ? bits - 96 : bits };
+  });
+}

@@ -1,0 +1,70 @@
+import type { BpfMap } from '../../libbpf/map.js';
+import type { Flow } from '../dataplane.js';
+import type { Image } from './image.js';
+import { FlowBits, FlowState, LbSize } from './lb.gen.js';
+import { shiftOf } from './ticks.js';
+
+/** Sets read by one system call. */
+const SLICE = 4096;
+const AGE_MASK = (1 << FlowBits.FLOW_AGE_BITS) - 1;
+const GENERATION_MASK = (1 << FlowBits.FLOW_GENERATION_BITS) - 1;
+
+/** The fields of a flow's word that user space can use; the tag cannot be turned back into a client. */
+export interface FlowFields {
+  readonly backend: number;
+  readonly generation: number;
+  readonly state: number;
+  /** In units of 2^age_shift ticks, modulo 1024. */
+  readonly age: number;
+}
+
+/** Pure: the word of bpf/lb.h, struct flow_set, given as its lower and upper half. */
+export function flowFields(low: number, high: number): FlowFields {
+  const upperBits = FlowBits.FLOW_BACKEND_BITS - (32 - FlowBits.FLOW_BACKEND_SHIFT);
+  return {
+    backend: (low >>> FlowBits.FLOW_BACKEND_SHIFT) | ((high & ((1 << upperBits) - 1)) << 16),
+    generation: (low >>> FlowBits.FLOW_GENERATION_SHIFT) & GENERATION_MASK,
+    state: (low >>> FlowBits.FLOW_STATE_SHIFT) & ((1 << FlowBits.FLOW_STATE_BITS) - 1),
+    age: low & AGE_MASK,
+  };
+}
+
+export interface Clock {
+  /** Kernel ticks now. */
+  readonly ticks: number;
+  readonly hz: number;
+}
+
+export function readFlows(map: BpfMap, image: Image, clock: Clock, limit: number): Flow[] {
+  const flows: Flow[] = [];
+  const slice = Math.min(SLICE, map.info.maxEntries);
+  const words = new Uint32Array(slice * LbSize.FLOW_SET_WAYS * 2);
+  for (let first = 0; first < map.info.maxEntries && flows.length < limit; first += slice) {
+    map.readArray(first, Buffer.from(words.buffer));
+    for (let at = 0; at < words.length && flows.length < limit; at += 2) {
+      if (words[at] === 0 && words[at + 1] === 0) continue;
+      const flow = flowOf(flowFields(words[at]!, words[at + 1]!), image, clock);
+      if (flow !== undefined) flows.push(flow);
+    }
+  }
+  return flows;
+}
+
+/** Undefined when its backend is gone: the next packet will choose anew. */
+function flowOf(fields: FlowFields, image: Image, { ticks, hz }: Clock): Flow | undefined {
+  const backend = image.backendOf[fields.backend];
+  if (backend === undefined || (backend.generation & GENERATION_MASK) !== fields.generation) return undefined;
+  const shift = shiftOf(hz * 16);
+  const idle = ((ticks >>> shift) - fields.age) & AGE_MASK;
+  return {
+    vip: backend.vip.key,
+    backend: backend.key,
+    state: stateName(fields.state),
+    idleSeconds: Math.round((idle * 2 ** shift) / hz),
+  };
+}
+
+function stateName(state: number): Flow['state'] {
+  if (state === FlowState.FLOW_CLOSING) return 'closing';
+  return state === FlowState.FLOW_ESTABLISHED ? 'established' : 'new';
+}

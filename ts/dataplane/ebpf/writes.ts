@@ -1,0 +1,72 @@
+import type { HeldBackend } from './held.js';
+import type { Mirror } from './mirror.js';
+import type { TableSpan } from './records.js';
+
+/** The maps whose wanted content user space keeps. */
+export interface Mirrors {
+  readonly settings: Mirror;
+  readonly vips: Mirror;
+  readonly vipSets: Mirror;
+  readonly backends: Mirror;
+  readonly replySets: Mirror;
+}
+
+/**
+ * Entries to write, by the moment they may become visible. Adding goes from what nobody points to yet up to what makes a
+ * VIP found; removing goes the other way.
+ */
+export class Writes {
+  readonly #phases = new Map<Phase, Set<number>>();
+  /** Selection tables to write after the backends they name and before the VIPs that name them. */
+  readonly tables: { first: number; slots: Uint32Array }[] = [];
+  /** Runs of chunks that nothing points to once all this is written. */
+  readonly freedRuns: TableSpan[] = [];
+  /** Backends that no table names any more once all this is written. */
+  readonly dropped: HeldBackend[] = [];
+  /** Ids whose counters begin anew. */
+  readonly freshVips: number[] = [];
+  readonly freshBackends: number[] = [];
+
+  mark(phase: Phase, index: number): void {
+    const marked = this.#phases.get(phase);
+    if (marked === undefined) this.#phases.set(phase, new Set([index]));
+    else marked.add(index);
+  }
+
+  flush(mirrors: Mirrors, phases: readonly Phase[]): void {
+    for (const phase of phases) {
+      const indexes = this.#phases.get(phase);
+      if (indexes !== undefined) mirrors[MIRROR_OF[phase]].flush([...indexes]);
+    }
+  }
+}
+
+export type Phase =
+  | 'freshBackends'
+  | 'changedBackends'
+  | 'goneBackends'
+  | 'replySets'
+  | 'vips'
+  | 'vipSets'
+  | 'settings';
+
+const MIRROR_OF: Readonly<Record<Phase, keyof Mirrors>> = {
+  freshBackends: 'backends',
+  changedBackends: 'backends',
+  goneBackends: 'backends',
+  replySets: 'replySets',
+  vips: 'vips',
+  vipSets: 'vipSets',
+  settings: 'settings',
+};
+
+export const BEFORE_TABLES: readonly Phase[] = ['freshBackends', 'changedBackends', 'replySets'];
+export const AFTER_TABLES: readonly Phase[] = ['vips', 'vipSets', 'settings'];
+export const REMOVING: readonly Phase[] = [
+  'vipSets',
+  'vips',
+  'settings',
+  'replySets',
+  'changedBackends',
+  'goneBackends',
+];

@@ -1,0 +1,60 @@
+import type { VipKey } from '../model/service.js';
+import { type Collector, counter, gauge, type Measured, type Sample } from '../util/metric.js';
+import type { Counters, DataPlane, HookStatus, VipCounters } from './dataplane.js';
+
+type Counting = Pick<DataPlane, 'counters' | 'verdicts' | 'hooks'>;
+
+/** What the data plane counts. `names` tells the services of VIPs; the kernel may still hold one that has none. */
+export function planeCollector(plane: Counting, names: () => ReadonlyMap<VipKey, string>): Collector {
+  return async () => {
+    const [vips, verdicts] = await Promise.all([plane.counters(), plane.verdicts()]);
+    return [
+      ...vipFamilies(vips, names()),
+      ...backendFamilies(vips),
+      verdictFamily(verdicts),
+      hookFamily(plane.hooks()),
+    ];
+  };
+}
+
+type Counted = readonly { readonly labels: Sample['labels']; readonly counters: Counters }[];
+
+function vipFamilies(vips: readonly VipCounters[], names: ReadonlyMap<VipKey, string>): Measured[] {
+  const labelled = vips.map((one) => ({ labels: { vip: one.key, name: names.get(one.key) ?? '' }, counters: one }));
+  const refused = labelled.map(({ labels, counters }) => ({ labels, value: Number(counters.refused) }));
+  return [
+    ...trafficFamilies('vip', 'of a VIP', labelled),
+    counter('vipd_vip_refused_total', 'Connections of a VIP refused for want of a usable backend', refused),
+  ];
+}
+
+function backendFamilies(vips: readonly VipCounters[]): Measured[] {
+  const labelled = vips.flatMap((vip) =>
+    [...vip.backends].map(([backend, counters]) => ({ labels: { vip: vip.key, backend }, counters })),
+  );
+  return trafficFamilies('backend', 'of a backend', labelled);
+}
+
+function trafficFamilies(subject: string, whose: string, counted: Counted): Measured[] {
+  const family = (unit: keyof Counters, help: string) => {
+    const samples = counted.map(({ labels, counters }) => ({ labels, value: Number(counters[unit]) }));
+    return counter(`vipd_${subject}_${unit}_total`, `${help} ${whose}`, samples);
+  };
+  return [
+    family('connections', 'Connections'),
+    family('packets', 'Packets in both directions'),
+    family('bytes', 'Bytes in both directions'),
+  ];
+}
+
+function verdictFamily(verdicts: Readonly<Record<string, bigint>>): Measured {
+  const samples = Object.entries(verdicts).map(([verdict, n]) => ({ labels: { verdict }, value: Number(n) }));
+  return counter('vipd_verdicts_total', 'Packets and sockets by what became of them', samples);
+}
+
+function hookFamily(hooks: readonly HookStatus[]): Measured {
+  const samples = hooks.map(({ hook, where, mode, attached }) => {
+    return { labels: { hook, where, mode }, value: attached ? 1 : 0 };
+  });
+  return gauge('vipd_hook_attached', 'Whether a hook is attached', samples);
+}

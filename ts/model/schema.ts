@@ -1,0 +1,54 @@
+import Type from 'typebox';
+
+/** The form of services in files and in the API. What a form cannot say (addresses, conflicts) is in `rules.ts`. */
+
+const closed = { additionalProperties: false } as const;
+
+export const HealthSchema = Type.Object(
+  {
+    type: Type.Enum(['tcp', 'http', 'command']),
+    interval: Type.Optional(Type.String({ description: 'Time between checks, default 2s' })),
+    timeout: Type.Optional(Type.String({ description: 'A check without an answer by then has failed, default 1s' })),
+    rise: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, description: 'Successes in a row, default 1' })),
+    fall: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, description: 'Failures in a row, default 2' })),
+    path: Type.Optional(Type.String({ pattern: '^/[\\x21-\\x7e]{0,2047}$', description: 'http: default /' })),
+    host: Type.Optional(Type.String({ pattern: '^[\\x21-\\x7e]{1,255}$', description: 'http: the Host header' })),
+    port: Type.Optional(Type.Integer({ minimum: 1, maximum: 65535, description: "tcp, http: else the backend's" })),
+    command: Type.Optional(
+      Type.Array(Type.String({ minLength: 1, pattern: '^[^\\x00]+$' }), { minItems: 1, maxItems: 64 }),
+    ),
+  },
+  closed,
+);
+
+export const BackendSchema = Type.Object(
+  {
+    address: Type.String({ description: 'ADDRESS:PORT or [ADDRESS]:PORT' }),
+    weight: Type.Optional(
+      Type.Integer({ minimum: 0, maximum: 256, description: 'Share of new connections, default 1' }),
+    ),
+  },
+  closed,
+);
+
+const head = {
+  name: Type.String({ pattern: '^[A-Za-z0-9._-]{1,253}$' }),
+  vip: Type.String({ description: 'ADDRESS:PORT or [ADDRESS]:PORT' }),
+  protocol: Type.Optional(Type.Enum(['tcp', 'udp'])),
+  health: Type.Optional(HealthSchema),
+};
+
+/** A service whose backends are all in the long form. */
+export const LongServiceSchema = Type.Object({ ...head, backends: Type.Array(BackendSchema) }, closed);
+
+/** A service as people write it: a backend may be just its address. */
+export const ServiceSchema = Type.Object(
+  { ...head, backends: Type.Array(Type.Union([Type.String(), BackendSchema])) },
+  closed,
+);
+
+export const ServicesFileSchema = Type.Object({ services: Type.Array(ServiceSchema) }, closed);
+
+export type HealthJson = Type.Static<typeof HealthSchema>;
+export type LongServiceJson = Type.Static<typeof LongServiceSchema>;
+export type ServiceInput = Type.Static<typeof ServiceSchema>;

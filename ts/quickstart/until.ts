@@ -1,0 +1,22 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { VipdError } from '../util/errors.js';
+
+/**
+ * Asks `probe` every 10 ms until it gives something other than undefined or false.
+ * @throws VipdError TIMED_OUT after `milliseconds`
+ */
+export async function until<T>(
+  what: string,
+  milliseconds: number,
+  probe: () => T | undefined | false | Promise<T | undefined | false>,
+): Promise<T> {
+  const deadline = performance.now() + milliseconds;
+  for (;;) {
+    const answer = await probe();
+    if (answer !== undefined && answer !== false) return answer;
+    if (performance.now() > deadline) {
+      throw new VipdError({ code: 'TIMED_OUT', object: what, cause: `did not happen within ${milliseconds} ms` });
+    }
+    await sleep(10);
+  }
+}

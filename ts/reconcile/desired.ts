@@ -1,0 +1,116 @@
+import type { Prefix } from '../model/address.js';
+import { type ForwardedBackend, type ForwardedVip, type Forwarding, sameVip } from '../model/forwarding.js';
+import { type BackendDefinition, type BackendKey, backendKey, type VipKey, vipKey } from '../model/service.js';
+import type { BackendStatus, VipStatus } from '../model/status.js';
+import type { ServiceTable, SourcedService } from '../model/table.js';
+import type { Verdicts } from '../model/verdict.js';
+import { type Place, place } from './rotation.js';
+
+export interface DesiredInputs {
+  readonly table: ServiceTable;
+  readonly verdicts: Verdicts;
+  /** `service\0backend` of every backend an operator has drained. */
+  readonly drained: ReadonlySet<string>;
+  /** What the kernel held when this process started; matters at the first call only. */
+  readonly adopted?: Forwarding | undefined;
+  readonly pools: readonly Prefix[];
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+/** A VIP as it should be; whether the kernel agrees is for the reconciler to say. */
+export type DesiredVip = Omit<VipStatus, 'programmed' | 'fault'>;
+
+export interface Desired {
+  readonly forwarding: Forwarding;
+  /** In the order of the table. */
+  readonly vips: readonly DesiredVip[];
+  /** Kept for the next call. */
+  readonly services: ReadonlyMap<string, Worked>;
+  /** Adopted VIPs that no service has claimed so far. */
+  readonly unclaimed: ReadonlyMap<VipKey, ForwardedVip>;
+}
+
+/** The outcome for one service, and all it was made from. */
+interface Worked {
+  readonly service: SourcedService;
+  readonly revision: number | undefined;
+  readonly drained: string;
+  readonly row: DesiredVip;
+  readonly vip: ForwardedVip;
+}
+
+/**
+ * What the kernel should hold. Pure; given its own last result it works out anew only the services that changed, and
+ * every VIP that stays the same stays the same object.
+ */
+export function desired(inputs: DesiredInputs, before?: Desired): Desired {
+  const drained = drainedByService(inputs.drained);
+  const adopted = before?.unclaimed ?? inputs.adopted?.vips ?? new Map<VipKey, ForwardedVip>();
+  const services = new Map<string, Worked>();
+  const vips = new Map<VipKey, ForwardedVip>();
+  const rows: DesiredVip[] = [];
+  for (const [name, service] of inputs.table.services) {
+    const last = before?.services.get(name);
+    const revision = inputs.verdicts.revision?.(name);
+    const drains = drained.get(name) ?? '';
+    const fresh = last?.service === service && last.drained === drains && revision !== undefined;
+    const worked =
+      fresh && last.revision === revision
+        ? last
+        : work(service, inputs, last, before?.forwarding.vips ?? adopted, adopted, { revision, drained: drains });
+    services.set(name, worked);
+    vips.set(worked.row.key, worked.vip);
+    rows.push(worked.row);
+  }
+  const claimed = [...adopted.keys()].some((key) => vips.has(key));
+  const unclaimed = claimed ? new Map([...adopted].filter(([key]) => !vips.has(key))) : adopted;
+  return { forwarding: { pools: inputs.pools, vips }, vips: rows, services, unclaimed };
+}
+
+function work(
+  service: SourcedService,
+  inputs: DesiredInputs,
+  last: Worked | undefined,
+  current: ReadonlyMap<VipKey, ForwardedVip>,
+  adopted: ReadonlyMap<VipKey, ForwardedVip>,
+  madeFrom: Pick<Worked, 'revision' | 'drained'>,
+): Worked {
+  const { definition, source } = service;
+  const { name, frontend } = definition;
+  const key = vipKey(frontend);
+  const held = heldBackends(current.get(key) ?? adopted.get(key));
+  const rows = new Map(last?.row.backends.map((row) => [backendKey(row), row]));
+  const places = definition.backends.map((backend) => {
+    const id = backendKey(backend);
+    const drained = inputs.drained.has(`${name}\0${id}`);
+    return place(backend, { drained, verdict: inputs.verdicts.verdict(name, id), held: held.get(id) });
+  });
+  const backends = definition.backends.map((backend, i) =>
+    status(backend, places[i]!, rows.get(backendKey(backend)), inputs.now),
+  );
+  const vip = { frontend, backends: places.flatMap(({ forwarded }) => forwarded ?? []) };
+  const row = { key, name, source, frontend, backends };
+  return { service, ...madeFrom, row, vip: last && last.row.key === key && sameVip(last.vip, vip) ? last.vip : vip };
+}
+
+/** A row keeps the time at which its state was entered. */
+function status(backend: BackendDefinition, found: Place, last: BackendStatus | undefined, now: number): BackendStatus {
+  const { address, port, weight } = backend;
+  const since = last?.state === found.state ? last.since : now;
+  return { address, port, weight, state: found.state, reason: found.reason, since };
+}
+
+function heldBackends(vip: ForwardedVip | undefined): ReadonlyMap<BackendKey, ForwardedBackend> {
+  return new Map(vip?.backends.map((backend) => [backendKey(backend), backend]));
+}
+
+/** The drained backends of each service as one text, to notice a change by. */
+function drainedByService(drained: ReadonlySet<string>): ReadonlyMap<string, string> {
+  const services = new Map<string, string>();
+  for (const key of [...drained].sort()) {
+    const service = key.slice(0, key.indexOf('\0'));
+    services.set(service, `${services.get(service) ?? ''}${key}\n`);
+  }
+  return services;
+}

@@ -1,0 +1,148 @@
+import type { ServiceDefinition } from '../model/service.js';
+import type { SourceStatus } from '../model/status.js';
+import { EMPTY_TABLE, mergeReports, type ServiceTable } from '../model/table.js';
+import { type Fault, faultOf } from '../util/errors.js';
+import type { Logger } from '../util/logger.js';
+import { Wakeup } from '../util/wakeup.js';
+import type { Report, Source } from './source.js';
+
+export interface SourcesOptions {
+  /** After this many milliseconds the sources count as ready even if some have not reported. */
+  readonly waitMs: number;
+  /** First and longest pause before a source that failed is run again, milliseconds; default 1 s to 30 s. */
+  readonly retryMs?: readonly [number, number];
+}
+
+export interface SourcesModules {
+  /** Those of higher priority first. Names are unique. */
+  readonly sources: readonly Source[];
+  readonly logger?: Logger;
+}
+
+/** What one source said last, and how it fares. */
+interface Standing {
+  reported: boolean;
+  services: readonly ServiceDefinition[];
+  updated: number | undefined;
+  faults: readonly Fault[];
+  /** Why it is not running, while it waits to be run again. */
+  failure: Fault | undefined;
+}
+
+/** Runs the sources and merges what they say. A source that fails keeps its last set and is run again. */
+export class Sources {
+  readonly #options: SourcesOptions;
+  readonly #sources: readonly Source[];
+  readonly #logger: Logger | undefined;
+  readonly #standings: ReadonlyMap<string, Standing>;
+  readonly #listeners = new Set<() => void>();
+  #table: ServiceTable = EMPTY_TABLE;
+  #stale = false;
+  #waited = false;
+
+  constructor(options: SourcesOptions, modules: SourcesModules) {
+    this.#options = options;
+    this.#sources = modules.sources;
+    this.#logger = modules.logger;
+    this.#standings = new Map(this.#sources.map(({ name }) => [name, newStanding()]));
+  }
+
+  /** Runs every source until the signal aborts. */
+  start(signal: AbortSignal): void {
+    for (const source of this.#sources) void this.#supervise(source, signal);
+    const timer = setTimeout(() => this.#endWait(), this.#options.waitMs);
+    signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
+  }
+
+  /** The same object until something changed. */
+  table(): ServiceTable {
+    if (this.#stale) {
+      const sets = Array.from(this.#standings, ([source, { services }]) => ({ source, services }));
+      this.#table = mergeReports(sets, this.#table);
+      this.#stale = false;
+    }
+    return this.#table;
+  }
+
+  status(): readonly SourceStatus[] {
+    return [...this.#standings].map(([name, { reported, services, updated, faults, failure }]) => ({
+      name,
+      reported,
+      services: services.length,
+      ...(updated === undefined ? {} : { updated }),
+      faults: failure ? [failure, ...faults] : faults,
+    }));
+  }
+
+  /** Every source has reported a full set, or the wait has ended. */
+  ready(): boolean {
+    return this.#waited || [...this.#standings.values()].every(({ reported }) => reported);
+  }
+
+  /** Calls the listener whenever the table, a status or readiness may have changed, until the returned function is called. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async #supervise(source: Source, signal: AbortSignal): Promise<void> {
+    const [first, longest] = this.#options.retryMs ?? [1000, 30_000];
+    const standing = this.#standings.get(source.name)!;
+    const pause = new Wakeup();
+    let delay = first;
+    while (!signal.aborted) {
+      const before = standing.updated;
+      const failure = await this.#runOnce(source, signal);
+      if (signal.aborted) return;
+      // One that had worked for a while starts over with short pauses.
+      delay = standing.updated === before ? delay : first;
+      this.#logger?.warn({ source: source.name, fault: failure, retryMs: delay }, 'source stopped');
+      standing.failure = failure;
+      this.#changed();
+      await pause.sleep(delay, signal);
+      delay = Math.min(delay * 2, longest);
+    }
+  }
+
+  async #runOnce(source: Source, signal: AbortSignal): Promise<Fault> {
+    try {
+      await source.run((report) => {
+        if (!signal.aborted) this.#accept(source.name, report);
+      }, signal);
+      return { code: 'SOURCE_ENDED', object: `source ${source.name}`, cause: 'it ended by itself' };
+    } catch (error) {
+      return faultOf(error, `source ${source.name}`);
+    }
+  }
+
+  #accept(name: string, report: Report): void {
+    const standing = this.#standings.get(name)!;
+    standing.failure = undefined;
+    standing.faults = report.faults;
+    if (!report.keepLast) {
+      standing.reported = true;
+      standing.services = report.services;
+      standing.updated = Date.now();
+      this.#stale = true;
+    }
+    const fields = { source: name, services: standing.services.length, faults: report.faults.length };
+    this.#logger?.info(fields, 'source reported');
+    this.#changed();
+  }
+
+  #endWait(): void {
+    this.#waited = true;
+    const missing = [...this.#standings].filter(([, { reported }]) => !reported).map(([name]) => name);
+    if (missing.length === 0) return;
+    this.#logger?.warn({ missing }, 'going on without sources that have not reported');
+    this.#changed();
+  }
+
+  #changed(): void {
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+function newStanding(): Standing {
+  return { reported: false, services: [], updated: undefined, faults: [], failure: undefined };
+}
