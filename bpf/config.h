@@ -19,6 +19,7 @@ const volatile __u32 events_per_second = 256;	/* of each CPU, of the other kinds
  * compares their values with the ones it was built with.
  */
 const volatile struct {
+	struct event record;
 	enum lb_size size;
 	enum id_set_special id_set;
 	enum vip_state vip;
@@ -28,5 +29,5 @@ const volatile struct {
 	enum verdict verdict;
 	enum event_kind event;
 	enum event_hook hook;
-	struct event record;
+	__u32 pad;
 } lb_types = {};

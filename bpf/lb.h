@@ -75,7 +75,7 @@ struct backend {
 	__u32 next;		/* next record with the same address, port and protocol; 0 ends the chain */
 	__u16 weight;
 	__u16 reserved16;
-	__u32 reserved[6];
+	__u32 reserved[7];
 };
 
 struct table_chunk {

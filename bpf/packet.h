@@ -104,12 +104,13 @@ static __always_inline bool same_words(struct words a, struct words b)
 	return a.low == b.low && a.high == b.high;
 }
 
-static __always_inline enum parsed parse_ports(struct packet *p, void *end)
+/* `payload`: bytes behind the IP header, as that says; a header that contradicts it is left alone. */
+static __always_inline enum parsed parse_ports(struct packet *p, __u32 payload, void *end)
 {
 	if (p->tuple.protocol == IPPROTO_TCP) {
 		struct tcphdr *tcp = p->l4;
 
-		if ((void *)(tcp + 1) > end || tcp->doff < 5)
+		if ((void *)(tcp + 1) > end || tcp->doff < 5 || tcp->doff * 4 > payload)
 			return PARSED_OTHER;
 		p->tuple.src.port = tcp->source;
 		p->tuple.dst.port = tcp->dest;
@@ -119,7 +120,7 @@ static __always_inline enum parsed parse_ports(struct packet *p, void *end)
 	if (p->tuple.protocol == IPPROTO_UDP) {
 		struct udphdr *udp = p->l4;
 
-		if ((void *)(udp + 1) > end)
+		if ((void *)(udp + 1) > end || sizeof(*udp) > payload)
 			return PARSED_OTHER;
 		p->tuple.src.port = udp->source;
 		p->tuple.dst.port = udp->dest;
@@ -138,7 +139,7 @@ static __always_inline enum parsed parse_ipv4(struct packet *p, void *l3, void *
 		return PARSED_OTHER;
 	header = ip->ihl * 4;
 	p->tuple.bytes = bpf_ntohs(ip->tot_len);
-	if (p->tuple.bytes < header + sizeof(struct udphdr))
+	if (p->tuple.bytes < header)
 		return PARSED_OTHER;
 	p->tuple.family = 4;
 	p->tuple.protocol = ip->protocol;
@@ -150,7 +151,7 @@ static __always_inline enum parsed parse_ipv4(struct packet *p, void *l3, void *
 	p->l4 = l3 + header;
 	if (ip->frag_off & bpf_htons(0x3fff))
 		return PARSED_FRAGMENT;
-	return parse_ports(p, end);
+	return parse_ports(p, p->tuple.bytes - header, end);
 }
 
 static __always_inline enum parsed parse_ipv6(struct packet *p, void *l3, void *end)
@@ -176,9 +177,7 @@ static __always_inline enum parsed parse_ipv6(struct packet *p, void *l3, void *
 	case IPPROTO_DSTOPTS:
 		return PARSED_EXTENDED;
 	}
-	if (p->tuple.bytes < sizeof(*ip) + sizeof(struct udphdr))
-		return PARSED_OTHER;
-	return parse_ports(p, end);
+	return parse_ports(p, bpf_ntohs(ip->payload_len), end);
 }
 
 /* 4 behind an 802.1Q or 802.1ad tag, else 0. Computed, not branched on: one path for the verifier, not three. */
@@ -198,6 +197,8 @@ static __always_inline enum parsed parse(struct packet *p, void *data, void *end
 
 	if (l3 + 2 * sizeof(struct vlan_header) > end)
 		return PARSED_OTHER; /* shorter than any header we read */
+	if (eth->h_dest[0] & 1)
+		return PARSED_OTHER; /* multicast or broadcast: not sent to us alone */
 	p->l2 = eth;
 	type = eth->h_proto;
 #pragma unroll

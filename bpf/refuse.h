@@ -197,12 +197,22 @@ static __always_inline void refuse_udp(struct refusal *r, const struct tuple *t,
 	}
 }
 
+/* Can somebody have sent from this address (RFC 1122 §3.2.1.3, RFC 4291 §2.5.2, §2.5.3, §2.7)? */
+static __always_inline bool is_sender(const struct tuple *t)
+{
+	const __u8 *address = (const __u8 *)&t->src.address;
+
+	if (t->family == 4)
+		return address[12] != 0 && address[12] != 127 && address[12] < 224;
+	return address[0] != 0xff && (t->src.address.high || t->src.address.low & ~bpf_cpu_to_be64(1));
+}
+
 /* How much of the packet the hook loads into `original`, from the IP header on; 0: this packet gets no answer. */
 static __always_inline __u32 refusal_needs(const struct tuple *t)
 {
 	__u32 l4 = t->protocol == IPPROTO_TCP ? sizeof(struct tcphdr) : sizeof(struct udphdr);
 
-	return t->plain_header ? l3_length(t) + l4 : 0;
+	return t->plain_header && is_sender(t) ? l3_length(t) + l4 : 0;
 }
 
 /*

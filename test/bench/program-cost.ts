@@ -17,6 +17,7 @@ interface Case {
   readonly flows: number;
 }
 
+const object = join(packageRoot, 'out/test/wrap.bpf.o');
 const vip = '11.0.0.80';
 const cases: readonly Case[] = [
   { name: 'not for a VIP', flags: 'A', destination: '10.99.0.1', flows: 1 },
@@ -46,18 +47,13 @@ function frameOf({ flags, destination, flows }: Case): Buffer {
 class Wrapper {
   private loads = 0;
 
-  constructor(private readonly lab: Lab) {
-    mkdirSync(join(packageRoot, 'out/bench'), { recursive: true });
-    const include = `/usr/include/${run(['gcc', '-print-multiarch']).trim()}`;
-    const source = join(packageRoot, 'test/bench/wrap.bpf.c');
-    run(['clang', '-O2', '-g', '-target', 'bpf', '-mcpu=v3', `-I${include}`, '-c', source, '-o', this.object]);
-  }
+  constructor(private readonly lab: Lab) {}
 
   /** Average time of one run in ns; `target` is a pinned program, or undefined for the empty one. */
   measure(hook: Hook, one: Case, target?: string): number {
     const at = `${this.lab.bpffs}/wrap-${++this.loads}`;
     mkdirSync(at);
-    run(['bpftool', 'prog', 'loadall', this.object, at, 'pinmaps', at]);
+    run(['bpftool', 'prog', 'loadall', object, at, 'pinmaps', at]);
     const behind = target ?? `${at}/empty_${hook}`;
     run([
       'bpftool',
@@ -94,10 +90,6 @@ class Wrapper {
     repeat(one.flows * 4);
     return JSON.parse(repeat(2_000_000)).duration;
   }
-
-  private get object(): string {
-    return join(packageRoot, 'out/bench/wrap.bpf.o');
-  }
 }
 
 /** Prints what vipd's programs cost by packet, without the wrapper and the loop around them. */
@@ -117,7 +109,7 @@ export async function programCost(owner: Owner, rounds: number): Promise<void> {
 }
 
 function cost(wrapper: Wrapper, lab: Lab, hook: Hook, one: Case, rounds: number): string {
-  const target = `${lab.bpffs}/vipd/${hook}_ingress`;
+  const target = `${lab.bpffs}/vipd/programs/${hook}_ingress`;
   const values = Array.from({ length: rounds }, () => wrapper.measure(hook, one, target) - wrapper.measure(hook, one));
   return figure(values, 0);
 }

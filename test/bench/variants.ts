@@ -32,8 +32,8 @@ async function prepare(owner: Owner, kind: 'workload' | 'uplink'): Promise<{ lab
 }
 
 function variant(name: string, address: string, client: Site, lab?: Lab): Variant {
-  const options = lab ? { cgroup: lab.cgroup } : {};
-  return { name, address, start: (argv) => Child.start(client.namespace.inside(onOneCpu(argv)), options) };
+  const inside = (argv: readonly string[]) => client.namespace.inside(onOneCpu(argv));
+  return { name, address, start: (argv) => Child.start(lab ? lab.cgroup.inside(inside(argv)) : inside(argv)) };
 }
 
 async function direct(owner: Owner): Promise<Variant> {

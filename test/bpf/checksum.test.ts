@@ -1,7 +1,7 @@
-import test from 'ava';
 import fc from 'fast-check';
 import { addressFromBytes, type Family, formatEndpoint, type Protocol } from '../../ts/model/address.js';
 import { vipKey } from '../../ts/model/service.js';
+import { rootTest } from '../helpers/needs.js';
 import { dissect } from './dissect.js';
 import { type PacketBuilder, packet } from './packet.js';
 import { openPlane, type TestPlane } from './plane.js';
@@ -75,7 +75,7 @@ function build(pair: Pair, { client, words }: Content, reply = false): PacketBui
 }
 
 for (const hook of ['xdp', 'tc'] as const) {
-  test.serial(`${hook}: checksums are right for any addresses, ports and contents, both ways`, async (t) => {
+  rootTest(`${hook}: checksums are right for any addresses, ports and contents, both ways`, async (t) => {
     await withPairs((plane, all) => {
       const contents = fc.constantFrom(...all).chain((pair) =>
         fc.record({
@@ -94,7 +94,7 @@ for (const hook of ['xdp', 'tc'] as const) {
     });
   });
 
-  test.serial(`${hook}: a checksum that comes out as 0, 1, fffe or ffff is right too`, async (t) => {
+  rootTest(`${hook}: a checksum that comes out as 0, 1, fffe or ffff is right too`, async (t) => {
     await withPairs((plane, all) => {
       for (const pair of all) {
         const client = { address: pair.family === 4 ? '192.0.2.7' : '2001:db8::7', port: 40000 };

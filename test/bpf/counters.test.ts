@@ -1,11 +1,11 @@
-import test from 'ava';
+import { rootTest } from '../helpers/needs.js';
 import { talks } from './cases/talk.js';
 import { openPlane } from './plane.js';
 import { program, setup } from './run.js';
 
 for (const hook of ['xdp', 'tc'] as const) {
   for (const talk of talks) {
-    test.serial(`${hook}: ${talk.name}: connections, packets and bytes are counted by VIP and backend`, async (t) => {
+    rootTest(`${hook}: ${talk.name}: connections, packets and bytes are counted by VIP and backend`, async (t) => {
       const plane = await openPlane();
       try {
         const { key } = talk;
@@ -29,7 +29,7 @@ for (const hook of ['xdp', 'tc'] as const) {
       }
     });
 
-    test.serial(`${hook}: ${talk.name}: refusals are counted by VIP`, async (t) => {
+    rootTest(`${hook}: ${talk.name}: refusals are counted by VIP`, async (t) => {
       const plane = await openPlane();
       try {
         await program(plane, setup({ name: '', vips: { [talk.key]: {} }, actions: [] }));

@@ -1,17 +1,21 @@
-import test, { type ExecutionContext } from 'ava';
-import { answer, type Case, forwarded, type Hook, repliedFrom, send } from './case.js';
+import type { ExecutionContext } from 'ava';
+import type { Limits } from '../../ts/dataplane/ebpf/programs.js';
+import { rootTest } from '../helpers/needs.js';
+import { type Action, answer, type Case, forwarded, type Hook, repliedFrom, send, set } from './case.js';
 import { type Talk, tcpTalks } from './cases/talk.js';
 import { openPlane } from './plane.js';
 import { runCase } from './run.js';
 
-/** Eight flows fill a table of one set. */
-const FLOWS = 8;
+/** The smallest table there is. */
+const FLOWS = 16;
+/** So many that no set of the table is left with room, wherever the hash puts them. */
+const MANY = 120;
 
-const ports = (count: number, from: number) => Array.from({ length: count }, (_, i) => from + i);
+const ports = (from: number) => Array.from({ length: MANY }, (_, i) => from + i);
 
 /** A connection that both sides have spoken on. */
-function established(talk: Talk, sport: number) {
-  const [backend] = talk.names(1) as [string];
+function established(talk: Talk, sport: number): Action[] {
+  const backend = talk.backend(1);
   return [
     send(talk.ask('S', { sport }), forwarded([backend])),
     answer(talk.reply(backend, 'SA', { dport: sport }), repliedFrom(talk.vip)),
@@ -19,10 +23,15 @@ function established(talk: Talk, sport: number) {
   ];
 }
 
-async function runSmall(t: ExecutionContext, hook: Hook, one: Case): Promise<void> {
-  const plane = await openPlane({ flows: FLOWS });
+async function runWith(
+  t: ExecutionContext,
+  hook: Hook,
+  limits: Partial<Limits>,
+  one: Omit<Case, 'name'>,
+): Promise<void> {
+  const plane = await openPlane(limits);
   try {
-    await runCase(t, plane, one, hook);
+    await runCase(t, plane, { name: '', ...one }, hook);
   } finally {
     await plane.close();
   }
@@ -30,37 +39,64 @@ async function runSmall(t: ExecutionContext, hook: Hook, one: Case): Promise<voi
 
 for (const hook of ['xdp', 'tc'] as const) {
   for (const talk of tcpTalks) {
-    const [backend] = talk.names(1) as [string];
+    const backend = talk.backend(1);
     const vips = { [talk.key]: talk.backends(1) };
     const open = (sport: number) => send(talk.ask('S', { sport }), forwarded([backend]));
 
-    test.serial(`${hook}: ${talk.name}: in a full table a new flow takes the place of an unanswered one`, async (t) => {
-      const actions = [...ports(FLOWS, 40000).map(open), ...ports(3, 50000).map(open)];
-      await runSmall(t, hook, { name: '', vips, actions, verdicts: { forwarded: FLOWS + 3, evicted: 3 } });
+    rootTest(`${hook}: ${talk.name}: in a full table a new flow takes the place of an unanswered one`, async (t) => {
+      const actions = ports(40000).map(open);
+      await runWith(t, hook, { flows: FLOWS }, { vips, actions, verdicts: { forwarded: MANY, evicted: MANY - FLOWS } });
     });
 
-    test.serial(`${hook}: ${talk.name}: a flood of new flows cannot push out established ones`, async (t) => {
-      const old = ports(FLOWS, 40000);
-      const flood = ports(100, 50000);
+    rootTest(`${hook}: ${talk.name}: a flood of new flows cannot push out established ones`, async (t) => {
       const actions = [
-        ...old.flatMap((sport) => established(talk, sport)),
-        ...flood.map(open),
-        answer(talk.reply(backend, 'SA', { dport: 50000 }), repliedFrom(talk.vip)),
-        ...old.map((dport) => answer(talk.reply(backend, 'A', { dport }), repliedFrom(talk.vip))),
+        ...ports(40000).flatMap((sport) => established(talk, sport)),
+        ...ports(50000).map(open),
+        ...ports(50000).map((dport) => answer(talk.reply(backend, 'SA', { dport }), repliedFrom(talk.vip))),
+        ...ports(40000).map((dport) => answer(talk.reply(backend, 'A', { dport }), repliedFrom(talk.vip))),
       ];
-      const verdicts = { forwarded: FLOWS * 2 + 100, replied: FLOWS * 2 + 1, untracked: 100 };
-      await runSmall(t, hook, { name: '', vips, actions, verdicts });
+      // A flow without an entry looks new at each of its packets.
+      const untracked = 2 * (MANY - FLOWS) + MANY;
+      await runWith(
+        t,
+        hook,
+        { flows: FLOWS },
+        { vips, actions, verdicts: { forwarded: 3 * MANY, replied: 3 * MANY, untracked } },
+      );
     });
 
-    test.serial(`${hook}: ${talk.name}: a connection that ended makes room`, async (t) => {
+    rootTest(`${hook}: ${talk.name}: connections that end make room`, async (t) => {
       const actions = [
-        ...ports(FLOWS, 40000).flatMap((sport) => established(talk, sport)),
-        send(talk.ask('FA', { sport: 40003 }), forwarded([backend])),
-        open(50000),
-        answer(talk.reply(backend, 'SA', { dport: 50000 }), repliedFrom(talk.vip)),
+        ...ports(40000).flatMap((sport) => established(talk, sport)),
+        ...ports(40000).map((sport) => send(talk.ask('FA', { sport }), forwarded([backend]))),
+        ...ports(50000).map(open),
       ];
-      const verdicts = { forwarded: FLOWS * 2 + 2, replied: FLOWS + 1, evicted: 1 };
-      await runSmall(t, hook, { name: '', vips, actions, verdicts });
+      const verdicts = {
+        forwarded: 4 * MANY,
+        replied: MANY,
+        untracked: 2 * (MANY - FLOWS),
+        evicted: MANY,
+      };
+      await runWith(t, hook, { flows: FLOWS }, { vips, actions, verdicts });
     });
+
+    rootTest(
+      `${hook}: ${talk.name}: what takes the place of a removed backend does not inherit its flows`,
+      async (t) => {
+        const [one, two] = [talk.backend(1), talk.backend(2)];
+        const other = (chosen: string) => (chosen === one ? two : one);
+        // It drains, so that only a flow that is taken for its own could go there.
+        const beside = (n: number) => set(talk.key, (chosen) => ({ [other(chosen)]: 1, [talk.backend(n)]: 0 }));
+        const alone = set(talk.key, (chosen) => ({ [other(chosen)]: 1 }));
+        const actions = [
+          send(talk.ask('S'), forwarded([one, two])),
+          // Of three places the fourth backend gets the one that was given back first.
+          ...[alone, beside(3), alone, beside(4)],
+          send(talk.ask('PA'), forwarded([one, two])),
+        ];
+        const setting = { vips: { [talk.key]: talk.backends(2) }, actions, verdicts: { forwarded: 2 } };
+        await runWith(t, hook, { backends: 3 }, setting);
+      },
+    );
   }
 }

@@ -1,4 +1,4 @@
-import test from 'ava';
+import { rootTest } from '../helpers/needs.js';
 import type { Hook, Way } from './case.js';
 import { changeCases } from './cases/change.js';
 import { forwardCases } from './cases/forward.js';
@@ -65,7 +65,7 @@ function problemsOf(plane: TestPlane, hook: Hook, way: Way, bytes: Buffer): stri
 }
 
 for (const hook of ['xdp', 'tc'] as const) {
-  test.serial(`${hook}: every packet of every case, cut short at every byte`, async (t) => {
+  rootTest(`${hook}: every packet of every case, cut short at every byte`, async (t) => {
     const plane = await openPlane();
     try {
       await program(plane, setup({ name: '', pools, vips, actions: [] }));

@@ -135,7 +135,7 @@ type Vip = Awaited<ReturnType<Client['vip']>>;
 
 function isHeld(service: ServiceInput, vip: Vip | undefined): boolean {
   if (vip?.programmed !== 'yes' || vip.backends.some(({ state }) => state === 'pending')) return false;
-  const wanted = service.backends.map((one) => (typeof one === 'string' ? one : one.address));
-  const held = vip.backends.map(formatEndpoint);
-  return wanted.length === held.length && wanted.every((one) => held.includes(one));
+  const wanted = service.backends.map((one) => (typeof one === 'string' ? { address: one, weight: 1 } : one));
+  const held = new Map(vip.backends.map((backend) => [formatEndpoint(backend), backend.weight]));
+  return wanted.length === held.size && wanted.every(({ address, weight = 1 }) => held.get(address) === weight);
 }

@@ -1,11 +1,14 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { Cgroup, cgroupRoot } from '../../ts/quickstart/cgroup.js';
 import { attempt, run } from '../../ts/quickstart/command.js';
 import { Namespace } from '../../ts/quickstart/namespace.js';
+import { packageRoot } from '../../ts/util/paths.js';
 
 /** The addresses that belong to vipd in tests; the unreachable routes cover exactly these. */
 export const pools = { v4: '11.0.0.0/8', v6: 'fd01:c::/64' } as const;
 
+const passObject = join(packageRoot, 'out/test/pass.bpf.o');
 const lastResort = 20_001;
 const prefix = 'vipd-test-';
 let made = 0;
@@ -63,6 +66,8 @@ export class Lab {
     };
     this.sites.push(site);
     this.connect(site);
+    // A veth takes what XDP sends back only while its own end has a program too; a real card needs nothing.
+    if (kind === 'uplink') site.namespace.ip(`link set eth0 xdpdrv object ${passObject} section xdp.frags`);
     return site;
   }
 

@@ -9,8 +9,8 @@ import { startIn } from './servers.js';
 export type Place = Site | 'node';
 
 export function startAt(lab: Lab, place: Place, argv: readonly string[], interactive = false): Child {
-  if (place !== 'node') return Child.start(place.namespace.inside(argv), { interactive });
-  return Child.start(lab.node.inside(argv), { cgroup: lab.cgroup, interactive });
+  const command = place === 'node' ? lab.cgroup.inside(lab.node.inside(argv)) : place.namespace.inside(argv);
+  return Child.start(command, { interactive });
 }
 
 /** Runs a command to its end and returns what it printed. @throws VipdError COMMAND_FAILED */

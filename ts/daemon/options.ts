@@ -43,7 +43,7 @@ export const fields = {
     fallback: ['11.0.0.0/8', 'fd01:c::/64'].map(parsePrefix),
   }),
   'limits.vips': integer(1, 1 << 20, { flag: 'max-vips', help: 'room for VIPs', fallback: 8_192 }),
-  'limits.backends': integer(1, 1 << 22, { flag: 'max-backends', help: 'room for backends', fallback: 32_768 }),
+  'limits.backends': integer(1, (1 << 20) - 1, { flag: 'max-backends', help: 'room for backends', fallback: 32_768 }),
   'limits.flows': integer(1_024, 1 << 26, {
     flag: 'max-flows',
     help: 'room for tracked connections',

@@ -35,7 +35,12 @@ export class Cgroup {
     mkdirSync(this.path, { recursive: true });
   }
 
-  /** Moves a process in; it and every later child are members from then on. */
+  /** The command that enters the group and then becomes `argv`: not one instruction of it runs outside. */
+  inside(argv: readonly string[]): string[] {
+    return ['sh', '-c', 'echo 0 > "$0/cgroup.procs" && exec "$@"', this.path, ...argv];
+  }
+
+  /** Moves a process in that runs already; its children are born as members. */
   add(pid: number): void {
     writeFileSync(`${this.path}/cgroup.procs`, String(pid));
   }

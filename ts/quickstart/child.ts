@@ -1,11 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { VipdError } from '../util/errors.js';
-import type { Cgroup } from './cgroup.js';
 import { until } from './until.js';
 
 export interface ChildOptions {
-  /** The control group to put it into, before it can have started any process of its own. */
-  readonly cgroup?: Cgroup;
   /** Added to our own environment. */
   readonly env?: NodeJS.ProcessEnv;
   /** Keeps its standard input open, for {@link Child.say}. */
@@ -49,7 +46,6 @@ export class Child {
       stdio: [options.interactive ? 'pipe' : 'ignore', 'pipe', 'pipe'],
       env,
     });
-    if (child.pid !== undefined) options.cgroup?.add(child.pid);
     return new Child(argv.join(' '), child);
   }
 

@@ -33,7 +33,7 @@ export class Daemon {
 
   /** Starts it and waits until the kernel holds the VIP with all its backends in rotation. */
   static async start(): Promise<Daemon> {
-    const daemon = new Daemon(Child.start([vipd, ...flags], { cgroup: ours }));
+    const daemon = new Daemon(Child.start(ours.inside([vipd, ...flags])));
     await daemon.sees('active');
     return daemon;
   }

@@ -17,7 +17,7 @@ const program = (name: string) => [process.execPath, join(packageRoot, 'dist/ts/
 
 async function startServer({ namespace, address }: Site, name: string): Promise<Child> {
   const argv = [...program('server.js'), name, address, '8080'];
-  const server = Child.start(namespace.inside(argv), { cgroup: ours });
+  const server = Child.start(ours.inside(namespace.inside(argv)));
   await server.wrote('listening');
   return server;
 }

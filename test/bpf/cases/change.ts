@@ -59,18 +59,6 @@ function removal(talk: Talk): Case[] {
       verdicts: { forwarded: 2, replied: 1 },
     },
     {
-      name: `${name}: what takes the place of a removed backend does not inherit its connections`,
-      vips: { [key]: talk.backends(2) },
-      actions: [
-        send(talk.ask('S'), forwarded(talk.names(2))),
-        set(key, without(talk.backends(2))),
-        // It drains, so only a connection that was taken for its own could go there.
-        set(key, (chosen) => ({ ...without(talk.backends(2))(chosen), [talk.backend(9)]: 0 })),
-        send(talk.ask('PA'), forwarded(talk.names(2))),
-      ],
-      verdicts: { forwarded: 2 },
-    },
-    {
       name: `${name}: a VIP that was removed and comes back serves at once, and old entries do no harm`,
       pools: [talk.pool],
       vips: { [key]: talk.backends(1) },

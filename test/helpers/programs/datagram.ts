@@ -16,8 +16,8 @@ export class Datagrams {
     const socket = createSocket(target.address.includes(':') ? 'udp6' : 'udp4');
     if (connected) {
       await new Promise<void>((resolve, reject) => {
-        socket.once('error', reject);
-        socket.connect(target.port, target.address, resolve);
+        const done = (error?: Error) => (error ? reject(error) : resolve());
+        socket.connect(target.port, target.address, done as () => void);
       });
     }
     return new Datagrams(socket, target, connected);

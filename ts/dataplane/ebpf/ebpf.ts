@@ -192,7 +192,7 @@ export class EbpfDataPlane implements DataPlane {
   async remove(): Promise<void> {
     await this.release();
     removeHooks(this.#links);
-    removePins(join(this.options.bpffs, 'maps'));
+    for (const directory of ['programs', 'maps']) removePins(join(this.options.bpffs, directory));
     if (pinsIn(this.options.bpffs).length === 0) removeDirectory(this.options.bpffs);
   }
 

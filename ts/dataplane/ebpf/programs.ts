@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Btf, checkEnums } from '../../libbpf/btf.js';
 import { type Codec, codecFor, describeDifference } from '../../libbpf/codec.js';
@@ -9,6 +9,7 @@ import type { BpfProgram } from '../../libbpf/program.js';
 import { VipdError } from '../../util/errors.js';
 import { bpfObject } from '../../util/paths.js';
 import { enums, LbSize, type Rodata, type Settings } from './lb.gen.js';
+import { makePinDirectory, unpin } from './pins.js';
 import { measureHz, shiftOf } from './ticks.js';
 
 /** Most VIPs, backends (summed over all VIPs) and tracked flows. */
@@ -60,7 +61,7 @@ export interface Loaded {
  */
 export function loadPrograms(directory: string, limits: Limits, sampleConnections: number): Loaded {
   const pins = join(directory, 'maps');
-  mkdirSync(pins, { recursive: true, mode: 0o700 });
+  makePinDirectory(pins);
   const objects = new Map(OBJECTS.map((name) => [name, BpfObject.open(readFileSync(bpfObject(name)), name)]));
   const btf = Btf.parse(objects.get('tc_lb')!.btf, 'tc_lb');
   const stale = checkEnums(btf, enums);
@@ -78,6 +79,7 @@ export function loadPrograms(directory: string, limits: Limits, sampleConnection
     loaded.set(name, running);
     adoptNew(running, maps, pins);
   }
+  pinPrograms(join(directory, 'programs'), objects, loaded);
   maps.get('settings')!.set(Buffer.alloc(4), settingsCodec.encode(settings));
   return {
     map: (name) => maps.get(name)!,
@@ -125,6 +127,17 @@ function adoptMaps(pins: string, btf: Btf): Maps {
     maps.set(name, map);
   }
   return maps;
+}
+
+/** Nothing of ours opens these: they let tools such as bpftool find and measure the programs. */
+function pinPrograms(pins: string, objects: Map<ObjectName, BpfObject>, loaded: Map<ObjectName, LoadedObject>): void {
+  makePinDirectory(pins);
+  for (const [object, { programs }] of objects) {
+    for (const { name } of programs) {
+      unpin(join(pins, name));
+      loaded.get(object)!.program(name).pin(join(pins, name));
+    }
+  }
 }
 
 /** By field where the kernel lets us see its BTF (CAP_SYS_ADMIN), else by size. */

@@ -32,6 +32,7 @@ export function protocolName(number: number): Frontend['protocol'] | undefined {
 
 const NO_TABLE = { first: 0, mask: 0 };
 const RESERVED = [0, 0, 0, 0, 0, 0];
+const BACKEND_RESERVED = [...RESERVED, 0];
 const FREE_VIP: Vip = {
   address: { bytes: new Uint8Array(16) },
   port: 0,
@@ -108,7 +109,7 @@ export function backendRecord(fields: BackendFields): Backend {
     next: fields.next,
     weight: fields.weight,
     reserved16: 0,
-    reserved: RESERVED,
+    reserved: BACKEND_RESERVED,
   };
 }
 
@@ -124,7 +125,7 @@ export function freeBackend(generation: number): Backend {
     next: 0,
     weight: 0,
     reserved16: 0,
-    reserved: RESERVED,
+    reserved: BACKEND_RESERVED,
   };
 }
 
