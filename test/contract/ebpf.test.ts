@@ -2,8 +2,8 @@ import { mkdirSync, rmdirSync } from 'node:fs';
 import { EbpfDataPlane } from '../../ts/dataplane/ebpf/ebpf.js';
 import { cgroup2Mount, isBpffs } from '../../ts/libbpf/features.js';
 import { BpfMap } from '../../ts/libbpf/map.js';
-import { mountBpffs } from '../../ts/native/system.js';
 import type { VipKey } from '../../ts/model/service.js';
+import { mountBpffs } from '../../ts/native/system.js';
 import { rootTest } from '../helpers/needs.js';
 import { dataPlaneContract, type PlaneHarness } from './dataplane.js';
 

@@ -15,7 +15,11 @@ async function memory(): Promise<PlaneHarness> {
 dataPlaneContract((title, body) => test.serial(title, body), 'memory', memory);
 
 // The wrapper is a DataPlane too: with a share of 0 it must not be noticed.
-dataPlaneContract((title, body) => test.serial(title, body), 'memory behind a faultless wrapper', async () => {
-  const harness = await memory();
-  return { ...harness, plane: () => new FaultyDataPlane(harness.plane(), { share: 0, seed: 1 }) };
-});
+dataPlaneContract(
+  (title, body) => test.serial(title, body),
+  'memory behind a faultless wrapper',
+  async () => {
+    const harness = await memory();
+    return { ...harness, plane: () => new FaultyDataPlane(harness.plane(), { share: 0, seed: 1 }) };
+  },
+);

@@ -45,9 +45,9 @@ export class Daemon {
   /** Waits until the kernel holds all of these and nothing else, each with every backend it names. */
   async holds(services: readonly ServiceInput[]): Promise<void> {
     await until(`programming of ${services.length} services`, 30_000, async () => {
+      const status = await this.client.status();
+      if (!status.reconcile.converged || status.vips !== services.length) return false;
       const { vips } = await this.client.vips();
-      const { reconcile } = await this.client.status();
-      if (!reconcile.converged || vips.length !== services.length) return false;
       const byName = new Map(vips.map((vip) => [vip.name, vip]));
       if (!services.every((one) => isHeld(one, byName.get(one.name)))) return false;
       const drifts = await Promise.all(services.slice(0, 10).map(({ name }) => this.driftOf(name)));

@@ -1,0 +1,65 @@
+import { mkdirSync, readdirSync } from 'node:fs';
+import { BpfMap } from '../../ts/libbpf/map.js';
+import { run } from '../../ts/quickstart/command.js';
+import { until } from '../../ts/quickstart/until.js';
+import { Daemon } from '../helpers/daemon.js';
+import { Lab } from '../helpers/lab.js';
+import { program, rootTest } from '../helpers/needs.js';
+import { setScene } from '../helpers/scene.js';
+import type { EchoServer } from '../helpers/servers.js';
+import { serviceOf, targetOf } from '../helpers/services.js';
+
+// Others write to our maps: by hand while the daemon runs, or a version of vipd whose structs are not ours.
+
+const services = (servers: readonly EchoServer[]) => [
+  serviceOf('web', '11.0.0.80:80', servers),
+  serviceOf('web6', '[fd01:c::80]:80', servers),
+];
+
+/** Zeroes every entry of a pinned array. */
+function wipe(path: string): void {
+  const map = BpfMap.openPinned(path);
+  const { keys, values, count } = map.dump();
+  for (let i = 0; i < count; i += 1) {
+    const key = keys.subarray(i * map.info.keySize, (i + 1) * map.info.keySize);
+    const value = values.subarray(i * map.valueStride, (i + 1) * map.valueStride);
+    if (value.some((byte) => byte !== 0)) map.set(key, Buffer.alloc(map.valueStride));
+  }
+  map.close();
+}
+
+for (const name of ['vips', 'vip_sets', 'backends', 'reply_sets', 'tables', 'settings']) {
+  rootTest(`entries of the map ${name} wiped by hand are repaired within one interval`, async (t) => {
+    const { lab, servers, client, daemon } = await setScene(
+      t,
+      'tc',
+      ['one', 'two'],
+      services,
+      '--reconcile-interval',
+      '1s',
+    );
+    const before = (await daemon.client.status()).reconcile.drift;
+    wipe(`${lab.bpffs}/vipd/maps/${name}`);
+    await until('the repair', 5000, async () => (await daemon.client.status()).reconcile.drift > before);
+    for (const service of services(servers)) {
+      t.deepEqual(await daemon.driftOf(service.name), []);
+      const tally = await client.tally('tcp', targetOf(service), 20);
+      t.is((tally.one ?? 0) + (tally.two ?? 0), 20, JSON.stringify(tally));
+    }
+  });
+}
+
+rootTest(
+  'a pinned map of another version is refused by name and left alone',
+  async (t) => {
+    const lab = Lab.create(t);
+    const maps = `${lab.bpffs}/vipd/maps`;
+    mkdirSync(maps, { recursive: true });
+    const shape = ['type', 'array', 'key', '4', 'value', '48', 'entries', '16', 'name', 'vips'];
+    run(['bpftool', 'map', 'create', `${maps}/vips`, ...shape]);
+    const error = await t.throwsAsync(Daemon.start(lab, []));
+    t.regex(error?.message ?? '', /pinned map \S+\/vips: .*(another version|value)/);
+    t.deepEqual(readdirSync(maps), ['vips']);
+  },
+  program('bpftool'),
+);
