@@ -76,49 +76,50 @@ static __always_inline struct flow_set *flow_set_of(__u64 hash)
 	return bpf_map_lookup_elem(&flows, &index);
 }
 
-/* All ones when x is 0, else 0; for x below 2^63. */
-static __always_inline __u64 zero_mask(__u64 x)
-{
-	return (__s64)(x - 1) >> 63;
-}
-
-/* What a look at a flow's set tells. */
-struct found {
-	__u64 *slot;	/* the flow's word, or NULL */
-	bool full;	/* every way is taken */
-};
-
 /*
- * The flow's place. Without a branch per way: the verifier would follow eight paths through all that
- * comes after, and the CPU would guess wrong.
+ * The flow's word, or 0. The word, not its place: the verifier would follow eight places through all that comes after,
+ * and hardly a packet changes its flow.
  */
-static __always_inline struct found flow_find(__u64 hash)
+static __always_inline __u64 flow_find(__u64 hash)
 {
 	struct flow_set *set = flow_set_of(hash);
-	__u64 tag = flow_tag(hash), match = 0, at = 0, empty = 0;
+	__u64 tag = flow_tag(hash);
 
 	if (!set)
-		return (struct found){ NULL, false };
+		return 0;
 #pragma unroll
 	for (int i = 0; i < FLOW_SET_WAYS; i++) {
-		__u64 flow = set->flow[i], same = zero_mask(flow >> FLOW_TAG_SHIFT ^ tag);
+		__u64 flow = set->flow[i];
 
-		match |= same;
-		at |= same & i;
-		empty |= (flow >> FLOW_TAG_SHIFT) - 1;
+		if (flow >> FLOW_TAG_SHIFT == tag)
+			return flow;
 	}
-	return (struct found){ match ? &set->flow[at & (FLOW_SET_WAYS - 1)] : NULL, !(empty >> 63) };
+	return 0;
 }
 
-/* A lost race only delays a state or an age by one packet, so the answer does not matter. */
-static __always_inline void flow_touch(__u64 *slot, __u64 seen, __u32 state)
+/* Puts one word in the place of another. A race lost to another CPU is no harm: that one knew as much. */
+static __always_inline void flow_replace(__u64 hash, __u64 seen, __u64 word)
 {
-	__u64 now = flow_age_now();
+	struct flow_set *set = flow_set_of(hash);
+
+	if (!set)
+		return;
+	for (int i = 0; i < FLOW_SET_WAYS; i++) {
+		if (set->flow[i] == seen) {
+			__sync_val_compare_and_swap(&set->flow[i], seen, word);
+			return;
+		}
+	}
+}
+
+/* A packet of the flow has passed: notes its state, and its age once in 16 s. */
+static __always_inline void flow_touch(__u64 hash, __u64 seen, __u32 state)
+{
 	__u64 next = seen & ~(FLOW_MASK(FLOW_STATE_BITS) << FLOW_STATE_SHIFT | FLOW_MASK(FLOW_AGE_BITS));
 
-	next |= (__u64)state << FLOW_STATE_SHIFT | now;
+	next |= (__u64)state << FLOW_STATE_SHIFT | flow_age_now();
 	if (next != seen)
-		__sync_val_compare_and_swap(slot, seen, next);
+		flow_replace(hash, seen, next);
 }
 
 static __always_inline __u32 state_after_forward(__u32 state, __u8 flags)
@@ -187,7 +188,20 @@ static __always_inline enum inserted flow_insert(__u64 hash, __u64 word)
 	return __sync_val_compare_and_swap(slot, seen, word) == seen ? INSERTED_EVICTING : INSERT_FAILED;
 }
 
-/* Would no way of the set give way to a stranger? Then a flow without an entry may still be one of ours. */
+/* Is every way taken? The first free one usually tells. */
+static __always_inline bool flow_set_full(__u64 hash)
+{
+	struct flow_set *set = flow_set_of(hash);
+
+	if (!set)
+		return false;
+	for (int i = 0; i < FLOW_SET_WAYS; i++)
+		if (!set->flow[i])
+			return false;
+	return true;
+}
+
+/* Would no way of the full set give way to a stranger? Then a flow without an entry may still be one of ours. */
 static __always_inline bool flow_set_refuses(__u64 hash)
 {
 	struct flow_set *set = flow_set_of(hash);

@@ -7,13 +7,14 @@
 
 enum decision {
 	DECISION_PASS,		/* leave the packet as it is */
+	DECISION_NONE,		/* not decided yet */
 	DECISION_REWRITE,	/* give it its new ends; the network stack routes it */
 	DECISION_TURN,		/* the same, and back out of the interface it came from */
 	DECISION_REFUSE,	/* answer that nobody listens */
 };
 
 struct change {
-	struct end src, dst;	/* the ends the packet is to have */
+	struct end src, dst;	/* the ends the packet is to have; with DECISION_REWRITE one is as it was */
 	__u32 refused_by;	/* the VIP without backends, if that is why */
 };
 
@@ -82,13 +83,13 @@ static __always_inline void count_refusal(const struct tuple *t, enum event_hook
 		emit(vip_id ? EVENT_NO_BACKEND : EVENT_REFUSED, hook, t->protocol, &t->src, &t->dst, vip_id, 0);
 }
 
-static __always_inline void track(const struct tuple *t, enum event_hook hook, __u64 hash, __u64 *stale,
+static __always_inline void track(const struct tuple *t, enum event_hook hook, __u64 hash, __u64 stale,
 				  const struct backend *backend, __u32 id)
 {
 	__u64 word = flow_word(hash, id, backend, FLOW_NEW);
 
 	if (stale) {
-		__sync_val_compare_and_swap(stale, *(volatile __u64 *)stale, word);
+		flow_replace(hash, stale, word);
 		return;
 	}
 	switch (flow_insert(hash, word)) {
@@ -104,68 +105,84 @@ static __always_inline void track(const struct tuple *t, enum event_hook hook, _
 	}
 }
 
-/* Chooses and tracks a backend for a flow that has none, or whose backend is gone; its id, or 0. */
-__noinline __u32 forward_new(__u32 vip_id, __u64 hash, __u32 hook)
+/* What forward_new answers: the VIP's id in the upper half (0: no VIP), the backend's in the lower (0: none). */
+#define CHOSEN(vip, backend) ((__u64)(vip) << 32 | (backend))
+#define CHOSEN_BY_OTHERS 0xffffffff /* as a backend: not engaged, new connections are left alone */
+
+/* For a packet to an address of ours whose flow has no entry, or one whose backend is gone. */
+__noinline __u64 forward_new(__u64 hash, __u32 hook)
 {
 	const struct tuple *t = scratch();
+	__u64 stale = flow_find(hash);
 	struct backend *backend;
-	struct found found;
+	__u32 vip_id, id = 0;
 	struct vip *vip;
-	__u32 id = 0;
 
 	if (!t)
 		return 0;
-	vip = vip_by_id(vip_id);
-	found = flow_find(hash);
+	vip = vip_find(t->dst.address, t->dst.port, t->protocol, &vip_id);
 	if (!vip)
 		return 0;
-	backend = choose(vip, vip_id, hash, !opens_connection(t) && !found.slot, &id);
-	if (!backend)
-		return 0;
-	if (!(t->flags & (TCP_FIN | TCP_RST)))
-		track(t, hook, hash, found.slot, backend, id);
-	if (opens_connection(t))
-		sample_connection(hook, t->protocol, &t->src, &t->dst, vip_id, id);
-	return id;
-}
-
-/* Client → VIP. */
-static __always_inline enum decision forward(const struct tuple *t, enum event_hook hook, __u32 vip_id,
-					     struct change *change)
-{
-	__u64 hash = flow_hash(&t->src, &t->dst, t->protocol, t->family);
-	__u64 *slot = flow_find(hash).slot;
-	struct backend *backend;
-	bool opens = false;
-	__u32 id;
-
-	if (slot) {
-		__u64 word = *(volatile __u64 *)slot;
-		__u32 state = flow_state(word);
-
-		id = flow_backend(word);
-		backend = backend_by_id(id);
-		/* A SYN on a closing entry is a reused source port: a new connection. */
-		if (backend && backend->vip == vip_id && backend->state != BACKEND_FREE &&
-		    flow_names(word, id, backend) && !(state == FLOW_CLOSING && t->flags & TCP_SYN)) {
-			flow_touch(slot, word, state_after_forward(state, t->flags));
-			goto found;
-		}
-	}
 	if (!engaged()) {
 		count_verdict(VERDICT_DISENGAGED);
-		return DECISION_PASS;
+		return CHOSEN(vip_id, CHOSEN_BY_OTHERS);
 	}
-	hand_over(t);
-	id = forward_new(vip_id, hash, hook);
-	backend = backend_by_id(id);
-	if (!id || !backend) {
-		change->refused_by = vip_id;
-		return DECISION_REFUSE;
+	backend = choose(vip, vip_id, hash, !opens_connection(t) && !stale, &id);
+	if (!backend)
+		return CHOSEN(vip_id, 0);
+	if (!(t->flags & (TCP_FIN | TCP_RST)))
+		track(t, hook, hash, stale, backend, id);
+	if (opens_connection(t))
+		sample_connection(hook, t->protocol, &t->src, &t->dst, vip_id, id);
+	return CHOSEN(vip_id, id);
+}
+
+/* Is this the flow's entry, still good: its backend serves the very VIP the packet is for? Sets *id to the backend's. */
+static __always_inline struct backend *backend_of_flow(const struct tuple *t, __u64 word, __u32 *id)
+{
+	struct backend *backend;
+	struct vip *vip;
+
+	*id = flow_backend(word);
+	backend = backend_by_id(*id);
+	if (!word || !backend || backend->state == BACKEND_FREE || !flow_names(word, *id, backend))
+		return NULL;
+	vip = vip_by_id(backend->vip);
+	if (!vip || vip->port != t->dst.port || vip->protocol != t->protocol ||
+	    !same_words(words_of(&vip->address), t->dst.address))
+		return NULL;
+	/* A SYN on a closing entry is a reused source port: a new connection. */
+	return flow_state(word) == FLOW_CLOSING && t->flags & TCP_SYN ? NULL : backend;
+}
+
+/* Client → an address of ours. DECISION_NONE when no VIP is there. */
+static __always_inline enum decision forward(const struct tuple *t, enum event_hook hook, struct change *change)
+{
+	__u64 hash = flow_hash(&t->src, &t->dst, t->protocol, t->family);
+	__u64 word = flow_find(hash);
+	__u32 id;
+	struct backend *backend = backend_of_flow(t, word, &id);
+	bool opens = false;
+
+	if (backend) {
+		flow_touch(hash, word, state_after_forward(flow_state(word), t->flags));
+	} else {
+		__u64 chosen;
+
+		hand_over(t);
+		chosen = forward_new(hash, hook);
+		id = (__u32)chosen;
+		change->refused_by = chosen >> 32;
+		if (!change->refused_by)
+			return DECISION_NONE;
+		if (id == CHOSEN_BY_OTHERS)
+			return DECISION_PASS;
+		backend = backend_by_id(id);
+		if (!id || !backend)
+			return DECISION_REFUSE;
+		opens = opens_connection(t);
 	}
-	opens = opens_connection(t);
-found:
-	count_flow(vip_id, id, 1, t->bytes, opens);
+	count_flow(backend->vip, id, 1, t->bytes, opens);
 	change->src = t->src;
 	change->dst = end_of_backend(backend);
 	if (!same_words(change->dst.address, t->src.address)) {
@@ -192,13 +209,12 @@ static __always_inline void ends_of_answer(const struct tuple *t, const struct v
 }
 
 /* The entry must name the backend, so that direct traffic to a backend is never touched. */
-static __always_inline bool entry_answers(const struct tuple *t, __u64 *slot, const struct backend *backend, __u32 id)
+static __always_inline bool entry_answers(const struct tuple *t, __u64 hash, __u64 word, const struct backend *backend,
+					  __u32 id)
 {
-	__u64 word = *(volatile __u64 *)slot;
-
-	if (!flow_names(word, id, backend))
+	if (!word || !flow_names(word, id, backend))
 		return false;
-	flow_touch(slot, word, state_after_reply(flow_state(word), t->flags));
+	flow_touch(hash, word, state_after_reply(flow_state(word), t->flags));
 	return true;
 }
 
@@ -215,7 +231,7 @@ static long reply_step(__u32 index, struct reply_walk *walk)
 	struct backend *backend = backend_by_id(walk->id);
 	struct change change;
 	struct vip *vip;
-	__u64 *slot;
+	__u64 hash;
 
 	if (!walk->id || !backend)
 		return 1;
@@ -223,9 +239,9 @@ static long reply_step(__u32 index, struct reply_walk *walk)
 	if (!vip)
 		return 1;
 	ends_of_answer(t, vip, walk->turned, &change);
-	slot = flow_find(flow_hash(&change.dst, &change.src, t->protocol, t->family)).slot;
-	if (slot && (!walk->turned || same_words(change.src.address, t->dst.address)) &&
-	    entry_answers(t, slot, backend, walk->id)) {
+	hash = flow_hash(&change.dst, &change.src, t->protocol, t->family);
+	if ((!walk->turned || same_words(change.src.address, t->dst.address)) &&
+	    entry_answers(t, hash, flow_find(hash), backend, walk->id)) {
 		walk->found = walk->id;
 		return 1;
 	}
@@ -260,9 +276,8 @@ static __always_inline enum decision reply(const struct tuple *t, bool turned, s
 {
 	__u32 id;
 	struct backend *backend = backend_find(t->src.address, t->src.port, t->protocol, &id);
-	struct found found;
 	struct vip *vip;
-	__u64 hash;
+	__u64 hash, word;
 
 	if (!backend)
 		return DECISION_PASS;
@@ -271,10 +286,10 @@ static __always_inline enum decision reply(const struct tuple *t, bool turned, s
 		return DECISION_PASS;
 	ends_of_answer(t, vip, turned, change);
 	hash = flow_hash(&change->dst, &change->src, t->protocol, t->family);
-	found = flow_find(hash);
-	if (!turned && found.slot && entry_answers(t, found.slot, backend, id))
+	word = flow_find(hash);
+	if (!turned && entry_answers(t, hash, word, backend, id))
 		goto found;
-	if (!turned && !found.slot && found.full && reply_untracked(backend->vip, hash, id))
+	if (!turned && !word && flow_set_full(hash) && reply_untracked(backend->vip, hash, id))
 		goto found;
 	if (!turned && !backend->next)
 		return DECISION_PASS;
@@ -299,15 +314,17 @@ found:
 static __always_inline enum decision incoming(const struct tuple *t, enum event_hook hook, bool answers,
 					      struct change *change)
 {
-	enum decision decision = DECISION_PASS;
-	__u32 vip_id;
-	bool ours;
+	bool ours = address_is_ours(t->dst.address);
+	enum decision decision;
 
-	if (vip_find(t->dst.address, t->dst.port, t->protocol, &vip_id))
-		return forward(t, hook, vip_id, change);
-	ours = address_is_ours(t->dst.address);
-	if (ours || answers)
-		decision = reply(t, ours, change);
+	if (ours) {
+		decision = forward(t, hook, change);
+		if (decision != DECISION_NONE)
+			return decision;
+	}
+	if (!ours && !answers)
+		return DECISION_PASS;
+	decision = reply(t, ours, change);
 	if (!ours || decision != DECISION_PASS)
 		return decision;
 	return engaged() ? DECISION_REFUSE : DECISION_PASS;

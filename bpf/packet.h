@@ -188,6 +188,15 @@ static __always_inline __u32 tag_length(__be16 type)
 	return ((untagged_q - 1) >> 31 | (untagged_ad - 1) >> 31) << 2;
 }
 
+static __always_inline enum parsed parse_l3(struct packet *p, void *l3, __be16 type, void *end)
+{
+	if (type == bpf_htons(ETH_P_IP))
+		return parse_ipv4(p, l3, end);
+	if (type == bpf_htons(ETH_P_IPV6))
+		return parse_ipv6(p, l3, end);
+	return PARSED_OTHER;
+}
+
 /* Up to two VLAN tags; the tuple and where the headers are. Nothing of *p counts unless the answer says so. */
 static __always_inline enum parsed parse(struct packet *p, void *data, void *end)
 {
@@ -203,16 +212,10 @@ static __always_inline enum parsed parse(struct packet *p, void *data, void *end
 	type = eth->h_proto;
 #pragma unroll
 	for (int tag = 0; tag < 2; tag++) {
-		__u32 length = tag_length(type);
-
-		l3 += length;
+		l3 += tag_length(type);
 		if (l3 > end)
 			return PARSED_OTHER;
 		type = *(__be16 *)(l3 - 2);
 	}
-	if (type == bpf_htons(ETH_P_IP))
-		return parse_ipv4(p, l3, end);
-	if (type == bpf_htons(ETH_P_IPV6))
-		return parse_ipv6(p, l3, end);
-	return PARSED_OTHER;
+	return parse_l3(p, l3, type, end);
 }

@@ -37,12 +37,14 @@ static __always_inline struct vip *vip_find(struct words address, __be16 port, _
 	__u32 hash = id_hash(address, port, protocol);
 
 	*id = 0;
+#pragma clang loop unroll(disable)
 	for (int hop = 0; hop < ID_SET_CHAIN; hop++) {
 		__u32 index = (hash + hop) & vip_set_mask;
 		struct id_set *set = bpf_map_lookup_elem(&vip_sets, &index);
 
 		if (!set)
 			return NULL;
+#pragma clang loop unroll(disable)
 		for (int i = 0; i < ID_SET_WAYS; i++) {
 			__u64 way = set->way[i];
 			struct vip *vip;
@@ -67,12 +69,14 @@ static __always_inline struct backend *backend_find(struct words address, __be16
 	__u32 hash = id_hash(address, port, protocol);
 
 	*id = 0;
+#pragma clang loop unroll(disable)
 	for (int hop = 0; hop < ID_SET_CHAIN; hop++) {
 		__u32 index = (hash + hop) & reply_set_mask;
 		struct id_set *set = bpf_map_lookup_elem(&reply_sets, &index);
 
 		if (!set)
 			return NULL;
+#pragma clang loop unroll(disable)
 		for (int i = 0; i < ID_SET_WAYS; i++) {
 			__u64 way = set->way[i];
 			struct backend *backend;
@@ -106,6 +110,7 @@ static __always_inline bool address_is_ours(struct words address)
 
 	if (!s)
 		return false;
+#pragma clang loop unroll(disable)
 	for (int i = 0; i < POOLS_MAX; i++) {
 		struct words base, mask;
 
