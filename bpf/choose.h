@@ -10,7 +10,7 @@
 /* Slots tried when one names a backend that is just being removed. */
 #define CHOOSE_ATTEMPTS 4
 
-static __always_inline struct backend *table_pick(__u64 ref, __u32 vip_id, __u32 hash, __u32 *id)
+static __always_inline struct backend *table_pick(__u64 ref, __u32 vip_id, __u32 hash, bool draining, __u32 *id)
 {
 	__u32 first = (__u32)ref, mask = ref >> 32;
 
@@ -27,7 +27,8 @@ static __always_inline struct backend *table_pick(__u64 ref, __u32 vip_id, __u32
 			return NULL;
 		*id = chunk->backend[slot % TABLE_CHUNK_SLOTS];
 		backend = backend_by_id(*id);
-		if (backend && backend->vip == vip_id && backend->state == BACKEND_ACTIVE)
+		if (backend && backend->vip == vip_id &&
+		    (backend->state == BACKEND_ACTIVE || (draining && backend->state == BACKEND_DRAINING)))
 			return backend;
 	}
 	return NULL;
@@ -49,8 +50,8 @@ static __always_inline struct backend *choose(const struct vip *vip, __u32 vip_i
 
 	*id = 0;
 	if (previous)
-		backend = table_pick(previous, vip_id, hash >> 24, id);
+		backend = table_pick(previous, vip_id, hash >> 24, true, id);
 	if (!backend && vip->selectable)
-		backend = table_pick(table_ref_of(&vip->current), vip_id, hash >> 24, id);
+		backend = table_pick(table_ref_of(&vip->current), vip_id, hash >> 24, false, id);
 	return backend;
 }

@@ -201,10 +201,13 @@ static __always_inline bool flow_set_full(__u64 hash)
 	return true;
 }
 
-/* Would no way of the full set give way to a stranger? Then a flow without an entry may still be one of ours. */
-static __always_inline bool flow_set_refuses(__u64 hash)
+/*
+ * The word of a flow that found its set full. A map of the kernel's own, slow and exact enough, for the few: consulted
+ * only where a set is full.
+ */
+static __always_inline __u64 flow_find_overflow(__u64 hash)
 {
-	struct flow_set *set = flow_set_of(hash);
+	__u64 *word = bpf_map_lookup_elem(&overflow_flows, &hash);
 
-	return set && flow_victim(set, flow_age_now()) >> 3 <= FLOW_IDLE_LIMIT;
+	return word ? *word : 0;
 }

@@ -21,7 +21,7 @@ struct change {
 /* What we pass on because we cannot read it, where it was meant for us. */
 static __always_inline void count_unread(const struct packet *p, enum parsed parsed)
 {
-	if (parsed != PARSED_OTHER && address_is_ours(p->tuple.dst.address))
+	if (parsed != PARSED_OTHER && address_in_pool(p->tuple.dst.address))
 		count_verdict(parsed == PARSED_FRAGMENT ? VERDICT_FRAGMENT : VERDICT_UNSUPPORTED);
 }
 
@@ -99,7 +99,8 @@ static __always_inline void track(const struct tuple *t, enum event_hook hook, _
 		count_verdict(VERDICT_EVICTED);
 		return;
 	case INSERT_FAILED:
-		count_verdict(VERDICT_UNTRACKED);
+		bpf_map_update_elem(&overflow_flows, &hash, &word, BPF_ANY);
+		count_verdict(VERDICT_OVERFLOWED);
 		if (event_allowed())
 			emit(EVENT_TABLE_PRESSURE, hook, t->protocol, &t->src, &t->dst, backend->vip, id);
 	}
@@ -108,6 +109,30 @@ static __always_inline void track(const struct tuple *t, enum event_hook hook, _
 /* What forward_new answers: the VIP's id in the upper half (0: no VIP), the backend's in the lower (0: none). */
 #define CHOSEN(vip, backend) ((__u64)(vip) << 32 | (backend))
 #define CHOSEN_BY_OTHERS 0xffffffff /* as a backend: not engaged, new connections are left alone */
+#define CHOSEN_BEFORE (1ULL << 63) /* a flow of overflow_flows: not new */
+
+/* Is this the flow's entry, still good: its backend serves the very VIP the packet is for? Sets *id to the backend's. */
+static __always_inline struct backend *backend_of_flow(const struct tuple *t, __u64 word, __u32 *id)
+{
+	struct backend *backend;
+	struct vip *vip;
+
+	*id = flow_backend(word);
+	backend = backend_by_id(*id);
+	if (!word || !backend || backend->state == BACKEND_FREE || !flow_names(word, *id, backend))
+		return NULL;
+	vip = vip_by_id(backend->vip);
+	if (!vip || vip->port != t->dst.port || vip->protocol != t->protocol ||
+	    !same_words(words_of(&vip->address), t->dst.address))
+		return NULL;
+	if (!(t->flags & TCP_SYN))
+		return backend;
+	/* A SYN on a closing entry is a reused source port; one repeated to a backend that drains has not got through. */
+	return flow_state(word) == FLOW_CLOSING ||
+			       (flow_state(word) == FLOW_NEW && backend->state != BACKEND_ACTIVE) ?
+		       NULL :
+		       backend;
+}
 
 /* For a packet to an address of ours whose flow has no entry, or one whose backend is gone. */
 __noinline __u64 forward_new(__u64 hash, __u32 hook)
@@ -127,6 +152,8 @@ __noinline __u64 forward_new(__u64 hash, __u32 hook)
 		count_verdict(VERDICT_DISENGAGED);
 		return CHOSEN(vip_id, CHOSEN_BY_OTHERS);
 	}
+	if (!stale && flow_set_full(hash) && backend_of_flow(t, flow_find_overflow(hash), &id))
+		return CHOSEN(vip_id, id) | CHOSEN_BEFORE;
 	backend = choose(vip, vip_id, hash, !opens_connection(t) && !stale, &id);
 	if (!backend)
 		return CHOSEN(vip_id, 0);
@@ -135,24 +162,6 @@ __noinline __u64 forward_new(__u64 hash, __u32 hook)
 	if (opens_connection(t))
 		sample_connection(hook, t->protocol, &t->src, &t->dst, vip_id, id);
 	return CHOSEN(vip_id, id);
-}
-
-/* Is this the flow's entry, still good: its backend serves the very VIP the packet is for? Sets *id to the backend's. */
-static __always_inline struct backend *backend_of_flow(const struct tuple *t, __u64 word, __u32 *id)
-{
-	struct backend *backend;
-	struct vip *vip;
-
-	*id = flow_backend(word);
-	backend = backend_by_id(*id);
-	if (!word || !backend || backend->state == BACKEND_FREE || !flow_names(word, *id, backend))
-		return NULL;
-	vip = vip_by_id(backend->vip);
-	if (!vip || vip->port != t->dst.port || vip->protocol != t->protocol ||
-	    !same_words(words_of(&vip->address), t->dst.address))
-		return NULL;
-	/* A SYN on a closing entry is a reused source port: a new connection. */
-	return flow_state(word) == FLOW_CLOSING && t->flags & TCP_SYN ? NULL : backend;
 }
 
 /* Client → an address of ours. DECISION_NONE when no VIP is there. */
@@ -172,7 +181,8 @@ static __always_inline enum decision forward(const struct tuple *t, enum event_h
 		hand_over(t);
 		chosen = forward_new(hash, hook);
 		id = (__u32)chosen;
-		change->refused_by = chosen >> 32;
+		opens = opens_connection(t) && !(chosen & CHOSEN_BEFORE);
+		change->refused_by = (chosen & ~CHOSEN_BEFORE) >> 32;
 		if (!change->refused_by)
 			return DECISION_NONE;
 		if (id == CHOSEN_BY_OTHERS)
@@ -180,7 +190,6 @@ static __always_inline enum decision forward(const struct tuple *t, enum event_h
 		backend = backend_by_id(id);
 		if (!id || !backend)
 			return DECISION_REFUSE;
-		opens = opens_connection(t);
 	}
 	count_flow(backend->vip, id, 1, t->bytes, opens);
 	change->src = t->src;
@@ -262,13 +271,13 @@ __noinline __u32 reply_search(__u32 id, bool turned)
 	return walk.found;
 }
 
-/* For a flow whose set refused it an entry: does the selection table give it this backend? */
-__noinline __u32 reply_untracked(__u32 vip_id, __u64 hash, __u32 id)
+/* For a packet whose flow has no entry in a full set: is it an answer of this backend all the same? */
+__noinline __u32 reply_overflowed(__u64 hash, __u32 id)
 {
-	struct vip *vip = vip_by_id(vip_id);
-	__u32 chosen = 0;
+	struct backend *backend = backend_by_id(id);
+	__u64 word = flow_find_overflow(hash);
 
-	return vip && flow_set_refuses(hash) && choose(vip, vip_id, hash, true, &chosen) && chosen == id;
+	return backend && word && flow_names(word, id, backend);
 }
 
 /* Backend → client: the source becomes the VIP again. */
@@ -289,7 +298,7 @@ static __always_inline enum decision reply(const struct tuple *t, bool turned, s
 	word = flow_find(hash);
 	if (!turned && entry_answers(t, hash, word, backend, id))
 		goto found;
-	if (!turned && !word && flow_set_full(hash) && reply_untracked(backend->vip, hash, id))
+	if (!turned && !word && flow_set_full(hash) && reply_overflowed(hash, id))
 		goto found;
 	if (!turned && !backend->next)
 		return DECISION_PASS;
@@ -314,7 +323,7 @@ found:
 static __always_inline enum decision incoming(const struct tuple *t, enum event_hook hook, bool answers,
 					      struct change *change)
 {
-	bool ours = address_is_ours(t->dst.address);
+	bool ours = end_is_ours(&t->dst, t->protocol);
 	enum decision decision;
 
 	if (ours) {

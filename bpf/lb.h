@@ -127,7 +127,7 @@ enum verdict {
 	VERDICT_UNSERVED = 6,		/* address of a VIP or pool, nothing listens there */
 	VERDICT_FRAGMENT = 7,		/* passed: ports unknown */
 	VERDICT_UNSUPPORTED = 8,	/* passed: for a VIP, but a header we do not read */
-	VERDICT_UNTRACKED = 9,		/* forwarded, but its flow set was full */
+	VERDICT_OVERFLOWED = 9,		/* a new flow found its set full and went to overflow_flows */
 	VERDICT_EVICTED = 10,		/* an older flow gave way */
 	VERDICT_EVENT_LOST = 11,
 	VERDICT_DISENGAGED = 12,	/* a new connection left to others */

@@ -58,6 +58,14 @@ struct {
 	__type(value, struct flow_set);
 } flows SEC(".maps");
 
+/* Flows whose set was full of others that do not give way: by their whole hash, value as in flow_set */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u64);
+	__type(value, __u64);
+} overflow_flows SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 8192);

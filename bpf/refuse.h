@@ -12,7 +12,7 @@ struct icmphdr {
 	__u8 type;
 	__u8 code;
 	__sum16 checksum;
-	__be32 unused;
+	__u16 unused[2];
 };
 
 enum icmp_unreachable {
@@ -167,8 +167,9 @@ static __always_inline void refuse_tcp(struct refusal *r, const struct tuple *t,
 }
 
 /*
- * With SUMMED_PARTIAL the device, if it sums at all, writes where UDP's checksum was: into the unused word of the
- * ICMP header, and a sum that is complemented there makes the whole valid.
+ * With SUMMED_PARTIAL the device, if it sums at all, adds up from the ICMP header on and writes where UDP's checksum was:
+ * into the unused word. A complemented sum makes the whole valid wherever it stands; what the device does not see, the
+ * pseudo-header of ICMPv6, waits for it in that place.
  */
 static __always_inline void refuse_udp(struct refusal *r, const struct tuple *t, enum summed summed)
 {
@@ -185,14 +186,17 @@ static __always_inline void refuse_udp(struct refusal *r, const struct tuple *t,
 	} else {
 		struct unreachable_ipv6 *u = &r->answer.unreachable6;
 		__u32 payload = sizeof(*u) - sizeof(u->ip);
+		__u64 pseudo;
 
 		r->length = sizeof(*u);
 		u->icmp.type = ICMPV6_DEST_UNREACH;
 		u->icmp.code = ICMPV6_PORT_UNREACH;
 		__builtin_memcpy(u->quote, r->original, sizeof(u->quote));
-		if (summed != SUMMED_PARTIAL)
-			u->icmp.checksum =
-				~fold(pseudo_sum(t, 6, IPPROTO_ICMPV6, payload) + sum_halves(&u->icmp, payload));
+		pseudo = pseudo_sum(t, 6, IPPROTO_ICMPV6, payload);
+		if (summed == SUMMED_PARTIAL)
+			u->icmp.unused[1] = fold(pseudo);
+		else
+			u->icmp.checksum = ~fold(pseudo + sum_halves(&u->icmp, payload));
 		write_ipv6(&u->ip, t, IPPROTO_ICMPV6, sizeof(*u));
 	}
 }

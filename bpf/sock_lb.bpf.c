@@ -89,7 +89,7 @@ static __always_inline void choose_for(struct choice *c, const struct end *targe
 		return;
 	c->vip = vip_find(target->address, target->port, protocol, &c->vip_id);
 	if (!c->vip) {
-		if (address_is_ours(target->address))
+		if (end_is_ours(target, protocol))
 			c->refused = refuse(target, protocol, 0);
 		return;
 	}
@@ -116,6 +116,13 @@ static __always_inline void remember(struct bpf_sock_addr *ctx, const struct end
 	origin->vip = c->vip_id;
 }
 
+/* A socket connected anew, and not through us, must not be told of a VIP it had before. */
+static __always_inline void forget(struct bpf_sock_addr *ctx)
+{
+	if (ctx->sk && bpf_sk_storage_get(&sock_origins, ctx->sk, NULL, 0))
+		bpf_sk_storage_delete(&sock_origins, ctx->sk);
+}
+
 static __always_inline int on_connect(struct bpf_sock_addr *ctx, bool ipv6)
 {
 	struct end target = user_end(ctx, ipv6), backend;
@@ -123,8 +130,10 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, bool ipv6)
 	struct choice c;
 
 	choose_for(&c, &target, protocol, (__u64)bpf_get_prandom_u32() << 24);
-	if (!c.backend)
+	if (!c.backend) {
+		forget(ctx);
 		return c.refused;
+	}
 	backend.address = words_of(&c.backend->address);
 	backend.port = c.backend->port;
 	remember(ctx, &target, &c);

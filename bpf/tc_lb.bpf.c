@@ -19,7 +19,11 @@ extern void *bpf_cast_to_kern_ctx(void *obj) __ksym __weak;
 
 #include <bpf/bpf_core_read.h>
 
-static __always_inline enum summed summed_of(struct __sk_buff *skb)
+/*
+ * A checksum of the whole packet (CHECKSUM_COMPLETE) must follow a rewrite of IPv4: its pseudo-header is not in the packet. In
+ * IPv6 the addresses are, once more, in the packet itself, and all changes cancel.
+ */
+static __always_inline enum summed summed_of(struct __sk_buff *skb, __u8 family)
 {
 	struct sk_buff___summed *kernel_skb;
 
@@ -33,7 +37,7 @@ static __always_inline enum summed summed_of(struct __sk_buff *skb)
 	case 3: /* CHECKSUM_PARTIAL */
 		return SUMMED_PARTIAL;
 	default:
-		return SUMMED_HELPER;
+		return family == 6 ? SUMMED_FULL : SUMMED_HELPER;
 	}
 }
 
@@ -62,7 +66,6 @@ static __always_inline int finish_checksum(struct __sk_buff *skb, const struct p
 
 __noinline int tc_refuse(struct __sk_buff *skb, __u32 vip_id)
 {
-	enum summed summed = summed_of(skb);
 	const struct tuple *t = scratch();
 	struct refusal *r = refusal_buffer();
 	__u32 length;
@@ -76,7 +79,7 @@ __noinline int tc_refuse(struct __sk_buff *skb, __u32 vip_id)
 	if (bpf_skb_load_bytes(skb, 0, r->macs, sizeof(r->macs)) ||
 	    bpf_skb_load_bytes(skb, t->l3_offset, r->original, length))
 		return TC_NEXT;
-	length = refusal_of(r, t, summed);
+	length = refusal_of(r, t, summed_of(skb, t->family));
 	if (!length || bpf_skb_change_tail(skb, t->l3_offset + length, 0))
 		return TC_NEXT;
 	if (bpf_skb_store_bytes(skb, 0, r->macs, sizeof(r->macs), 0) ||
@@ -98,7 +101,7 @@ static __always_inline int act(struct __sk_buff *skb, const struct packet *p, en
 		hand_over(&p->tuple);
 		return tc_refuse(skb, change->refused_by);
 	}
-	summed = summed_of(skb);
+	summed = summed_of(skb, p->tuple.family);
 	rewrite(p, &change->src, &change->dst, summed, &delta);
 	if (decision == DECISION_TURN)
 		swap_macs(p->l2);

@@ -102,11 +102,10 @@ static __always_inline struct settings *settings_now(void)
 	return bpf_map_lookup_elem(&settings, &zero);
 }
 
-/* Does every port of this address belong to us: is it in a pool, or the address of a VIP outside of them? */
-static __always_inline bool address_is_ours(struct words address)
+/* Does every port of this address belong to us? */
+static __always_inline bool address_in_pool(struct words address)
 {
 	struct settings *s = settings_now();
-	__u32 id;
 
 	if (!s)
 		return false;
@@ -121,5 +120,17 @@ static __always_inline bool address_is_ours(struct words address)
 		if ((address.low & mask.low) == base.low && (address.high & mask.high) == base.high)
 			return true;
 	}
-	return s->outside && vip_find(address, 0, 0, &id);
+	return false;
+}
+
+/* The same, and what a VIP outside of all pools serves: found by itself, for its address entry may come later. */
+static __always_inline bool end_is_ours(const struct end *end, __u8 protocol)
+{
+	struct settings *s = settings_now();
+	__u32 id;
+
+	if (address_in_pool(end->address))
+		return true;
+	return s && s->outside &&
+	       (vip_find(end->address, end->port, protocol, &id) || vip_find(end->address, 0, 0, &id));
 }

@@ -55,13 +55,12 @@ for (const hook of ['xdp', 'tc'] as const) {
         ...ports(50000).map((dport) => answer(talk.reply(backend, 'SA', { dport }), repliedFrom(talk.vip))),
         ...ports(40000).map((dport) => answer(talk.reply(backend, 'A', { dport }), repliedFrom(talk.vip))),
       ];
-      // A flow without an entry looks new at each of its packets.
-      const untracked = 2 * (MANY - FLOWS) + MANY;
+      const overflowed = MANY - FLOWS + MANY;
       await runWith(
         t,
         hook,
         { flows: FLOWS },
-        { vips, actions, verdicts: { forwarded: 3 * MANY, replied: 3 * MANY, untracked } },
+        { vips, actions, verdicts: { forwarded: 3 * MANY, replied: 3 * MANY, overflowed } },
       );
     });
 
@@ -74,7 +73,7 @@ for (const hook of ['xdp', 'tc'] as const) {
       const verdicts = {
         forwarded: 4 * MANY,
         replied: MANY,
-        untracked: 2 * (MANY - FLOWS),
+        overflowed: MANY - FLOWS,
         evicted: MANY,
       };
       await runWith(t, hook, { flows: FLOWS }, { vips, actions, verdicts });

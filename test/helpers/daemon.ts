@@ -26,7 +26,10 @@ export class Daemon {
     this.client = createClient(unixTransport(`${lab.directory}/vipd.sock`));
   }
 
-  /** Starts it with these services and waits until the kernel holds them. `flags` come after the helper's own. */
+  /**
+   * Starts it with these services and waits until the kernel holds them. `flags` come after the helper's own; with
+   * `--tc` among them they alone say which interfaces are taken.
+   */
   static async start(lab: Lab, services: readonly ServiceInput[], ...flags: readonly string[]): Promise<Daemon> {
     const daemon = new Daemon(lab, flags);
     lab.beforeRemoval(() => daemon.uninstall());
@@ -92,24 +95,13 @@ export class Daemon {
 
   private command(...verb: readonly string[]): string[] {
     const { directory, bpffs, cgroup } = this.lab;
-    const places = [
-      '--socket',
-      `${directory}/vipd.sock`,
-      '--bpffs',
-      `${bpffs}/vipd`,
-      '--state-dir',
-      `${directory}/state`,
+    const hooks = this.flags.includes('--tc') ? [] : ['--tc', 'w*', '--xdp', 'up*'];
+    const options = [
+      ...['--services', this.servicesDirectory, '--state-dir', `${directory}/state`],
+      ...['--socket', `${directory}/vipd.sock`, '--bpffs', `${bpffs}/vipd`],
+      ...['--cgroup', cgroup.path, ...hooks, '--pool', pools.v4, '--pool', pools.v6],
     ];
-    const traffic = ['--cgroup', cgroup.path, '--tc', 'w*', '--xdp', 'up*', '--pool', pools.v4, '--pool', pools.v6];
-    return this.lab.node.inside([
-      vipd,
-      ...verb,
-      '--services',
-      this.servicesDirectory,
-      ...places,
-      ...traffic,
-      ...this.flags,
-    ]);
+    return this.lab.node.inside([vipd, ...verb, ...options, ...this.flags]);
   }
 
   /** Ends the process if it runs and removes everything from the kernel. */

@@ -42,7 +42,7 @@ export class Control {
     const onEvent = (event: Event) => this.journal.add(event);
     // What is in files wins: it is what the node's owner wrote down.
     this.sources = new Sources({ waitMs: sourceWait }, { sources: [...files, api], logger });
-    this.definitions = new Definitions(api);
+    this.definitions = new Definitions(api, options.apiCommandChecks === 'allow');
     this.#health = new HealthMonitor({ concurrency: healthConcurrency });
     const modules = { sources: this.sources, health: this.#health, api, machine, onEvent };
     this.intent = new Intent({ pools, adopted }, modules);

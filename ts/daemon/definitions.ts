@@ -1,3 +1,4 @@
+import { RequestError } from '../api/errors.js';
 import type { DefinitionsPort } from '../api/ports.js';
 import type { ServiceDefinition } from '../model/service.js';
 import type { ApiSource } from '../sources/api.js';
@@ -7,7 +8,11 @@ export class Definitions implements DefinitionsPort {
   readonly source: string;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(private readonly api: ApiSource) {
+  /** @param commandChecks whether the API may define checks that run programs */
+  constructor(
+    private readonly api: ApiSource,
+    private readonly commandChecks: boolean,
+  ) {
     this.source = api.name;
   }
 
@@ -15,7 +20,8 @@ export class Definitions implements DefinitionsPort {
     return this.api.list();
   }
 
-  set(service: ServiceDefinition): Promise<void> {
+  async set(service: ServiceDefinition): Promise<void> {
+    this.#refuseCommand(service);
     return this.#inTurn(() => this.api.set(service));
   }
 
@@ -27,7 +33,8 @@ export class Definitions implements DefinitionsPort {
     });
   }
 
-  apply(services: readonly ServiceDefinition[], prune: boolean): Promise<void> {
+  async apply(services: readonly ServiceDefinition[], prune: boolean): Promise<void> {
+    for (const service of services) this.#refuseCommand(service);
     return this.#inTurn(() => {
       const named = new Set(services.map((service) => service.name));
       const kept = prune ? [] : this.api.list().filter((service) => !named.has(service.name));
@@ -41,6 +48,17 @@ export class Definitions implements DefinitionsPort {
 
   undrain(service: string, backend: string): Promise<void> {
     return this.api.undrain(service, backend);
+  }
+
+  /** Whoever may write to the socket would run programs with the daemon's rights. */
+  #refuseCommand({ name, health }: ServiceDefinition): void {
+    if (health?.kind !== 'command' || this.commandChecks) return;
+    throw new RequestError(400, {
+      code: 'COMMAND_CHECK_REFUSED',
+      object: `service ${name}`,
+      cause: 'a command check runs with the rights of the daemon, so the API does not take it',
+      hint: 'define the service in a file, or start vipd with --api-command-checks allow',
+    });
   }
 
   #inTurn<T>(change: () => Promise<T>): Promise<T> {

@@ -9,13 +9,18 @@ const graceMs = 1_000;
 
 /** Serves on a unix socket that root and the group vipd, if there is one, may use. @throws VipdError SOCKET_UNUSABLE */
 export async function listenUnix(server: FastifyInstance, path: string): Promise<() => Promise<void>> {
-  mkdirSync(dirname(path), { recursive: true });
+  const made = mkdirSync(dirname(path), { recursive: true }) !== undefined;
   await clear(path);
   await server.listen({ path });
+  if (made) giveToGroup(dirname(path), 0o750);
+  giveToGroup(path, 0o660);
+  return () => close(server);
+}
+
+function giveToGroup(path: string, mode: number): void {
   const group = groupId('vipd');
   if (group !== undefined && group !== process.getgid?.()) chownSync(path, process.getuid?.() ?? 0, group);
-  chmodSync(path, 0o660);
-  return () => close(server);
+  chmodSync(path, mode);
 }
 
 /** Removes the socket a killed daemon left; one that somebody answers on, or that is no socket, stays. */

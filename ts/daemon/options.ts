@@ -65,6 +65,11 @@ export const fields = {
     help: 'report every nth new connection as an event, 0 for none',
     fallback: 100,
   }),
+  apiCommandChecks: oneOf(['refuse', 'allow'], {
+    flag: 'api-command-checks',
+    help: 'health checks by command in services that are set through the API',
+    fallback: 'refuse',
+  }),
   listen: endpoint({ flag: 'listen', help: 'serve /metrics on this TCP address as well', fallback: undefined }),
   logLevel: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace'], {
     flag: 'log-level',

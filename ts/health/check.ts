@@ -57,7 +57,7 @@ export const checkHttp: Runner = (check, backend, signal) =>
 
 export const checkCommand: Runner = (check, backend, signal) =>
   new Promise((resolve) => {
-    const [program = '', ...args] = check.command ?? [];
+    const [program = '', ...args] = unprivileged(check.command ?? []);
     const env = {
       PATH: process.env.PATH,
       VIPD_BACKEND_ADDRESS: backend.address,
@@ -87,6 +87,12 @@ export const checkCommand: Runner = (check, backend, signal) =>
     if (signal.aborted) killed();
     else signal.addEventListener('abort', killed);
   });
+
+/** Capabilities the daemon was given by its unit must not pass on to what it runs. Root keeps what root has. */
+function unprivileged(command: readonly string[]): readonly string[] {
+  if (process.getuid?.() === 0) return command;
+  return ['setpriv', '--ambient-caps=-all', '--inh-caps=-all', '--', ...command];
+}
 
 export const runners: Runners = { tcp: checkTcp, http: checkHttp, command: checkCommand };
 

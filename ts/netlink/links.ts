@@ -7,6 +7,8 @@ export interface NetworkLink {
   readonly name: string;
   /** `veth`, `bridge`, `vxlan` …; `loopback`; `device` for what has no kind, such as a physical interface. */
   readonly kind: string;
+  /** Whether its frames begin with an Ethernet header. */
+  readonly ethernet: boolean;
   /** Set up by the administrator; says nothing about the carrier. */
   readonly up: boolean;
   /** Index of the bridge or bond it is a port of. */
@@ -27,7 +29,9 @@ export interface LinkChange {
 const RTM_NEWLINK = 16;
 const RTM_GETLINK = 18;
 const RTNLGRP_LINK = 1;
-const ifinfomsg = { size: 16, index: 4, flags: 8 };
+const ifinfomsg = { size: 16, type: 2, index: 4, flags: 8 };
+/** linux/if_arp.h */
+const ARPHRD_ETHER = 1;
 const IFF_UP = 0x1;
 const IFF_LOOPBACK = 0x8;
 const IFLA_IFNAME = 3;
@@ -91,6 +95,7 @@ export function linkIn({ payload }: Message): NetworkLink {
     index,
     name: textIn(attributes, IFLA_IFNAME) ?? '',
     kind: textIn(info, IFLA_INFO_KIND) ?? (flags & IFF_LOOPBACK ? 'loopback' : 'device'),
+    ethernet: payload.readUInt16LE(ifinfomsg.type) === ARPHRD_ETHER,
     up: (flags & IFF_UP) !== 0,
     mtu: numberIn(attributes, IFLA_MTU) ?? 0,
     ...(master === undefined ? {} : { master }),

@@ -31,6 +31,7 @@ test('reads an interface with kind, master, peer and XDP program', (t) => {
     index: 7,
     name: 'veth7',
     kind: 'veth',
+    ethernet: false,
     up: true,
     mtu: 1400,
     master: 2,
@@ -45,6 +46,7 @@ test('reads an interface without a kind', (t) => {
     index: 1,
     name: 'lo',
     kind: 'loopback',
+    ethernet: false,
     up: false,
     mtu: 0,
   });
@@ -97,7 +99,14 @@ test('reads BPF filters and passes over the others', (t) => {
 });
 
 test('an interface that is renamed or whose index is reused goes and comes', (t) => {
-  const link = (index: number, name: string): NetworkLink => ({ index, name, kind: 'veth', up: true, mtu: 1500 });
+  const link = (index: number, name: string): NetworkLink => ({
+    index,
+    name,
+    kind: 'veth',
+    ethernet: true,
+    up: true,
+    mtu: 1500,
+  });
   const before = [link(1, 'lo'), link(2, 'a'), link(3, 'b')];
   t.deepEqual(changesBetween(before, [link(1, 'lo'), link(2, 'c'), { ...link(3, 'b'), up: false }]), [
     { kind: 'removed', link: link(2, 'a') },

@@ -19,6 +19,8 @@ export interface ChainChange {
  */
 export class Chains {
   readonly #chains = new Map<string, number[]>();
+  /** Of adopted records, until they are settled: which one each links to. */
+  readonly #links = new Map<number, number>();
 
   constructor(
     readonly sets: IdSets,
@@ -59,28 +61,39 @@ export class Chains {
     return set === undefined ? {} : { set };
   }
 
-  /** A record found in the kernel; what it links to is decided when all are known. */
-  adopt(backend: HeldBackend): void {
+  /** A record found in the kernel, and the one it links to there; what it is to link to is decided when all are known. */
+  adopt(backend: HeldBackend, next: number): void {
     const key = endpointKey(backend);
+    this.#links.set(backend.id, next);
     const chain = this.#chains.get(key);
     if (chain === undefined) this.#chains.set(key, [backend.id]);
     else if (this.sets.has(this.#hash(backend), backend.id)) chain.unshift(backend.id);
     else chain.push(backend.id);
   }
 
-  /** Makes the sets name the first record of every chain, and nothing else. */
+  /** Puts the adopted records of each endpoint in order, and makes the sets name the first ones, and nothing else. */
   settle(backends: readonly (HeldBackend | undefined)[]): void {
-    const heads = new Map([...this.#chains.values()].map(([first]) => [first!, this.#hash(backends[first!]!)]));
-    for (const { id, hash } of [...this.sets.entries()]) {
-      if (heads.get(id) === hash) heads.delete(id);
-      else this.sets.remove(hash, id);
+    const heads = new Map<number, number>();
+    for (const [key, chain] of this.#chains) {
+      const ordered = inLinkedOrder(chain, this.#links);
+      this.#chains.set(key, ordered);
+      heads.set(ordered[0]!, this.#hash(backends[ordered[0]!]!));
     }
-    for (const [id, hash] of heads) this.sets.add(hash, id);
+    this.#links.clear();
+    this.sets.settle(heads);
   }
 
   #hash(backend: HeldBackend): number {
     return idHash(addressBytes(backend.address), backend.port, protocolNumber(backend.vip.frontend), this.seed);
   }
+}
+
+/** From the first record on as they link to each other; those that no link reaches come last. */
+function inLinkedOrder(chain: readonly number[], links: ReadonlyMap<number, number>): number[] {
+  const left = new Set(chain);
+  const ordered: number[] = [];
+  for (let id = chain[0]; id !== undefined && left.delete(id); id = links.get(id)) ordered.push(id);
+  return [...ordered, ...left];
 }
 
 function endpointKey(backend: HeldBackend): string {

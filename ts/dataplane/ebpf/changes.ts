@@ -23,13 +23,7 @@ export function planUpsert(image: Image, writes: Writes, vip: ForwardedVip, dama
   if (vip.backends.length > BACKENDS_MAX) throw tooMany(vip);
   const held = image.vips.get(vipKey(vip.frontend));
   if (held !== undefined && !damaged && sameVip(held.forwarded, vip)) return;
-  const undo: (() => void)[] = [];
-  try {
-    upsert(image, writes, vip, held, damaged, undo);
-  } catch (error) {
-    for (const step of undo.reverse()) step();
-    throw error;
-  }
+  allOrNothing((undo) => upsert(image, writes, vip, held, damaged, undo));
 }
 
 function upsert(
@@ -38,13 +32,13 @@ function upsert(
   vip: ForwardedVip,
   known: HeldVip | undefined,
   damaged: boolean,
-  undo: (() => void)[],
+  undo: Undo,
 ): void {
   const held = known ?? createVip(image, writes, vip, undo);
   const before = selectionKey(held);
   for (const backend of vip.backends) setBackend(image, writes, held, backend, undo);
   const dropped = dropUnwanted(held, vip, undo);
-  if (damaged || selectionKey(held) !== before) changeTable(image, writes, held, damaged);
+  if (damaged || selectionKey(held) !== before) changeTable(image, writes, held, damaged, undo);
   // Nothing fails from here on.
   writes.dropped.push(...dropped);
   held.forwarded = forwardedOf(held);
@@ -67,27 +61,41 @@ export function planRemove(image: Image, writes: Writes, key: VipKey): void {
   image.clearVip(held.id);
   image.vipIds.give(held.id);
   writes.mark('vips', held.id);
-  settleAddress(image, writes, held.frontend.address);
+  leaveAddress(image, writes, held.frontend.address);
   for (const backend of held.backends.values()) removeBackend(image, writes, backend);
   for (const run of [held.table, held.previous]) if (run !== undefined) image.chunks.give(run.first, run.chunks);
 }
 
-/** @throws VipdError POOLS_TOO_MANY */
+/**
+ * The first half of new pools: addresses that no pool contains any more get entries. If it cannot be done, the image is
+ * as before.
+ * @throws VipdError POOLS_TOO_MANY | MAP_FULL
+ */
 export function planPools(image: Image, writes: Writes, pools: readonly Prefix[]): void {
   if (pools.length > LbSize.POOLS_MAX) {
     const cause = `${pools.length} pools, at most ${LbSize.POOLS_MAX} fit`;
     throw new VipdError({ code: 'POOLS_TOO_MANY', object: 'pools', cause, hint: 'join neighbouring prefixes' });
   }
-  image.encodePools(pools);
-  const addresses = new Set([...image.vips.values()].map(({ frontend }) => frontend.address));
-  for (const address of addresses) settleAddress(image, writes, address);
+  const before = image.pools;
   writes.mark('settings', 0);
+  allOrNothing((undo) => {
+    undo.push(() => image.encodePools(before));
+    image.encodePools(pools);
+    for (const { frontend } of image.vips.values()) enterAddress(image, writes, frontend.address, undo);
+  });
+}
+
+/** The second half: addresses that need no entry any more lose theirs. */
+export function planSettle(image: Image, writes: Writes): void {
+  for (const address of [...image.addresses.keys()]) leaveAddress(image, writes, address);
 }
 
 /** Gives back the tables that flows without an entry needed for a while after a change. */
 export function planRetire(image: Image, writes: Writes, before: number): void {
   for (const held of image.vips.values()) {
     if (held.previous === undefined || held.previous.since > before) continue;
+    // The table it had before this batch: the kernel goes on using it until the batch is written.
+    if (writes.marked('vips', held.id)) continue;
     image.chunks.give(held.previous.first, held.previous.chunks);
     held.previous = undefined;
     image.encodeVip(held);
@@ -95,7 +103,7 @@ export function planRetire(image: Image, writes: Writes, before: number): void {
   }
 }
 
-function createVip(image: Image, writes: Writes, vip: ForwardedVip, undo: (() => void)[]): HeldVip {
+function createVip(image: Image, writes: Writes, vip: ForwardedVip, undo: Undo): HeldVip {
   const { frontend } = vip;
   const id = image.vipIds.take();
   undo.push(() => image.vipIds.give(id));
@@ -116,15 +124,14 @@ function createVip(image: Image, writes: Writes, vip: ForwardedVip, undo: (() =>
   undo.push(() => {
     image.deleteVip(held);
     image.clearVip(id);
-    settleAddress(image, writes, frontend.address);
   });
-  settleAddress(image, writes, frontend.address);
   writes.mark('vipSets', set);
   writes.freshVips.push(id);
+  enterAddress(image, writes, frontend.address, undo);
   return held;
 }
 
-function setBackend(image: Image, writes: Writes, held: HeldVip, wanted: ForwardedBackend, undo: (() => void)[]): void {
+function setBackend(image: Image, writes: Writes, held: HeldVip, wanted: ForwardedBackend, undo: Undo): void {
   const known = held.backends.get(backendKey(wanted));
   if (known === undefined) {
     addBackend(image, writes, held, wanted, undo);
@@ -138,10 +145,11 @@ function setBackend(image: Image, writes: Writes, held: HeldVip, wanted: Forward
   });
   known.weight = wanted.weight;
   image.encodeBackend(known);
-  writes.mark('changedBackends', known.id);
+  // While a table names it, it must take what it is given.
+  writes.mark(wanted.weight > 0 ? 'changedBackends' : 'drainedBackends', known.id);
 }
 
-function addBackend(image: Image, writes: Writes, vip: HeldVip, wanted: ForwardedBackend, undo: (() => void)[]): void {
+function addBackend(image: Image, writes: Writes, vip: HeldVip, wanted: ForwardedBackend, undo: Undo): void {
   const id = image.backendIds.take();
   const { address, port, weight } = wanted;
   const backend: HeldBackend = {
@@ -171,7 +179,7 @@ function addBackend(image: Image, writes: Writes, vip: HeldVip, wanted: Forwarde
 }
 
 /** Leaves them out of the VIP, not yet out of the kernel: their flows go on until the tables no longer name them. */
-function dropUnwanted(held: HeldVip, vip: ForwardedVip, undo: (() => void)[]): HeldBackend[] {
+function dropUnwanted(held: HeldVip, vip: ForwardedVip, undo: Undo): HeldBackend[] {
   const wanted = new Set(vip.backends.map(backendKey));
   const dropped = [...held.backends.values()].filter(({ key }) => !wanted.has(key));
   for (const { key } of dropped) held.backends.delete(key);
@@ -212,16 +220,25 @@ function selectionKey(held: HeldVip): string {
 }
 
 /** A new run of chunks, so that no packet sees half a table. The old one is kept for a while, unless it is damaged. */
-function changeTable(image: Image, writes: Writes, held: HeldVip, damaged: boolean): void {
+function changeTable(image: Image, writes: Writes, held: HeldVip, damaged: boolean, undo: Undo): void {
   const slots = tableSlots(held);
   const chunks = slots.length / LbSize.TABLE_CHUNK_SLOTS;
-  const first = chunks === 0 ? 0 : takeChunks(image, writes, chunks);
   const { table, previous } = held;
+  if (damaged && table?.checksum === checksum(slots) && table.chunks === chunks) {
+    // The same again: written over itself it changes nothing but what is wrong, and needs no room.
+    writes.tables.push({ first: table.first, slots });
+    return;
+  }
+  if (damaged && table !== undefined) {
+    // It serves nobody well: the new one may have its room.
+    image.chunks.give(table.first, table.chunks);
+    undo.push(() => image.chunks.adopt(table.first, table.chunks));
+  }
+  const first = chunks === 0 ? 0 : takeChunks(image, writes, chunks);
   held.table = chunks === 0 ? undefined : { first, chunks, checksum: checksum(slots) };
   held.previous = table === undefined || damaged ? undefined : { ...table, since: Date.now() };
   if (chunks > 0) writes.tables.push({ first, slots });
   if (previous !== undefined) writes.freedRuns.push(previous);
-  if (damaged && table !== undefined) writes.freedRuns.push(table);
 }
 
 /** Tables kept only for a while give way when there is no room. */
@@ -234,28 +251,46 @@ function takeChunks(image: Image, writes: Writes, chunks: number): number {
   }
 }
 
-/** An address outside of all pools has an entry of its own while a VIP has it. */
-function settleAddress(image: Image, writes: Writes, address: string): void {
-  const id = image.addresses.get(address);
-  const needed = image.users(address) > 0 && !image.inPool(address);
-  if (needed === (id !== undefined)) return;
-  const hash = image.hash(address, 0, 0);
-  if (id === undefined) {
-    const fresh = image.vipIds.take();
-    image.addresses.set(address, fresh);
-    image.encodeAddress(fresh, address);
-    writes.mark('vips', fresh);
-    writes.mark('vipSets', image.vipSets.add(hash, fresh));
-  } else {
-    image.addresses.delete(address);
-    image.vipIds.give(id);
-    image.clearVip(id);
-    writes.mark('vips', id);
-    const set = image.vipSets.remove(hash, id);
-    if (set !== undefined) writes.mark('vipSets', set);
-  }
+/** While a VIP has it, an address outside of all pools has an entry of its own. */
+function enterAddress(image: Image, writes: Writes, address: string, undo: Undo): void {
+  if (!image.needsEntry(address) || image.addresses.has(address)) return;
+  const id = image.vipIds.take();
+  image.addresses.set(address, id);
+  undo.push(() => dropAddress(image, writes, address, id));
+  image.encodeAddress(id, address);
+  writes.mark('vips', id);
+  writes.mark('vipSets', image.vipSets.add(image.hash(address, 0, 0), id));
   image.encodeSettings({});
   writes.mark('settings', 0);
+}
+
+function leaveAddress(image: Image, writes: Writes, address: string): void {
+  const id = image.addresses.get(address);
+  if (id !== undefined && !image.needsEntry(address)) dropAddress(image, writes, address, id);
+}
+
+function dropAddress(image: Image, writes: Writes, address: string, id: number): void {
+  image.addresses.delete(address);
+  image.clearVip(id);
+  image.vipIds.give(id);
+  writes.mark('vips', id);
+  const set = image.vipSets.remove(image.hash(address, 0, 0), id);
+  if (set !== undefined) writes.mark('vipSets', set);
+  image.encodeSettings({});
+  writes.mark('settings', 0);
+}
+
+type Undo = (() => void)[];
+
+/** Runs a change; if it throws, what it has noted as undo runs, the last first. */
+function allOrNothing(change: (undo: Undo) => void): void {
+  const undo: Undo = [];
+  try {
+    change(undo);
+  } catch (error) {
+    for (const step of undo.reverse()) step();
+    throw error;
+  }
 }
 
 function tooMany(vip: ForwardedVip): VipdError {

@@ -15,17 +15,14 @@ export class ChunkPool {
     this.adopt(0, 1);
   }
 
-  get limit(): number {
-    return this.#limit;
-  }
-
   get taken(): number {
     return this.#taken;
   }
 
-  /** Marks a run found in the kernel. False when a part of it is taken already. */
+  /** Marks a run found in the kernel. False when it is no run, or a part of it is taken already. */
   adopt(first: number, count: number): boolean {
     const order = Math.log2(count);
+    if (!Number.isInteger(order) || order < 0 || first % count !== 0 || first + count > this.#limit) return false;
     for (let above = order; above < this.#free.length; above++) {
       const start = Math.floor(first / (1 << above)) * (1 << above);
       if (!this.#free[above]!.delete(start)) continue;

@@ -1,6 +1,6 @@
 import type { BpfMap } from '../../libbpf/map.js';
 import type { Forwarding } from '../../model/forwarding.js';
-import { type Frontend, type VipKey, vipKey } from '../../model/service.js';
+import type { VipKey } from '../../model/service.js';
 import type { HeldVip } from './held.js';
 import { IdSets } from './id-sets.js';
 import type { Image } from './image.js';
@@ -33,10 +33,6 @@ export class Drift {
     this.#sweep();
   }
 
-  affects(frontend: Frontend): boolean {
-    return this.#damaged.has(vipKey(frontend));
-  }
-
   /** What the kernel holds, in model terms. */
   forwarding(): Forwarding {
     const { vips, pools } = this.image.forwarding();
@@ -45,16 +41,19 @@ export class Drift {
     return { pools: this.#differences.has('settings') ? [] : pools, vips: intact };
   }
 
-  /** Writes back what differs; tables are written anew by whoever asks for their VIPs. */
-  repair(): void {
+  /** Writes back what differs. @returns the VIPs that were touched; their tables are to be written anew */
+  repair(): ReadonlySet<VipKey> {
+    const damaged = this.#damaged;
     for (const [name, indexes] of this.#differences) this.mirrors[name].flush(indexes);
     this.#differences.clear();
-    this.#damaged.clear();
+    this.#damaged = new Set();
+    return damaged;
   }
 
-  /** Differences that concern no VIP need nobody's decision: nothing of ours belongs there. */
+  /** Differences that show in no VIP and no pool are nobody's to decide: nothing of ours belongs there. */
   #sweep(): void {
-    if (this.#damaged.size === 0 && this.#differences.size > 0 && !this.#differences.has('settings')) this.repair();
+    const poolsShow = this.#differences.has('settings') && this.image.pools.length > 0;
+    if (this.#damaged.size === 0 && !poolsShow) this.repair();
   }
 
   *#touched(): Generator<HeldVip> {

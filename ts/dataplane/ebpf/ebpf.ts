@@ -2,14 +2,15 @@ import { rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { features, missingCapabilities } from '../../libbpf/features.js';
 import type { Forwarding } from '../../model/forwarding.js';
-import type { VipKey } from '../../model/service.js';
+import { type VipKey, vipKey } from '../../model/service.js';
 import { faultOf, VipdError } from '../../util/errors.js';
 import type { Logger } from '../../util/logger.js';
 import type { DataPlane, Flow, HookStatus, Outcome, PlaneEvent, Step, Support, VipCounters } from '../dataplane.js';
-import { planCleanup, planPools, planRemove, planRetire, planUpsert } from './changes.js';
+import { planCleanup, planPools, planRemove, planRetire, planSettle, planUpsert } from './changes.js';
 import { readCounters, readVerdicts, resetCounters } from './counting.js';
 import { Drift } from './drift.js';
 import { Happenings } from './happenings.js';
+import type { HeldBackend } from './held.js';
 import { Hooks, type Interfaces, removeHooks } from './hooks.js';
 import { Image } from './image.js';
 import { inspectVip } from './inspect.js';
@@ -17,6 +18,7 @@ import type { Backend, Event, Settings, Vip } from './lb.gen.js';
 import { Mirror } from './mirror.js';
 import { pinsIn, removePins } from './pins.js';
 import { type Limits, type Loaded, loadPrograms } from './programs.js';
+import type { TableSpan } from './records.js';
 import { writeTables } from './tables.js';
 import { ticksOf } from './ticks.js';
 import { readFlows } from './tracking.js';
@@ -50,6 +52,9 @@ interface Running {
   readonly hooks: Hooks;
   readonly happenings: Happenings;
   readonly retiring: NodeJS.Timeout;
+  /** What was left out of the tables and is to go next: kept here, for a write in between may fail. */
+  readonly dropped: HeldBackend[];
+  readonly freedRuns: TableSpan[];
 }
 
 /** Programs at the socket, tc and XDP hooks over pinned maps; see bpf/README.md for what they do. */
@@ -101,11 +106,15 @@ export class EbpfDataPlane implements DataPlane {
       hooks: new Hooks({ pins: this.#links, cgroup, interfaces }, { program, logger: this.modules.logger }),
       happenings: new Happenings(loaded.map('events'), loaded.codec<Event>('event'), () => image),
       retiring: setInterval(() => this.#retire(), RETIRE_INTERVAL_MS).unref(),
+      dropped: [],
+      freedRuns: [],
     };
+    await this.#mend();
   }
 
   async read(): Promise<Forwarding> {
-    const { drift } = this.#open('read');
+    const { drift, hooks } = this.#open('read');
+    hooks.check();
     drift.look();
     return drift.forwarding();
   }
@@ -114,15 +123,18 @@ export class EbpfDataPlane implements DataPlane {
     const running = this.#open('apply');
     const { image, drift } = running;
     const adding = new Writes();
-    const outcomes: Outcome[] = steps.map((step) => attempt(step, () => planAddition(image, drift, adding, step)));
-    // Mirrors hold the wanted content, so writing the differing entries anew is the repair.
-    drift.repair();
+    const damaged = drift.repair();
+    const outcomes: Outcome[] = steps.map((step) => attempt(step, () => planAddition(image, damaged, adding, step)));
+    running.dropped.push(...adding.dropped);
+    running.freedRuns.push(...adding.freedRuns);
     this.#flushAdditions(running, adding);
     const removing = new Writes();
-    planCleanup(image, removing, adding.dropped);
+    planCleanup(image, removing, running.dropped.splice(0));
     for (const step of steps) if (step.kind === 'remove') planRemove(image, removing, step.key);
+    if (steps.some(({ kind }) => kind === 'pools')) planSettle(image, removing);
     removing.flush(running.mirrors, REMOVING);
-    for (const { first, chunks } of [...adding.freedRuns, ...removing.freedRuns]) image.chunks.give(first, chunks);
+    for (const { first, chunks } of [...running.freedRuns.splice(0), ...removing.freedRuns])
+      image.chunks.give(first, chunks);
     return outcomes;
   }
 
@@ -213,6 +225,17 @@ export class EbpfDataPlane implements DataPlane {
     writes.flush(mirrors, AFTER_TABLES);
   }
 
+  /** What a write that was cut short left behind is put right at once: nothing that serves must look as if it were gone. */
+  async #mend(): Promise<void> {
+    const { drift, image } = this.#open('open');
+    drift.look();
+    const whole = drift.forwarding().vips;
+    const damaged = [...image.forwarding().vips.values()].filter(({ frontend }) => !whole.has(vipKey(frontend)));
+    if (damaged.length > 0) this.modules.logger?.warn({ vips: damaged.length }, 'mending what was found half written');
+    const outcomes = await this.apply(damaged.map((vip) => ({ kind: 'upsert', vip })));
+    for (const fault of outcomes) if (fault !== undefined) this.modules.logger?.warn({ fault }, 'not mended');
+  }
+
   #setEngaged(engaged: 0 | 1): void {
     const { image, mirrors } = this.#open('engage');
     if (image.settings.engaged === engaged) return;
@@ -224,14 +247,17 @@ export class EbpfDataPlane implements DataPlane {
     const { image, mirrors } = this.#open('retire');
     const writes = new Writes();
     planRetire(image, writes, Date.now() - PREVIOUS_TABLE_MS);
-    writes.flush(mirrors, AFTER_TABLES);
-    for (const { first, chunks } of writes.freedRuns) image.chunks.give(first, chunks);
+    try {
+      writes.flush(mirrors, AFTER_TABLES);
+    } catch (error) {
+      this.modules.logger?.warn({ fault: faultOf(error, 'retired tables') }, 'written at the next repair');
+    }
   }
 }
 
 /** Everything but removal; an outcome is a fault or nothing. */
-function planAddition(image: Image, drift: Drift, writes: Writes, step: Step): void {
-  if (step.kind === 'upsert') planUpsert(image, writes, step.vip, drift.affects(step.vip.frontend));
+function planAddition(image: Image, damaged: ReadonlySet<VipKey>, writes: Writes, step: Step): void {
+  if (step.kind === 'upsert') planUpsert(image, writes, step.vip, damaged.has(vipKey(step.vip.frontend)));
   if (step.kind === 'pools') planPools(image, writes, step.pools);
 }
 

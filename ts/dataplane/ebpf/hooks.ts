@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { BpfError } from '../../libbpf/errors.js';
 import {
@@ -10,7 +11,7 @@ import {
 } from '../../libbpf/link.js';
 import type { BpfProgram } from '../../libbpf/program.js';
 import { links, type NetworkLink, watchLinks } from '../../netlink/links.js';
-import { type Fault, faultOf } from '../../util/errors.js';
+import { type Fault, faultOf, VipdError } from '../../util/errors.js';
 import type { Logger } from '../../util/logger.js';
 import type { HookStatus } from '../dataplane.js';
 import { makePinDirectory, pinsIn, removePins, unpin } from './pins.js';
@@ -55,6 +56,8 @@ interface Place {
   readonly where: string;
   readonly ifindex?: number;
   readonly program: BpfProgram;
+  /** Why nothing can be attached here. */
+  readonly unfit?: Fault;
   /** Ways to attach, best first. */
   readonly targets: readonly (AttachTarget & { readonly mode: string })[];
   /** For kernels without TCX. */
@@ -69,6 +72,7 @@ export class Hooks {
   readonly #links = new Map<string, BpfLink>();
   readonly #statuses = new Map<string, HookStatus>();
   #stopWatching: (() => void) | undefined;
+  #attached = false;
 
   constructor(
     readonly options: HooksOptions,
@@ -83,11 +87,22 @@ export class Hooks {
   attach(): void {
     makePinDirectory(this.options.pins);
     this.#settle();
-    this.#stopWatching ??= watchLinks(() => this.#settle());
+    this.#stopWatching ??= watchLinks(() => this.check());
+  }
+
+  /** Attaches anew what was detached by hand, or where the cgroup or interface is another now. */
+  check(): void {
+    if (!this.#attached) return;
+    try {
+      this.#settle();
+    } catch (error) {
+      this.modules.logger?.warn({ fault: faultOf(error, 'hooks') }, 'hooks not checked');
+    }
   }
 
   /** Lets go of the handles; what is attached stays. */
   release(): void {
+    this.#attached = false;
     this.#stopWatching?.();
     this.#stopWatching = undefined;
     for (const link of this.#links.values()) link.close();
@@ -96,13 +111,22 @@ export class Hooks {
 
   /** Attaches what is missing, takes away what no place wants any more. */
   #settle(): void {
+    this.#attached = true;
     const present = links();
     const places = [...this.#sockPlaces(), ...present.flatMap((link) => this.#placesOn(link))];
     const wanted = new Set(places.map(({ pin }) => pin));
     for (const pin of new Set([...pinsIn(this.options.pins), ...this.#statuses.keys()])) {
       if (!wanted.has(pin)) this.#drop(pin);
     }
-    for (const place of places) if (!this.#links.has(place.pin)) this.#occupy(place);
+    for (const { index, kind } of present) if (kind !== 'loopback') dropClsact(index, wanted);
+    for (const place of places) this.#keep(place);
+  }
+
+  #keep(place: Place): void {
+    const link = this.#links.get(place.pin);
+    if (link !== undefined && isAt(link, place)) return;
+    if (link !== undefined) this.#drop(place.pin);
+    this.#occupy(place);
   }
 
   #drop(pin: string): void {
@@ -116,6 +140,7 @@ export class Hooks {
     let mode = 'none';
     let fault: Fault | undefined;
     try {
+      if (place.unfit !== undefined) throw new VipdError(place.unfit);
       mode = this.#adopt(place) ?? this.#attach(place);
     } catch (error) {
       fault = faultOf(error, `${place.hook} hook on ${place.where}`);
@@ -132,7 +157,7 @@ export class Hooks {
     if (!pinsIn(this.options.pins).includes(place.pin)) return undefined;
     const link = BpfLink.openPinned(path);
     try {
-      if (place.ifindex !== undefined && link.info.ifindex !== place.ifindex) throw new Error('its interface is gone');
+      if (!isAt(link, place)) throw new Error('it is attached elsewhere, or not at all');
       link.update(place.program);
     } catch {
       link.close();
@@ -175,14 +200,25 @@ export class Hooks {
   #placesOn(link: NetworkLink): Place[] {
     const { tc, xdp } = this.options.interfaces;
     if (link.kind === 'loopback') return [];
-    if (matches(xdp, link.name)) return [this.#xdpPlace(link), this.#tcPlace(link, 'egress')];
-    if (!matches(tc, link.name)) return [];
+    if (nameMatches(xdp, link.name) && this.#suitsXdp(link))
+      return [this.#xdpPlace(link), this.#tcPlace(link, 'egress')];
+    if (!nameMatches([...tc, ...xdp], link.name)) return [];
     return [this.#tcPlace(link, 'ingress'), this.#tcPlace(link, 'egress')];
   }
 
-  #tcPlace({ name, index }: NetworkLink, direction: Direction): Place {
+  /**
+   * What comes from a virtual interface has not been on a wire: its checksum is still to be completed, which XDP cannot
+   * see. There tc does the same, unless XDP is asked for by its mode.
+   */
+  #suitsXdp({ kind }: NetworkLink): boolean {
+    return this.options.interfaces.xdpMode !== 'auto' || kind === 'device' || kind === 'bond';
+  }
+
+  #tcPlace(link: NetworkLink, direction: Direction): Place {
+    const { name, index } = link;
     return {
-      pin: `tc_${direction}_${index}`,
+      ...unfit(link),
+      pin: tcPin(direction, index),
       hook: 'tc',
       where: name,
       ifindex: index,
@@ -192,10 +228,12 @@ export class Hooks {
     };
   }
 
-  #xdpPlace({ name, index }: NetworkLink): Place {
+  #xdpPlace(link: NetworkLink): Place {
+    const { name, index } = link;
     const { xdpMode } = this.options.interfaces;
     const modes = xdpMode === 'auto' ? (['native', 'generic'] as const) : [xdpMode];
     return {
+      ...unfit(link),
       pin: `xdp_${index}`,
       hook: 'xdp',
       where: name,
@@ -206,13 +244,39 @@ export class Hooks {
   }
 }
 
+/** The programs read Ethernet headers; tun, wireguard and the like have none. */
+function unfit({ name, ethernet }: NetworkLink): { unfit?: Fault } {
+  if (ethernet) return {};
+  const hint = 'leave it out of the interfaces; the sock hook serves what connects from this node';
+  return {
+    unfit: { code: 'NO_ETHERNET', object: `interface ${name}`, cause: 'its packets have no Ethernet header', hint },
+  };
+}
+
+/** Whether a link is where it belongs: the cgroup may be another of the same name, the interface may be gone. */
+function isAt(link: BpfLink, place: Place): boolean {
+  const { ifindex, cgroupId } = link.info;
+  if (place.ifindex === undefined) return cgroupId === statSync(place.where, { bigint: true }).ino;
+  if (ifindex !== place.ifindex) return false;
+  return place.hook !== 'xdp' || place.targets.some(({ mode }) => mode === xdpModeOf(ifindex));
+}
+
 /** Ends every attachment under `pins`, and those that have none because the kernel has no TCX. */
 export function removeHooks(pins: string): void {
   removePins(pins);
-  for (const { index, kind } of links()) {
-    if (kind === 'loopback') continue;
-    for (const direction of ['ingress', 'egress'] as const) if (!hasTcx(index)) detachClsact(index, direction);
+  for (const { index, kind } of links()) if (kind !== 'loopback') dropClsact(index, new Set());
+}
+
+/** Without TCX there is no link that could be pinned: what no place wants is taken off the qdisc. */
+function dropClsact(ifindex: number, wanted: ReadonlySet<string>): void {
+  if (hasTcx(ifindex)) return;
+  for (const direction of ['ingress', 'egress'] as const) {
+    if (!wanted.has(tcPin(direction, ifindex))) detachClsact(ifindex, direction);
   }
+}
+
+function tcPin(direction: Direction, ifindex: number): string {
+  return `tc_${direction}_${ifindex}`;
 }
 
 function hasTcx(ifindex: number): boolean {
@@ -233,7 +297,8 @@ function wayNotSupported(error: unknown): boolean {
   return error instanceof BpfError && ['EOPNOTSUPP', 'EINVAL', 'ENOTSUPP'].includes(error.errnoName);
 }
 
-function matches(patterns: readonly string[], name: string): boolean {
+/** `*` stands for any characters; a pattern covers the whole name. */
+export function nameMatches(patterns: readonly string[], name: string): boolean {
   return patterns.some((pattern) => {
     const parts = pattern.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'));
     return new RegExp(`^${parts.join('.*')}$`).test(name);

@@ -1,8 +1,8 @@
 import { VipdError } from '../../util/errors.js';
 
 /**
- * Ids 1 … limit − 1 of one map; 0 means none. What was given back longest ago is given out last of all, so that a stale
- * reference meets another owner as late as can be.
+ * Ids 1 … limit − 1 of one map; 0 means none. Ids that were never used go first, then those given back longest ago, so
+ * that a stale reference meets another owner as late as can be.
  */
 export class IdPool {
   readonly #used: Uint8Array;
@@ -21,6 +21,10 @@ export class IdPool {
 
   get taken(): number {
     return this.#taken;
+  }
+
+  get full(): boolean {
+    return this.#taken === this.limit - 1;
   }
 
   /** Marks an id found in the kernel. */

@@ -35,14 +35,6 @@ export class IdSets {
     this.#count = words.length / (WAYS * 2);
   }
 
-  /** All ids, with their hashes and where they are. */
-  *entries(): Generator<{ id: number; hash: number; set: number }> {
-    for (let way = 0; way < this.#count * WAYS; way++) {
-      const id = this.words[way * 2]!;
-      if (id !== 0 && id !== TOMBSTONE) yield { id, hash: this.words[way * 2 + 1]!, set: Math.floor(way / WAYS) };
-    }
-  }
-
   /** The ids of one set. */
   idsIn(set: number): number[] {
     const ids = Array.from({ length: WAYS }, (_, i) => this.words[(set * WAYS + i) * 2]!);
@@ -64,12 +56,7 @@ export class IdSets {
   /** Undefined when it was not there. */
   remove(hash: number, id: number): number | undefined {
     const way = this.#find(hash, id);
-    if (way === undefined) return undefined;
-    const set = Math.floor(way / WAYS);
-    this.#put(way, TOMBSTONE, 0);
-    // Behind the last way of a set a probe may have gone on to the next set: such a tombstone stays.
-    if (this.words[(set * WAYS + WAYS - 1) * 2] === 0) this.#trim(set);
-    return set;
+    return way === undefined ? undefined : this.#erase(way);
   }
 
   /** Puts one id in the place of another with the same hash. Undefined when that was not there. */
@@ -84,12 +71,36 @@ export class IdSets {
     return this.#find(hash, id) !== undefined;
   }
 
+  /**
+   * Makes the sets, found with anything in them, hold these ids and nothing else, each where a probe finds it. What is
+   * right already stays where it is.
+   * @param wanted hashes by id
+   */
+  settle(wanted: ReadonlyMap<number, number>): void {
+    const missing = new Map(wanted);
+    for (let way = 0; way < this.#count * WAYS; way++) {
+      const [id, hash] = [this.words[way * 2]!, this.words[way * 2 + 1]!];
+      if ((id === 0 || id === TOMBSTONE) && hash === 0) continue;
+      if (missing.get(id) === hash && this.#find(hash, id) === way) missing.delete(id);
+      else this.#erase(way);
+    }
+    for (const [id, hash] of missing) this.add(hash, id);
+  }
+
   #find(hash: number, id: number): number | undefined {
     for (const way of this.#chain(hash)) {
       if (this.words[way * 2] === 0) return undefined;
       if (this.words[way * 2] === id && this.words[way * 2 + 1] === hash) return way;
     }
     return undefined;
+  }
+
+  #erase(way: number): number {
+    const set = Math.floor(way / WAYS);
+    this.#put(way, TOMBSTONE, 0);
+    // Behind the last way of a set a probe may have gone on to the next set: such a tombstone stays.
+    if (this.words[(set * WAYS + WAYS - 1) * 2] === 0) this.#trim(set);
+    return set;
   }
 
   #trim(set: number): void {

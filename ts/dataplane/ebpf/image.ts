@@ -1,4 +1,4 @@
-import { addressBytes, type Prefix, prefixContains } from '../../model/address.js';
+import { addressBytes, addressFromBytes, type Prefix, prefixContains } from '../../model/address.js';
 import { compareBackends, type ForwardedVip, type Forwarding } from '../../model/forwarding.js';
 import { backendKey, type VipKey, vipKey } from '../../model/service.js';
 import { Chains } from './chains.js';
@@ -69,6 +69,9 @@ export class Image {
     this.settings = codecs.settings.decode(mirrors.settings.entry(0));
     this.vipSets = new IdSets(mirrors.vipSets.words());
     this.chains = new Chains(new IdSets(mirrors.replySets.words()), this.settings.set_seed);
+    // Id 0 means none; nothing belongs there.
+    this.clearVip(0);
+    this.clearBackend(0, 0);
     this.#adoptVips();
     this.#adoptBackends();
     this.#adoptTables();
@@ -111,12 +114,16 @@ export class Image {
   deleteVip(vip: HeldVip): void {
     this.vips.delete(vip.key);
     this.vipOf[vip.id] = undefined;
-    this.#users.set(vip.frontend.address, this.users(vip.frontend.address) - 1);
+    const { address } = vip.frontend;
+    const users = this.users(address) - 1;
+    if (users > 0) this.#users.set(address, users);
+    else this.#users.delete(address);
     this.changed();
   }
 
-  inPool(address: string): boolean {
-    return this.pools.some((pool) => prefixContains(pool, address));
+  /** Whether an address needs an entry of its own: a VIP has it, and no pool contains it. */
+  needsEntry(address: string): boolean {
+    return this.users(address) > 0 && !this.pools.some((pool) => prefixContains(pool, address));
   }
 
   /** Generation for the next owner of a backend id. */
@@ -167,13 +174,21 @@ export class Image {
   }
 
   #adoptVips(): void {
+    const blank = Buffer.alloc(this.#mirrors.vips.entry(0).length);
     for (let id = 1; id < this.#mirrors.vips.size; id++) {
-      const state = this.#mirrors.vips.entry(id)[this.#offsets.vipState];
-      if (state === VipState.VIP_FREE) continue;
-      const record = this.#codecs.vip.decode(this.#mirrors.vips.entry(id));
+      const entry = this.#mirrors.vips.entry(id);
+      const state = entry[this.#offsets.vipState];
+      if (state === VipState.VIP_FREE && entry.equals(blank)) continue;
+      const record = this.#codecs.vip.decode(entry);
       const frontend = frontendOf(record);
-      if (record.state !== VipState.VIP_SERVING || frontend === undefined || this.vips.has(vipKey(frontend))) {
-        this.clearVip(id); // address entries are made anew
+      const address = addressFromBytes(record.address.bytes);
+      if (state === VipState.VIP_ADDRESS && !this.addresses.has(address)) {
+        this.addresses.set(address, id);
+        this.vipIds.adopt(id);
+        continue;
+      }
+      if (state !== VipState.VIP_SERVING || frontend === undefined || this.vips.has(vipKey(frontend))) {
+        this.clearVip(id);
         continue;
       }
       const hash = this.hash(frontend.address, frontend.port, record.protocol);
@@ -187,10 +202,13 @@ export class Image {
 
   #adoptBackends(): void {
     const { backends } = this.#mirrors;
+    const blank = Buffer.alloc(backends.entry(0).length);
     for (let id = 1; id < backends.size; id++) {
-      if (backends.entry(id)[this.#offsets.backendState] === BackendState.BACKEND_FREE) continue;
-      const record = this.#codecs.backend.decode(backends.entry(id));
-      const vip = this.vipOf[record.vip];
+      const entry = backends.entry(id);
+      const state = entry[this.#offsets.backendState];
+      if (state === BackendState.BACKEND_FREE && entry.equals(blank)) continue;
+      const record = this.#codecs.backend.decode(entry);
+      const vip = state === BackendState.BACKEND_FREE ? undefined : this.vipOf[record.vip];
       const endpoint = frontendOf(record);
       const key = endpoint === undefined ? '' : backendKey(endpoint);
       if (vip === undefined || endpoint?.protocol !== vip.frontend.protocol || vip.backends.has(key)) {
@@ -203,7 +221,7 @@ export class Image {
       this.backendIds.adopt(id);
       this.backendOf[id] = held;
       vip.backends.set(key, held);
-      this.chains.adopt(held);
+      this.chains.adopt(held, record.next);
     }
     this.chains.settle(this.backendOf);
     for (const backend of this.backendOf) if (backend !== undefined) this.encodeBackend(backend);
@@ -216,37 +234,40 @@ export class Image {
       const record = this.#codecs.vip.decode(this.#mirrors.vips.entry(vip.id));
       const current = tableSpan(record.current);
       const slots = tableSlots(vip);
-      if (current !== undefined && slots.length > 0 && this.#adoptRun(current)) {
+      if (current !== undefined && slots.length > 0 && this.chunks.adopt(current.first, current.chunks)) {
         vip.table = { ...current, checksum: checksum(slots) };
       }
       const previous = tableSpan(record.previous);
-      if (previous !== undefined && this.#adoptRun(previous)) vip.previous = { ...previous, since: 0 };
+      if (previous !== undefined && this.chunks.adopt(previous.first, previous.chunks)) {
+        vip.previous = { ...previous, since: 0 };
+      }
       this.encodeVip(vip);
     }
   }
 
-  #adoptRun({ first, chunks }: { first: number; chunks: number }): boolean {
-    return (
-      Number.isInteger(Math.log2(chunks)) && first + chunks <= this.chunks.limit && this.chunks.adopt(first, chunks)
-    );
-  }
-
   #settleAddresses(): void {
-    for (const vip of this.vips.values()) {
-      const { address } = vip.frontend;
-      if (this.addresses.has(address) || this.inPool(address)) continue;
+    for (const [address, id] of this.addresses) {
+      if (this.needsEntry(address)) this.encodeAddress(id, address);
+      else this.#dropAddress(address, id);
+    }
+    for (const { frontend } of this.vips.values()) {
+      const { address } = frontend;
+      // Where there is no room for its entry, a VIP serves without: not to open at all would be worse.
+      if (!this.needsEntry(address) || this.addresses.has(address) || this.vipIds.full) continue;
       const id = this.vipIds.take();
       this.addresses.set(address, id);
       this.encodeAddress(id, address);
     }
     const wanted = new Map([...this.vips.values()].map(({ id, hash }) => [id, hash]));
     for (const [address, id] of this.addresses) wanted.set(id, this.hash(address, 0, 0));
-    for (const { id, hash } of [...this.vipSets.entries()]) {
-      if (wanted.get(id) === hash) wanted.delete(id);
-      else this.vipSets.remove(hash, id);
-    }
-    for (const [id, hash] of wanted) this.vipSets.add(hash, id);
+    this.vipSets.settle(wanted);
     this.encodeSettings({});
+  }
+
+  #dropAddress(address: string, id: number): void {
+    this.addresses.delete(address);
+    this.clearVip(id);
+    this.vipIds.give(id);
   }
 }
 

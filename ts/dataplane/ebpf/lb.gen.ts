@@ -67,7 +67,7 @@ export const Verdict = {
   VERDICT_UNSERVED: 6,
   VERDICT_FRAGMENT: 7,
   VERDICT_UNSUPPORTED: 8,
-  VERDICT_UNTRACKED: 9,
+  VERDICT_OVERFLOWED: 9,
   VERDICT_EVICTED: 10,
   VERDICT_EVENT_LOST: 11,
   VERDICT_DISENGAGED: 12,
@@ -214,6 +214,7 @@ export interface Maps {
   readonly event_budgets: { key: number; value: EventBudget };
   readonly events: { key: undefined; value: undefined };
   readonly flows: { key: number; value: FlowSet };
+  readonly overflow_flows: { key: bigint; value: bigint };
   readonly reply_sets: { key: number; value: IdSet };
   readonly scratch_refusal: { key: undefined; value: undefined };
   readonly scratch_tuple: { key: undefined; value: undefined };

@@ -39,7 +39,7 @@ export function maglevTable(candidates: readonly Candidate[], size = tableSize(c
   const table = new Uint16Array(size).fill(UNTAKEN);
   const order = candidates.map((_, i) => i).sort((a, b) => (candidates[a]!.key < candidates[b]!.key ? -1 : 1));
   const heaviest = candidates.reduce((most, { weight }) => Math.max(most, weight), 0);
-  const walks = order.map((index) => new Walk(index, candidates[index]!, size));
+  const walks = order.map((index) => new Walk(index, candidates[index]!, heaviest, size));
   for (let left = size; left > 0; ) {
     for (const walk of walks) {
       walk.credit += walk.weight;
@@ -60,14 +60,17 @@ class Walk {
   readonly #mask: number;
   readonly #skip: number;
   #at: number;
-  credit = 0;
+  credit: number;
 
   constructor(
     readonly index: number,
     { key, weight }: Candidate,
+    heaviest: number,
     size: number,
   ) {
     this.weight = weight;
+    // A turn in the first round: the lightest of many has a slot too.
+    this.credit = heaviest - weight;
     this.#mask = size - 1;
     this.#at = textHash(key, 0x2f0b4c47) & this.#mask;
     this.#skip = (textHash(key, 0x85ebca77) & this.#mask) | 1;

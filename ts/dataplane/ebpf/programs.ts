@@ -31,6 +31,7 @@ const SHARED = [
   'reply_sets',
   'tables',
   'flows',
+  'overflow_flows',
   'vip_counters',
   'backend_counters',
   'verdicts',

@@ -33,6 +33,10 @@ export class Writes {
     else marked.add(index);
   }
 
+  marked(phase: Phase, index: number): boolean {
+    return this.#phases.get(phase)?.has(index) ?? false;
+  }
+
   flush(mirrors: Mirrors, phases: readonly Phase[]): void {
     for (const phase of phases) {
       const indexes = this.#phases.get(phase);
@@ -44,6 +48,7 @@ export class Writes {
 export type Phase =
   | 'freshBackends'
   | 'changedBackends'
+  | 'drainedBackends'
   | 'goneBackends'
   | 'replySets'
   | 'vips'
@@ -53,6 +58,7 @@ export type Phase =
 const MIRROR_OF: Readonly<Record<Phase, keyof Mirrors>> = {
   freshBackends: 'backends',
   changedBackends: 'backends',
+  drainedBackends: 'backends',
   goneBackends: 'backends',
   replySets: 'replySets',
   vips: 'vips',
@@ -61,7 +67,7 @@ const MIRROR_OF: Readonly<Record<Phase, keyof Mirrors>> = {
 };
 
 export const BEFORE_TABLES: readonly Phase[] = ['freshBackends', 'changedBackends', 'replySets'];
-export const AFTER_TABLES: readonly Phase[] = ['vips', 'vipSets', 'settings'];
+export const AFTER_TABLES: readonly Phase[] = ['vips', 'vipSets', 'settings', 'drainedBackends'];
 export const REMOVING: readonly Phase[] = [
   'vipSets',
   'vips',
