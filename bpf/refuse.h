@@ -50,7 +50,7 @@ struct unreachable_ipv6 {
 
 /* The headers refused, and the answer to them. */
 struct refusal {
-	__u8 macs[2 * ETH_ALEN];
+	__u8 link[24];	/* Ethernet header and VLAN tags, l3_offset bytes */
 	__u8 original[sizeof(struct ipv6hdr) + sizeof(struct tcphdr)];
 	__u32 length;	/* of the answer from the IP header on; 0: none, leave the packet to the stack */
 	union {
@@ -201,6 +201,15 @@ static __always_inline void refuse_udp(struct refusal *r, const struct tuple *t,
 	}
 }
 
+/* Length of the link header, as the verifier can follow it. */
+static __always_inline __u32 link_length(const struct tuple *t)
+{
+	__u32 length = t->l3_offset;
+
+	barrier_var(length);
+	return length >= sizeof(struct ethhdr) && length <= 22 ? length : sizeof(struct ethhdr);
+}
+
 /* Can somebody have sent from this address (RFC 1122 §3.2.1.3, RFC 4291 §2.5.2, §2.5.3, §2.7)? */
 static __always_inline bool is_sender(const struct tuple *t)
 {
@@ -229,9 +238,9 @@ static __always_inline __u32 refusal_of(struct refusal *r, const struct tuple *t
 	__u32 length;
 
 	__builtin_memset(&r->length, 0, sizeof(r->length) + sizeof(r->answer));
-	__builtin_memcpy(mac, r->macs, ETH_ALEN);
-	__builtin_memcpy(r->macs, r->macs + ETH_ALEN, ETH_ALEN);
-	__builtin_memcpy(r->macs + ETH_ALEN, mac, ETH_ALEN);
+	__builtin_memcpy(mac, r->link, ETH_ALEN);
+	__builtin_memcpy(r->link, r->link + ETH_ALEN, ETH_ALEN);
+	__builtin_memcpy(r->link + ETH_ALEN, mac, ETH_ALEN);
 	if (t->protocol == IPPROTO_TCP)
 		refuse_tcp(r, t, summed);
 	else

@@ -68,22 +68,21 @@ __noinline int tc_refuse(struct __sk_buff *skb, __u32 vip_id)
 {
 	const struct tuple *t = scratch();
 	struct refusal *r = refusal_buffer();
-	__u32 length;
+	__u32 link, length;
 
 	if (!t || !r)
 		return TC_NEXT;
 	count_refusal(t, HOOK_TC, vip_id);
+	link = link_length(t);
 	length = refusal_needs(t);
 	if (length < sizeof(struct udphdr) || length > sizeof(r->original))
 		return TC_NEXT;
-	if (bpf_skb_load_bytes(skb, 0, r->macs, sizeof(r->macs)) ||
-	    bpf_skb_load_bytes(skb, t->l3_offset, r->original, length))
+	if (bpf_skb_load_bytes(skb, 0, r->link, link) || bpf_skb_load_bytes(skb, link, r->original, length))
 		return TC_NEXT;
 	length = refusal_of(r, t, summed_of(skb, t->family));
-	if (!length || bpf_skb_change_tail(skb, t->l3_offset + length, 0))
+	if (!length || bpf_skb_change_tail(skb, link + length, 0))
 		return TC_NEXT;
-	if (bpf_skb_store_bytes(skb, 0, r->macs, sizeof(r->macs), 0) ||
-	    bpf_skb_store_bytes(skb, t->l3_offset, &r->answer, length, 0))
+	if (bpf_skb_store_bytes(skb, 0, r->link, link, 0) || bpf_skb_store_bytes(skb, link, &r->answer, length, 0))
 		return TC_SHOT;
 	return bpf_redirect(skb->ifindex, 0);
 }

@@ -3,26 +3,33 @@
 #include "forward.h"
 #include "refuse.h"
 
+/* A frame grows at its head: there XDP has room in every driver, at its tail it may have none. */
+static __always_inline long resize(struct xdp_md *ctx, __u32 length)
+{
+	int growth = (int)length - (int)bpf_xdp_get_buff_len(ctx);
+
+	return growth > 0 ? bpf_xdp_adjust_head(ctx, -growth) : bpf_xdp_adjust_tail(ctx, growth);
+}
+
 __noinline int xdp_refuse(struct xdp_md *ctx, __u32 vip_id)
 {
 	const struct tuple *t = scratch();
 	struct refusal *r = refusal_buffer();
-	__u32 length;
+	__u32 link, length;
 
 	if (!t || !r)
 		return XDP_PASS;
 	count_refusal(t, HOOK_XDP, vip_id);
+	link = link_length(t);
 	length = refusal_needs(t);
 	if (length < sizeof(struct udphdr) || length > sizeof(r->original))
 		return XDP_PASS;
-	if (bpf_xdp_load_bytes(ctx, 0, r->macs, sizeof(r->macs)) ||
-	    bpf_xdp_load_bytes(ctx, t->l3_offset, r->original, length))
+	if (bpf_xdp_load_bytes(ctx, 0, r->link, link) || bpf_xdp_load_bytes(ctx, link, r->original, length))
 		return XDP_PASS;
 	length = refusal_of(r, t, SUMMED_FULL);
-	if (!length || bpf_xdp_adjust_tail(ctx, (int)(t->l3_offset + length) - (int)bpf_xdp_get_buff_len(ctx)))
+	if (!length || resize(ctx, link + length))
 		return XDP_PASS;
-	if (bpf_xdp_store_bytes(ctx, 0, r->macs, sizeof(r->macs)) ||
-	    bpf_xdp_store_bytes(ctx, t->l3_offset, &r->answer, length))
+	if (bpf_xdp_store_bytes(ctx, 0, r->link, link) || bpf_xdp_store_bytes(ctx, link, &r->answer, length))
 		return XDP_DROP;
 	return XDP_TX;
 }

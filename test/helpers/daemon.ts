@@ -95,7 +95,7 @@ export class Daemon {
 
   private command(...verb: readonly string[]): string[] {
     const { directory, bpffs, cgroup } = this.lab;
-    const hooks = this.flags.includes('--tc') ? [] : ['--tc', 'w*', '--xdp', 'up*'];
+    const hooks = this.flags.includes('--tc') ? [] : ['--tc', 'w*', '--xdp', 'up*', '--xdp-mode', 'native'];
     const options = [
       ...['--services', this.servicesDirectory, '--state-dir', `${directory}/state`],
       ...['--socket', `${directory}/vipd.sock`, '--bpffs', `${bpffs}/vipd`],

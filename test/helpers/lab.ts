@@ -66,8 +66,7 @@ export class Lab {
     };
     this.sites.push(site);
     this.connect(site);
-    // A veth takes what XDP sends back only while its own end has a program too; a real card needs nothing.
-    if (kind === 'uplink') site.namespace.ip(`link set eth0 xdpdrv object ${passObject} section xdp.frags`);
+    if (kind === 'uplink') likeAWire(site.namespace);
     return site;
   }
 
@@ -144,4 +143,13 @@ function reapLeftovers(): void {
 function labelled(directory: string, start: string): string[] {
   if (!existsSync(directory)) return [];
   return readdirSync(directory).filter((name) => name === start || name.startsWith(start.replace(/-?$/, '-')));
+}
+
+/**
+ * A card needs none of this: packets on a wire have their checksums, but leave a veth without; and a veth takes what XDP
+ * sends back only while its own end has a program too.
+ */
+function likeAWire(namespace: Namespace): void {
+  run(namespace.inside(['ethtool', '-K', 'eth0', 'tx', 'off']));
+  namespace.ip(`link set eth0 xdpdrv object ${passObject} section xdp.frags`);
 }
