@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import type { ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { BackendState, IdSetSpecial, LbSize } from '../../ts/dataplane/ebpf/lb.gen.js';
-import type { ForwardedVip } from '../../ts/model/forwarding.js';
+import { compareBackends, type ForwardedVip } from '../../ts/model/forwarding.js';
+import { vipKey } from '../../ts/model/service.js';
 import { rootTest } from '../helpers/needs.js';
 import { history } from './history.js';
 import { Kernel } from './kernel.js';
@@ -59,18 +60,25 @@ function withoutGeneration(record: Buffer): { generation: number; rest: Buffer }
   return { generation: record.readUInt32LE(GENERATION_AT), rest };
 }
 
-/** No id and no chunk got lost: as many VIPs and backends fit in as at first. */
+/** No id and no chunk got lost: as many VIPs and backends fit in as at first, and a table of half of all chunks. */
 async function thereIsRoomAgain({ plane, limits }: Kernel): Promise<void> {
   const perVip = Math.floor(limits.backends / limits.vips);
-  const vips = Array.from({ length: limits.vips }, (_, i): ForwardedVip => {
-    const backends = Array.from({ length: perVip }, (_, j) => ({ address: `10.1.${i}.${j}`, port: 80, weight: 1 }));
-    return { frontend: { address: `11.0.1.${i}`, port: 80, protocol: 'tcp' }, backends };
-  });
-  const pools = [{ address: '11.0.0.0', bits: 8 }];
-  const filling = [{ kind: 'pools', pools } as const, ...vips.map((vip) => ({ kind: 'upsert', vip }) as const)];
-  assert.deepEqual(await plane.apply(filling), new Array(filling.length).fill(undefined));
-  const keys = [...(await plane.read()).vips.keys()];
-  assert.equal(keys.length, limits.vips);
-  await plane.apply(keys.map((key) => ({ kind: 'remove', key })));
+  const many = Array.from({ length: limits.vips }, (_, i) => vipWith(i, new Array<number>(perVip).fill(1)));
+  const wide = vipWith(0, limits === TIGHT ? [1, 256] : [1, ...new Array<number>(16).fill(256)]);
+  await plane.apply([{ kind: 'pools', pools: [{ address: '11.0.0.0', bits: 8 }] }]);
+  for (const vips of [many, [wide]]) {
+    const outcomes = await plane.apply(vips.map((vip) => ({ kind: 'upsert', vip })));
+    assert.deepEqual(outcomes, new Array(vips.length).fill(undefined));
+    assert.equal((await plane.read()).vips.size, vips.length);
+    await plane.apply(vips.map(({ frontend }) => ({ kind: 'remove', key: vipKey(frontend) })));
+  }
   await plane.apply([{ kind: 'pools', pools: [] }]);
+}
+
+function vipWith(number: number, weights: readonly number[]): ForwardedVip {
+  const backends = weights.map((weight, i) => ({ address: `10.1.${number}.${i}`, port: 80, weight }));
+  return {
+    frontend: { address: `11.0.1.${number}`, port: 80, protocol: 'tcp' },
+    backends: backends.sort(compareBackends),
+  };
 }

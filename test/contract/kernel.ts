@@ -1,4 +1,4 @@
-import { mkdirSync, rmdirSync } from 'node:fs';
+import { existsSync, mkdirSync, rmdirSync } from 'node:fs';
 import type { Step } from '../../ts/dataplane/dataplane.js';
 import { EbpfDataPlane } from '../../ts/dataplane/ebpf/ebpf.js';
 import type { Limits } from '../../ts/dataplane/ebpf/programs.js';
@@ -38,7 +38,12 @@ export class Kernel {
     if (!isBpffs('/sys/fs/bpf')) mountBpffs('/sys/fs/bpf');
     const kernel = new Kernel(limits);
     mkdirSync(kernel.#cgroup);
-    await kernel.#start();
+    try {
+      await kernel.#start();
+    } catch (error) {
+      await kernel.dispose();
+      throw error;
+    }
     return kernel;
   }
 
@@ -86,7 +91,7 @@ export class Kernel {
   /** Leaves nothing behind. */
   async dispose(): Promise<void> {
     await this.#plane.remove();
-    rmdirSync(this.#cgroup);
+    if (existsSync(this.#cgroup)) rmdirSync(this.#cgroup);
   }
 
   async #start(): Promise<void> {

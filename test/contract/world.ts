@@ -23,15 +23,18 @@ interface Conversation {
 export class World {
   #state: State = { pools: [], vips: new Map() };
   #talks: readonly Conversation[] = [];
+  /** After damage and a restart there may be no room to get back: two tables of a VIP must fit, the old and the new. */
+  #stuck = false;
 
   constructor(readonly kernel: Kernel) {}
 
   async play(act: Act): Promise<void> {
+    if (this.#stuck) return;
     if (act.act === 'apply') await this.#apply(act.steps);
     if (act.act === 'talk') this.#talk(act.frontend);
     if (act.act === 'reopen') await this.kernel.reopen();
     if (act.act === 'damage') await this.#damage(act.damages, act.reopen);
-    await this.look();
+    if (!this.#stuck) await this.look();
   }
 
   async look(): Promise<void> {
@@ -54,6 +57,7 @@ export class World {
     const wanted = after(before, steps);
     const lasting = this.#talks.filter(({ vip, backend }) => keysOf(wanted, vip).includes(backend));
     const look = () => {
+      if (this.#stuck) return;
       for (const frontend of FRONTENDS) this.#meet(frontend, before, wanted);
       for (const talk of lasting) this.#goesOn(talk);
     };
@@ -86,8 +90,10 @@ export class World {
     for (let pass = 0; pass < 3; pass++) {
       const steps = difference(await this.kernel.plane.read(), this.#state);
       if (steps.length === 0) return;
-      await this.kernel.plane.apply(steps);
+      const outcomes = await this.kernel.plane.apply(steps);
+      this.#stuck = reopen && outcomes.some((outcome) => outcome?.code === 'MAP_FULL');
     }
+    if (this.#stuck) this.#state = await this.kernel.plane.read();
   }
 
   /** A new client meets what there was or what there will be. */

@@ -24,7 +24,8 @@ for (const hook of hooks) {
     t.deepEqual(tally, { two: 50 });
     await daemon.serve([web(servers)]);
     const { answers, failures } = await stop();
-    t.deepEqual(failures, {});
+    // The one connection that was under way when its backend was taken from under it may be lost, and no other.
+    t.true(Object.values(failures).reduce((sum, count) => sum + count, 0) <= 1, JSON.stringify(failures));
     t.deepEqual(Object.keys(answers).sort(), ['one', 'two']);
   });
 
@@ -51,6 +52,16 @@ for (const hook of hooks) {
     t.is(one + two, 300);
     // 30 expected for `two`; outside of 8 to 60 once in 10^5 runs at most (binomial, p = 0.1).
     t.true(two >= 8 && two <= 60, `${one}:${two}`);
+  });
+}
+
+for (const hook of ['tc', 'xdp'] as const) {
+  rootTest(`${hook}: a connection to a removed backend ends at its next packet`, async (t) => {
+    const { client, servers, daemon } = await setScene(t, hook, ['one', 'two'], (all) => [weighted(all, 1, 0)]);
+    const old = await client.open('tcp', targetOf(web(servers)));
+    t.like(await old.ask(), { name: 'one' });
+    await daemon.serve([web(servers.slice(1))]);
+    t.is((await old.ask()).error, 'ECONNRESET');
   });
 }
 

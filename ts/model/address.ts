@@ -29,17 +29,29 @@ export function familyOf(address: string): Family {
   return address.includes(':') ? 6 : 4;
 }
 
+/** No leading zeros: they would be octal to some. */
+const IPV4 = /^(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})$/;
+
 /** The 16 bytes of an address in network order; IPv4 is mapped into ::ffff:0:0/96 (RFC 4291 §2.5.5.2). */
 export function addressBytes(address: string): Uint8Array {
+  const octets = IPV4.exec(address)?.slice(1).map(Number);
+  // A data plane converts hundreds of thousands of these at once; the general way takes ten times as long.
+  if (octets?.every((octet) => octet <= 255)) return mapped(octets);
   const parsed = ipaddr.parse(address);
-  const v6 = parsed.kind() === 'ipv4' ? (parsed as ipaddr.IPv4).toIPv4MappedAddress() : parsed;
-  return Uint8Array.from(v6.toByteArray());
+  return parsed.kind() === 'ipv4' ? mapped(parsed.toByteArray()) : Uint8Array.from(parsed.toByteArray());
+}
+
+function mapped(octets: readonly number[]): Uint8Array {
+  const bytes = new Uint8Array(16);
+  bytes.fill(0xff, 10, 12);
+  bytes.set(octets, 12);
+  return bytes;
 }
 
 /** The inverse of {@link addressBytes}. */
 export function addressFromBytes(bytes: Uint8Array): string {
-  const v6 = new ipaddr.IPv6(Array.from(bytes));
-  return v6.isIPv4MappedAddress() ? v6.toIPv4Address().toString() : v6.toString();
+  const isMapped = bytes.every((byte, i) => i >= 12 || byte === (i < 10 ? 0 : 0xff));
+  return isMapped ? bytes.subarray(12).join('.') : new ipaddr.IPv6(Array.from(bytes)).toString();
 }
 
 /** Parses `10.0.0.1:80` or `[fd00::1]:80`. @throws VipdError ADDRESS_INVALID | PORT_INVALID */

@@ -21,7 +21,7 @@ export class Namespace {
 
   /** Runs `ip` commands in the namespace, in order, stopping at the first that fails. @throws VipdError COMMAND_FAILED */
   ip(...commands: string[]): void {
-    run(['ip', '-n', this.name, '-batch', '-'], `${commands.join('\n')}\n`);
+    run(this.inside(['ip', '-batch', '-']), `${commands.join('\n')}\n`);
   }
 
   /** Sets a value under /proc/sys/net, e.g. `ipv4/ip_forward`. @throws VipdError COMMAND_FAILED */

@@ -41,6 +41,7 @@ function upsert(
   if (damaged || selectionKey(held) !== before) changeTable(image, writes, held, damaged, undo);
   // Nothing fails from here on.
   writes.dropped.push(...dropped);
+  writes.drained.push(...[...held.backends.values()].filter(({ weight, active }) => active && weight === 0));
   held.forwarded = forwardedOf(held);
   image.encodeVip(held);
   image.changed();
@@ -50,6 +51,15 @@ function upsert(
 /** The second half: takes away the backends that the first half left out of the tables. */
 export function planCleanup(image: Image, writes: Writes, dropped: readonly HeldBackend[]): void {
   for (const backend of dropped) removeBackend(image, writes, backend);
+}
+
+/** Also the second half: those that stay without being in a table drain. */
+export function planDrain(image: Image, writes: Writes, drained: readonly HeldBackend[]): void {
+  for (const backend of drained) {
+    if (image.backendOf[backend.id] !== backend) continue;
+    backend.active = backend.weight > 0;
+    rewrite(image, writes, backend);
+  }
 }
 
 export function planRemove(image: Image, writes: Writes, key: VipKey): void {
@@ -138,15 +148,16 @@ function setBackend(image: Image, writes: Writes, held: HeldVip, wanted: Forward
     return;
   }
   if (known.weight === wanted.weight) return;
-  const { weight } = known;
+  const { weight, active } = known;
   undo.push(() => {
     known.weight = weight;
+    known.active = active;
     image.encodeBackend(known);
   });
   known.weight = wanted.weight;
-  image.encodeBackend(known);
   // While a table names it, it must take what it is given.
-  writes.mark(wanted.weight > 0 ? 'changedBackends' : 'drainedBackends', known.id);
+  known.active ||= wanted.weight > 0;
+  rewrite(image, writes, known);
 }
 
 function addBackend(image: Image, writes: Writes, vip: HeldVip, wanted: ForwardedBackend, undo: Undo): void {
@@ -159,6 +170,7 @@ function addBackend(image: Image, writes: Writes, vip: HeldVip, wanted: Forwarde
     port,
     vip,
     weight,
+    active: weight > 0,
     generation: image.nextGeneration(id),
   };
   undo.push(() => image.backendIds.give(id));
@@ -205,7 +217,10 @@ function removeFromChain(image: Image, writes: Writes, backend: HeldBackend): vo
 
 function relink(image: Image, writes: Writes, id: number | undefined): void {
   const backend = id === undefined ? undefined : image.backendOf[id];
-  if (backend === undefined) return;
+  if (backend !== undefined) rewrite(image, writes, backend);
+}
+
+function rewrite(image: Image, writes: Writes, backend: HeldBackend): void {
   image.encodeBackend(backend);
   writes.mark('changedBackends', backend.id);
 }
@@ -223,7 +238,7 @@ function selectionKey(held: HeldVip): string {
 function changeTable(image: Image, writes: Writes, held: HeldVip, damaged: boolean, undo: Undo): void {
   const slots = tableSlots(held);
   const chunks = slots.length / LbSize.TABLE_CHUNK_SLOTS;
-  const { table, previous } = held;
+  const { table } = held;
   if (damaged && table?.checksum === checksum(slots) && table.chunks === chunks) {
     // The same again: written over itself it changes nothing but what is wrong, and needs no room.
     writes.tables.push({ first: table.first, slots });
@@ -235,10 +250,10 @@ function changeTable(image: Image, writes: Writes, held: HeldVip, damaged: boole
     undo.push(() => image.chunks.adopt(table.first, table.chunks));
   }
   const first = chunks === 0 ? 0 : takeChunks(image, writes, chunks);
+  if (held.previous !== undefined) writes.freedRuns.push(held.previous);
   held.table = chunks === 0 ? undefined : { first, chunks, checksum: checksum(slots) };
   held.previous = table === undefined || damaged ? undefined : { ...table, since: Date.now() };
   if (chunks > 0) writes.tables.push({ first, slots });
-  if (previous !== undefined) writes.freedRuns.push(previous);
 }
 
 /** Tables kept only for a while give way when there is no room. */

@@ -6,7 +6,7 @@ import { type VipKey, vipKey } from '../../model/service.js';
 import { faultOf, VipdError } from '../../util/errors.js';
 import type { Logger } from '../../util/logger.js';
 import type { DataPlane, Flow, HookStatus, Outcome, PlaneEvent, Step, Support, VipCounters } from '../dataplane.js';
-import { planCleanup, planPools, planRemove, planRetire, planSettle, planUpsert } from './changes.js';
+import { planCleanup, planDrain, planPools, planRemove, planRetire, planSettle, planUpsert } from './changes.js';
 import { readCounters, readVerdicts, resetCounters } from './counting.js';
 import { Drift } from './drift.js';
 import { Happenings } from './happenings.js';
@@ -53,6 +53,7 @@ interface Running {
   readonly happenings: Happenings;
   readonly retiring: NodeJS.Timeout;
   /** What was left out of the tables and is to go next: kept here, for a write in between may fail. */
+  readonly drained: HeldBackend[];
   readonly dropped: HeldBackend[];
   readonly freedRuns: TableSpan[];
 }
@@ -106,6 +107,7 @@ export class EbpfDataPlane implements DataPlane {
       hooks: new Hooks({ pins: this.#links, cgroup, interfaces }, { program, logger: this.modules.logger }),
       happenings: new Happenings(loaded.map('events'), loaded.codec<Event>('event'), () => image),
       retiring: setInterval(() => this.#retire(), RETIRE_INTERVAL_MS).unref(),
+      drained: [],
       dropped: [],
       freedRuns: [],
     };
@@ -125,10 +127,12 @@ export class EbpfDataPlane implements DataPlane {
     const adding = new Writes();
     const damaged = drift.repair();
     const outcomes: Outcome[] = steps.map((step) => attempt(step, () => planAddition(image, damaged, adding, step)));
+    running.drained.push(...adding.drained);
     running.dropped.push(...adding.dropped);
     running.freedRuns.push(...adding.freedRuns);
     this.#flushAdditions(running, adding);
     const removing = new Writes();
+    planDrain(image, removing, running.drained.splice(0));
     planCleanup(image, removing, running.dropped.splice(0));
     for (const step of steps) if (step.kind === 'remove') planRemove(image, removing, step.key);
     if (steps.some(({ kind }) => kind === 'pools')) planSettle(image, removing);

@@ -11,6 +11,8 @@ export interface HeldBackend extends Endpoint {
   readonly vip: HeldVip;
   readonly generation: number;
   weight: number;
+  /** Whether the programs may choose it; becomes false when no table names it any more, that is later than `weight` 0. */
+  active: boolean;
 }
 
 /** A VIP, as the kernel is to hold it. */

@@ -1,6 +1,6 @@
-import { addressBytes, addressFromBytes, type Prefix, prefixContains } from '../../model/address.js';
+import { addressBytes, addressFromBytes, familyOf, type Prefix, prefixContains } from '../../model/address.js';
 import { compareBackends, type ForwardedVip, type Forwarding } from '../../model/forwarding.js';
-import { backendKey, type VipKey, vipKey } from '../../model/service.js';
+import { backendKey, type Frontend, type VipKey, vipKey } from '../../model/service.js';
 import { Chains } from './chains.js';
 import { ChunkPool } from './chunk-pool.js';
 import type { HeldBackend, HeldVip } from './held.js';
@@ -145,11 +145,11 @@ export class Image {
   }
 
   encodeBackend(backend: HeldBackend): void {
-    const { address, port, weight, generation, vip } = backend;
+    const { address, port, weight, active, generation, vip } = backend;
     const protocol = protocolNumber(vip.frontend);
-    const fields = { address, port, protocol, weight, generation, vip: vip.id, next: this.chains.next(backend) };
+    const next = this.chains.next(backend);
     this.#codecs.backend.encode(
-      backendRecord(fields),
+      backendRecord({ address, port, protocol, weight, active, generation, vip: vip.id, next }),
       this.#mirrors.backends.bytes,
       this.#mirrors.backends.offset(backend.id),
     );
@@ -211,13 +211,14 @@ export class Image {
       const vip = state === BackendState.BACKEND_FREE ? undefined : this.vipOf[record.vip];
       const endpoint = frontendOf(record);
       const key = endpoint === undefined ? '' : backendKey(endpoint);
-      if (vip === undefined || endpoint?.protocol !== vip.frontend.protocol || vip.backends.has(key)) {
+      if (vip === undefined || endpoint === undefined || !belongs(endpoint, vip) || vip.backends.has(key)) {
         this.clearBackend(id, record.generation);
         continue;
       }
       const { address, port } = endpoint;
       const weight = record.state === BackendState.BACKEND_ACTIVE ? Math.max(1, record.weight) : 0;
-      const held = { id, key, address, port, vip, generation: record.generation, weight };
+      const active = weight > 0;
+      const held = { id, key, address, port, vip, generation: record.generation, weight, active };
       this.backendIds.adopt(id);
       this.backendOf[id] = held;
       vip.backends.set(key, held);
@@ -269,6 +270,10 @@ export class Image {
     this.clearVip(id);
     this.vipIds.give(id);
   }
+}
+
+function belongs(backend: Frontend, { frontend }: HeldVip): boolean {
+  return backend.protocol === frontend.protocol && familyOf(backend.address) === familyOf(frontend.address);
 }
 
 export function forwardedOf(vip: HeldVip): ForwardedVip {

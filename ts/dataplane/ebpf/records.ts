@@ -93,6 +93,7 @@ export function frontendOf(record: Pick<Vip, 'address' | 'port' | 'protocol'>): 
 export interface BackendFields extends Endpoint {
   readonly protocol: number;
   readonly weight: number;
+  readonly active: boolean;
   readonly vip: number;
   readonly generation: number;
   readonly next: number;
@@ -103,7 +104,7 @@ export function backendRecord(fields: BackendFields): Backend {
     address: { bytes: addressBytes(fields.address) },
     port: fields.port,
     protocol: fields.protocol,
-    state: fields.weight > 0 ? BackendState.BACKEND_ACTIVE : BackendState.BACKEND_DRAINING,
+    state: fields.active ? BackendState.BACKEND_ACTIVE : BackendState.BACKEND_DRAINING,
     vip: fields.vip,
     generation: fields.generation,
     next: fields.next,

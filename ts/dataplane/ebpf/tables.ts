@@ -59,7 +59,7 @@ export function damagedTables<T extends { readonly table: Table }>(map: BpfMap, 
 
 /** Reads runs of chunks, many small ones by one system call. */
 class Window {
-  #slots = new Uint32Array(0);
+  #slots = new Uint32Array(SLICE * CHUNK_SLOTS);
   #first = 0;
   #chunks = 0;
 
@@ -74,7 +74,8 @@ class Window {
   #move(first: number, wanted: number): void {
     this.#first = first;
     this.#chunks = Math.min(this.map.info.maxEntries - first, Math.max(wanted, SLICE));
-    this.#slots = new Uint32Array(this.#chunks * CHUNK_SLOTS);
-    this.map.readArray(first, Buffer.from(this.#slots.buffer));
+    const words = this.#chunks * CHUNK_SLOTS;
+    if (this.#slots.length < words) this.#slots = new Uint32Array(words);
+    this.map.readArray(first, new Uint8Array(this.#slots.buffer, 0, words * 4));
   }
 }

@@ -21,7 +21,8 @@ export class Writes {
   readonly tables: { first: number; slots: Uint32Array }[] = [];
   /** Runs of chunks that nothing points to once all this is written. */
   readonly freedRuns: TableSpan[] = [];
-  /** Backends that no table names any more once all this is written. */
+  /** Backends that no table names any more once all this is written: those to drain, and those to remove. */
+  readonly drained: HeldBackend[] = [];
   readonly dropped: HeldBackend[] = [];
   /** Ids whose counters begin anew. */
   readonly freshVips: number[] = [];
@@ -48,7 +49,6 @@ export class Writes {
 export type Phase =
   | 'freshBackends'
   | 'changedBackends'
-  | 'drainedBackends'
   | 'goneBackends'
   | 'replySets'
   | 'vips'
@@ -58,7 +58,6 @@ export type Phase =
 const MIRROR_OF: Readonly<Record<Phase, keyof Mirrors>> = {
   freshBackends: 'backends',
   changedBackends: 'backends',
-  drainedBackends: 'backends',
   goneBackends: 'backends',
   replySets: 'replySets',
   vips: 'vips',
@@ -67,7 +66,7 @@ const MIRROR_OF: Readonly<Record<Phase, keyof Mirrors>> = {
 };
 
 export const BEFORE_TABLES: readonly Phase[] = ['freshBackends', 'changedBackends', 'replySets'];
-export const AFTER_TABLES: readonly Phase[] = ['vips', 'vipSets', 'settings', 'drainedBackends'];
+export const AFTER_TABLES: readonly Phase[] = ['vips', 'vipSets', 'settings'];
 export const REMOVING: readonly Phase[] = [
   'vipSets',
   'vips',

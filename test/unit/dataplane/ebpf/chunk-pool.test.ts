@@ -1,7 +1,9 @@
+import assert from 'node:assert/strict';
 import test from 'ava';
 import fc from 'fast-check';
 import { ChunkPool } from '../../../../ts/dataplane/ebpf/chunk-pool.js';
 import { VipdError } from '../../../../ts/util/errors.js';
+import { holds } from './holds.js';
 
 const LIMIT = 64;
 
@@ -59,25 +61,25 @@ test('random runs never overlap, are found while there is room, and merge again'
         const count = 1 << step.order;
         if (model.aligned(count).some((run) => model.free(run))) {
           const run = { first: pool.take(count), count };
-          t.true(run.first % count === 0 && model.free(run), `${run.first}+${count}`);
+          assert.ok(run.first % count === 0 && model.free(run), `${run.first}+${count}`);
           model.add(run);
-        } else t.throws(() => pool.take(count), { instanceOf: VipdError });
+        } else assert.throws(() => pool.take(count), VipdError);
       } else {
         const run = { first: step.first, count: 1 << step.order };
         const wanted = run.first % run.count === 0 && model.free(run);
-        t.is(pool.adopt(run.first, run.count), wanted, `adopt ${run.first}+${run.count}`);
+        assert.equal(pool.adopt(run.first, run.count), wanted, `adopt ${run.first}+${run.count}`);
         if (wanted) model.add(run);
       }
-      t.is(pool.taken, model.size);
+      assert.equal(pool.taken, model.size);
     }
     while (model.runs.length > 0) {
       const { first, count } = model.remove(0);
       pool.give(first, count);
     }
-    t.is(pool.taken, 1);
-    t.is(pool.take(LIMIT / 2), LIMIT / 2, 'one run again, but for chunk 0');
+    assert.equal(pool.taken, 1);
+    assert.equal(pool.take(LIMIT / 2), LIMIT / 2, 'one run again, but for chunk 0');
   });
-  fc.assert(property, { numRuns: 300 });
+  holds(t, property, { numRuns: 300 });
 });
 
 test('what is no run of chunks is not adopted', (t) => {

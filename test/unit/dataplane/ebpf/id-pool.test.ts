@@ -1,7 +1,9 @@
+import assert from 'node:assert/strict';
 import test from 'ava';
 import fc from 'fast-check';
 import { IdPool } from '../../../../ts/dataplane/ebpf/id-pool.js';
 import { VipdError } from '../../../../ts/util/errors.js';
+import { holds } from './holds.js';
 
 /** The order ids are given out in: never used ones from 1 up, then what was given back, the longest ago first. */
 class Model {
@@ -42,18 +44,18 @@ test('random taking and giving back, over adopted ids', (t) => {
       for (const act of acts) {
         if (act === 'take') {
           const wanted = model.take();
-          if (wanted === undefined) t.throws(() => pool.take(), { instanceOf: VipdError });
-          else t.is(pool.take(), wanted);
+          if (wanted === undefined) assert.throws(() => pool.take(), VipdError);
+          else assert.equal(pool.take(), wanted);
         } else {
           const id = act % limit;
           model.give(id);
           pool.give(id);
         }
-        t.is(pool.taken, model.taken.size);
+        assert.equal(pool.taken, model.taken.size);
       }
     },
   );
-  fc.assert(property);
+  holds(t, property);
 });
 
 test('a full pool says what is full and which option helps', (t) => {

@@ -1,8 +1,10 @@
+import assert from 'node:assert/strict';
 import test from 'ava';
 import fc from 'fast-check';
 import { IdSets } from '../../../../ts/dataplane/ebpf/id-sets.js';
 import { IdSetSpecial, LbSize } from '../../../../ts/dataplane/ebpf/lb.gen.js';
 import { VipdError } from '../../../../ts/util/errors.js';
+import { holds } from './holds.js';
 
 const WAYS = LbSize.ID_SET_WAYS;
 const SET_WORDS = WAYS * 2;
@@ -81,16 +83,16 @@ test('random changes: what is there is found, nothing else moves, one set is wri
           if (model.delete(id)) model.set(fresh++, held);
         }
       } catch (error) {
-        t.true(error instanceof VipdError && error.code === 'MAP_FULL');
-        t.deepEqual(words, before.words);
+        assert.ok(error instanceof VipdError && error.code === 'MAP_FULL');
+        assert.deepEqual(words, before.words);
       }
-      t.true(changedSets(before.words, words).every((set) => set === touched));
-      t.deepEqual(contentOf(words), inOrder(model));
-      for (const [id, hash] of model) t.true(kernelFinds(words, hash, id) && sets.has(hash, id));
-      for (const [id, way] of places(words)) t.true((before.places.get(id) ?? way) === way);
+      assert.ok(changedSets(before.words, words).every((set) => set === touched));
+      assert.deepEqual(contentOf(words), inOrder(model));
+      for (const [id, hash] of model) assert.ok(kernelFinds(words, hash, id) && sets.has(hash, id));
+      for (const [id, way] of places(words)) assert.ok((before.places.get(id) ?? way) === way);
     }
   });
-  fc.assert(property, { numRuns: 60 });
+  holds(t, property, { numRuns: 60 });
 });
 
 test('a full set goes on in the next ones, and a full chain refuses', (t) => {
@@ -137,9 +139,9 @@ test('sets found with anything in them are settled, and what was right stays in 
     const undamaged = places(words);
     for (const { word, value } of damages) words[word] = value;
     sets.settle(wanted);
-    t.deepEqual(contentOf(words), wanted);
-    for (const [id, hash] of wanted) t.true(kernelFinds(words, hash, id));
-    if (damages.length === 0) t.deepEqual(places(words), undamaged);
+    assert.deepEqual(contentOf(words), wanted);
+    for (const [id, hash] of wanted) assert.ok(kernelFinds(words, hash, id));
+    if (damages.length === 0) assert.deepEqual(places(words), undamaged);
   });
-  fc.assert(property);
+  holds(t, property);
 });

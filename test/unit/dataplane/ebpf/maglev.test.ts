@@ -1,6 +1,8 @@
+import assert from 'node:assert/strict';
 import test from 'ava';
 import fc from 'fast-check';
 import { type Candidate, maglevTable, tableSize } from '../../../../ts/dataplane/ebpf/maglev.js';
+import { holds } from './holds.js';
 
 const key = fc.tuple(fc.nat(255), fc.nat(255)).map(([a, b]) => `10.0.${a}.${b}:8080`);
 const candidatesWith = (weight: fc.Arbitrary<number>, minLength = 1) =>
@@ -30,7 +32,8 @@ test('the size is a power of two that leaves room for every backend and for its 
     [64, 128, 512, 262_144],
   );
   t.is(tableSize(many(2, (i) => (i === 0 ? 256 : 1))), 2048);
-  fc.assert(
+  holds(
+    t,
     fc.property(weighted, (candidates) => {
       const size = tableSize(candidates);
       return Number.isInteger(Math.log2(size)) && size >= 50 * candidates.length && size >= 64;
@@ -39,27 +42,27 @@ test('the size is a power of two that leaves room for every backend and for its 
 });
 
 test('shares follow the weights, to within a slot and what rounding moves around', (t) => {
-  fc.assert(
+  holds(
+    t,
     fc.property(weighted, (candidates) => {
       const size = tableSize(candidates);
       const sum = candidates.reduce((total, { weight }) => total + weight, 0);
       shares(candidates).forEach((slots, i) => {
         const part = candidates[i]!.weight / sum;
-        t.true(Math.abs(slots - size * part) <= 1 + candidates.length * part, `${slots} slots for ${size * part}`);
+        assert.ok(Math.abs(slots - size * part) <= 1 + candidates.length * part, `${slots} slots for ${size * part}`);
       });
     }),
   );
-  t.pass();
 });
 
 test('equal weights differ by a slot at most', (t) => {
-  fc.assert(
+  holds(
+    t,
     fc.property(equal, (candidates) => {
       const counts = shares(candidates);
       return Math.max(...counts) - Math.min(...counts) <= 1;
     }),
   );
-  t.pass();
 });
 
 test('whatever its weight, every backend has a slot', (t) => {
@@ -71,7 +74,10 @@ test('the table is a function of the set, not of its order', (t) => {
   const shuffled = weighted.chain((candidates) =>
     fc.tuple(fc.constant(candidates), fc.shuffledSubarray(candidates, { minLength: candidates.length })),
   );
-  fc.assert(fc.property(shuffled, ([one, other]) => t.deepEqual(keys(one), keys(other))));
+  holds(
+    t,
+    fc.property(shuffled, ([one, other]) => assert.deepEqual(keys(one), keys(other))),
+  );
 });
 
 test('one backend has it all, no backend has no table', (t) => {

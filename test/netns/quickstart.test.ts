@@ -1,0 +1,70 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ExecutionContext } from 'ava';
+import { Cgroup } from '../../ts/quickstart/cgroup.js';
+import { Child } from '../../ts/quickstart/child.js';
+import { run } from '../../ts/quickstart/command.js';
+import { packageRoot } from '../../ts/util/paths.js';
+import { rootTest } from '../helpers/needs.js';
+
+// What `npm start` runs once everything is built, on the machine itself.
+
+const quickstart = [process.execPath, join(packageRoot, 'dist/ts/quickstart/quickstart.js')];
+
+/** Everything the quickstart might leave on the machine. */
+function traces(): unknown {
+  const list = (directory: string) => (existsSync(directory) ? readdirSync(directory) : []);
+  return {
+    routes: [run(['ip', 'route', 'show', 'table', 'all']), run(['ip', '-6', 'route', 'show', 'table', 'all'])],
+    links: run(['ip', '-brief', 'link'])
+      .split('\n')
+      .map((line) => line.split(' ')[0]),
+    places: ['/run', '/run/netns', new Cgroup('').path].flatMap(list).filter((name) => name.startsWith('vipd-q')),
+    mounts: run(['mount', '-t', 'bpf'])
+      .split('\n')
+      .filter((line) => line.includes('vipd-quickstart')),
+    forwarding: run(['cat', '/proc/sys/net/ipv4/ip_forward']),
+  };
+}
+
+/** Starts it; whatever becomes of the test, it ends and cleans up. */
+function start(t: ExecutionContext, ...flags: readonly string[]): Child {
+  const child = Child.start([...quickstart, ...flags]);
+  t.teardown(() => child.stop(30_000));
+  return child;
+}
+
+rootTest('--once serves, survives the loss of a backend without a failed request, and leaves no trace', async (t) => {
+  const before = traces();
+  const child = start(t, '--once');
+  t.is(await child.exited, 0, child.output);
+  t.regex(child.output, /the host( +[1-9]\d*){3} +0\n/);
+  t.regex(child.output, /vipd-qs-client( +[1-9]\d*){3} +0\n/);
+  t.regex(child.output, /the host( +[1-9]\d*){2} +0\n/);
+  t.deepEqual(traces(), before);
+});
+
+rootTest('goes on serving, refuses a second one, and at Ctrl-C leaves no trace', async (t) => {
+  const before = traces();
+  const child = start(t);
+  await child.wrote('Serving until Ctrl-C', 30_000);
+  const second = start(t, '--once');
+  t.is(await second.exited, 1);
+  t.regex(second.output, /is already running as process \d+/);
+  const curl = ['packaging/bin/vipctl', 'exec', '--socket', '/run/vipd-quickstart/vipd.sock', '--'];
+  t.regex(run([join(packageRoot, curl[0]!), ...curl.slice(1), 'curl', '-s', 'http://11.0.0.80/']), /^vipd-qs-[23]\n$/);
+  child.kill('SIGINT');
+  t.is(await child.exited, 0);
+  t.deepEqual(traces(), before);
+});
+
+rootTest('what a killed one left behind is cleared by the next', async (t) => {
+  const before = traces();
+  const child = start(t);
+  await child.wrote('vipd serves', 30_000);
+  child.kill('SIGKILL');
+  await child.exited;
+  t.notDeepEqual(traces(), before);
+  t.is(await start(t, '--once').exited, 0);
+  t.deepEqual(traces(), before);
+});
