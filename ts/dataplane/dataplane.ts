@@ -74,8 +74,11 @@ export interface DataPlane {
   probe(): Promise<Support>;
   /** Takes resources, or adopts what an earlier process left pinned. Changes no traffic. */
   open(): Promise<void>;
-  /** What the kernel holds now; read back, never remembered. The same object may be returned while nothing changed. */
-  read(): Promise<Forwarding>;
+  /**
+   * What the kernel holds now, read back. The same object may be returned while nothing changed. With `recent` the plane
+   * may answer by its last full reading and its own steps since: for a change that must not wait for 10,000 others.
+   */
+  read(depth?: 'full' | 'recent'): Promise<Forwarding>;
   /** Carries out the steps, in an order that never leaves a VIP without backends it should have; one outcome a step. */
   apply(steps: readonly Step[]): Promise<readonly Outcome[]>;
   /** New connections come here. Idempotent. */

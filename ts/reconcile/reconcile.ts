@@ -45,6 +45,7 @@ export class Reconciler {
   #rows: readonly VipStatus[] | undefined;
   #status: ReconcileStatus = { converged: false, passes: 0, drift: 0, faults: [] };
   #failures = 0;
+  #lastFull = Number.NEGATIVE_INFINITY;
   #timer: { readonly due: number; readonly handle: NodeJS.Timeout } | undefined;
   #running: Promise<void> = Promise.resolve();
   #queued: Promise<void> | undefined;
@@ -112,14 +113,17 @@ export class Reconciler {
       this.#conclude([faultOf(error, 'reconcile')], undefined);
     }
     this.#failures = this.#status.faults.length > 0 ? this.#failures + 1 : 0;
-    this.#schedule(this.#failures > 0 ? this.#retryDelay() : this.#options.intervalMs);
+    const untilFull = Math.max(0, this.#lastFull + this.#options.intervalMs - performance.now());
+    this.#schedule(this.#failures > 0 ? this.#retryDelay() : untilFull);
     for (const listener of this.#listeners) listener();
   }
 
   /** Resolves to what failed. */
   async #converge(wanted: Wanted): Promise<readonly Fault[]> {
     const { plane, logger } = this.#modules;
-    const actual = await plane.read();
+    const depth = this.#needsFullRead() ? 'full' : 'recent';
+    const actual = await plane.read(depth);
+    if (depth === 'full') this.#lastFull = performance.now();
     const drifted = this.#belief?.drift(actual, this.#same) ?? [];
     if (drifted.length > 0)
       logger?.warn({ drifted: drifted.slice(0, 10), count: drifted.length }, 'kernel state drifted');
@@ -132,6 +136,11 @@ export class Reconciler {
       logger?.warn({ fault: faults[0], failed: faults.length, steps: steps.length }, 'steps failed');
     else if (steps.length > 0) logger?.info({ steps: steps.length }, 'kernel programmed');
     return faults;
+  }
+
+  /** The kernel is read back whole once an interval and after a failure; in between, a change touches only itself. */
+  #needsFullRead(): boolean {
+    return this.#failures > 0 || performance.now() - this.#lastFull >= this.#options.intervalMs;
   }
 
   #conclude(faults: readonly Fault[], wanted: Wanted | undefined): void {
@@ -172,8 +181,20 @@ export class Reconciler {
   }
 }
 
+/** Steps handed over at a time: in between the event loop turns. */
+const SLICE = 500;
+
 /** One outcome a step, also when the plane could not even begin. */
 async function applied(plane: DataPlane, steps: readonly Step[]): Promise<readonly Outcome[]> {
+  const outcomes: Outcome[] = [];
+  for (let at = 0; at < steps.length; at += SLICE) {
+    outcomes.push(...(await appliedSlice(plane, steps.slice(at, at + SLICE))));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return outcomes;
+}
+
+async function appliedSlice(plane: DataPlane, steps: readonly Step[]): Promise<readonly Outcome[]> {
   try {
     return await plane.apply(steps);
   } catch (error) {

@@ -114,10 +114,12 @@ export class EbpfDataPlane implements DataPlane {
     await this.#mend();
   }
 
-  async read(): Promise<Forwarding> {
+  async read(depth: 'full' | 'recent' = 'full'): Promise<Forwarding> {
     const { drift, hooks } = this.#open('read');
-    hooks.check();
-    drift.look();
+    if (depth === 'full') {
+      hooks.check();
+      drift.look();
+    }
     return drift.forwarding();
   }
 
