@@ -103,6 +103,7 @@ function linkList(): void {
     index: ifindex,
     name: 'v1',
     kind: 'veth',
+    ethernet: true,
     up: true,
     mtu: 1400,
     master: bridge!.index,

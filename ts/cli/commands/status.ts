@@ -23,7 +23,7 @@ function statusText(status: Status, now: number): string {
     ['vipd', `${status.version}, pid ${status.pid}, up ${age(status.started, now)}`],
     ['state', status.healthy ? 'healthy' : 'NOT healthy'],
     ['plane', status.plane],
-    ['hooks', status.hooks.map(hookText).join('\n') || 'none'],
+    ['hooks', hooksText(status.hooks)],
     ['sources', status.sources.map((source) => sourceText(source, now)).join('\n') || 'none'],
     ['reconcile', reconcileText(status.reconcile, now)],
     ['services', status.faults.map(faultText).join('\n') || 'no conflicts'],
@@ -32,6 +32,13 @@ function statusText(status: Status, now: number): string {
     ['backends', states.join(', ')],
     ['verdicts', verdictText(status.verdicts)],
   ]);
+}
+
+/** One line for all programs of a hook in one place that fare alike. */
+function hooksText(hooks: Status['hooks']): string {
+  const counts = new Map<string, number>();
+  for (const line of hooks.map(hookText)) counts.set(line, (counts.get(line) ?? 0) + 1);
+  return [...counts].map(([line, n]) => (n === 1 ? line : `${line} (${n} programs)`)).join('\n') || 'none';
 }
 
 function hookText(hook: Status['hooks'][number]): string {
