@@ -31,7 +31,8 @@ export interface Settlement<C extends Candidate> {
   readonly conflicts: readonly Conflict<C>[];
 }
 
-export function candidate(definition: ServiceDefinition, place: string): Candidate {
+/** @param place looked up when it is needed: in a large file that costs more than all the rest */
+export function candidate(definition: ServiceDefinition, place: string | (() => string)): Candidate {
   const { frontend, backends } = definition;
   const { protocol } = frontend;
   const keys = {
@@ -39,7 +40,8 @@ export function candidate(definition: ServiceDefinition, place: string): Candida
     district: district(protocol, frontend),
     districts: [...new Set(backends.map((backend) => district(protocol, backend)))],
   };
-  return { definition, place, keys };
+  if (typeof place === 'string') return { definition, place, keys };
+  return Object.defineProperty({ definition, place: '', keys }, 'place', { get: place });
 }
 
 /** Coarse enough to be one or two for all backends of a service, fine enough to hold no VIP in most networks. */

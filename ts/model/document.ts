@@ -34,6 +34,34 @@ export interface PlacedDocument {
 type Tree = Document.Parsed;
 
 export function parsePlaced(text: string, fileName: string): PlacedDocument {
+  return parseJson(text, fileName) ?? parseYaml(text, fileName);
+}
+
+/**
+ * JSON is YAML too, but its own parser takes a tenth of the time and memory; the tree that knows the places is made only
+ * for a fault. Undefined for what is no JSON, and for a key given twice, which JSON.parse would pass over.
+ */
+function parseJson(text: string, fileName: string): PlacedDocument | undefined {
+  if (!/^\s*\{/.test(text)) return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    let tree: PlacedDocument | undefined;
+    const place = (path: Path, atKey?: boolean): string => {
+      tree ??= parseYaml(text, fileName);
+      return tree.place(path, atKey);
+    };
+    return JSON.stringify(value).length < unspaced(text) ? undefined : { value, faults: [], place };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Length without the spaces between tokens: longer than what was parsed if something was said twice. */
+function unspaced(text: string): number {
+  return text.replace(/("(?:[^"\\]|\\.)*")|\s+/g, '$1').length;
+}
+
+function parseYaml(text: string, fileName: string): PlacedDocument {
   const lines = new LineCounter();
   const at = (offset: number): string => {
     const { line, col } = lines.linePos(offset);

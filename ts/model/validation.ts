@@ -117,7 +117,13 @@ function readRecords(document: PlacedDocument, records: readonly unknown[]): Rec
     const base = ['services', i];
     backends += backendCount(json);
     const { definition, problems } = backends > MAX_BACKENDS_PER_FILE ? TOO_MANY : readService(json);
-    if (definition) good.push({ ...candidate(definition, document.place(base)), base });
+    if (definition)
+      good.push(
+        Object.assign(
+          candidate(definition, () => document.place(base)),
+          { base },
+        ),
+      );
     else for (const problem of problems) reject(problem, base, nameOf(json));
   }
   const { accepted, conflicts } = settle(good);
