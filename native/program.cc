@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstring>
 #include <vector>
 
 namespace vipd {
@@ -17,6 +18,20 @@ std::string Hex(const uint8_t* bytes, size_t size) {
   return text;
 }
 
+/// One frame of TestRunMany: its size as it goes in and as it comes out, and what the program or the kernel answered.
+struct Run {
+  uint32_t size;
+  int32_t retval;
+  int32_t error;
+};
+
+void RequireRoom(const Napi::CallbackInfo& info, const char* name, const Bytes& bytes, size_t size) {
+  if (bytes.size >= size) return;
+  std::string text = std::string(name) + " must be " + std::to_string(size) + " bytes long, not " +
+                     std::to_string(bytes.size);
+  throw MakeError(info.Env(), {"test run", EINVAL, text});
+}
+
 }  // namespace
 
 Napi::Function Program::Define(Napi::Env env) {
@@ -25,6 +40,7 @@ Napi::Function Program::Define(Napi::Env env) {
                          StaticMethod<&Program::OpenPinned>("openPinned"),
                          InstanceMethod<&Program::Info>("info"),
                          InstanceMethod<&Program::TestRun>("testRun"),
+                         InstanceMethod<&Program::TestRunMany>("testRunMany"),
                          InstanceMethod("pin", &Program::Pin),
                          InstanceMethod("close", &Program::Close),
                          InstanceMethod("closed", &Program::Closed),
@@ -64,6 +80,31 @@ Napi::Value Program::TestRun(const Napi::CallbackInfo& info) {
   result.Set("data", Napi::Buffer<uint8_t>::Copy(info.Env(), out.data(), written));
   result.Set("durationNs", run.duration);
   return result;
+}
+
+/// testRunMany(data, dataStride, out, outStride, runs): `runs` holds a Run for every frame, and afterwards its answer
+void Program::TestRunMany(const Napi::CallbackInfo& info) {
+  Bytes data = BytesArg(info, 0, "test run", "data");
+  size_t data_stride = UintArg(info, 1, "test run", "dataStride");
+  Bytes out = BytesArg(info, 2, "test run", "out");
+  size_t out_stride = UintArg(info, 3, "test run", "outStride");
+  Bytes runs = BytesArg(info, 4, "test run", "runs");
+  size_t count = runs.size / sizeof(Run);
+  RequireRoom(info, "data", data, data_stride * count);
+  RequireRoom(info, "out", out, out_stride * count);
+  for (size_t i = 0; i < count; ++i) {
+    Run run;
+    memcpy(&run, runs.data + i * sizeof run, sizeof run);  // the array may begin at any address
+    LIBBPF_OPTS(bpf_test_run_opts, opts);
+    opts.data_in = data.data + i * data_stride;
+    opts.data_size_in = static_cast<uint32_t>(std::min<size_t>(run.size, data_stride));
+    opts.data_out = out.data + i * out_stride;
+    opts.data_size_out = static_cast<uint32_t>(out_stride);
+    opts.repeat = 1;
+    int error = bpf_prog_test_run_opts(fd("test run"), &opts) == 0 ? 0 : errno;
+    run = {opts.data_size_out, static_cast<int32_t>(opts.retval), error};
+    memcpy(runs.data + i * sizeof run, &run, sizeof run);
+  }
 }
 
 }  // namespace vipd

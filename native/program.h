@@ -17,6 +17,7 @@ class Program : public Handle<Program> {
  private:
   Napi::Value Info(const Napi::CallbackInfo& info);
   Napi::Value TestRun(const Napi::CallbackInfo& info);
+  void TestRunMany(const Napi::CallbackInfo& info);
 };
 
 }  // namespace vipd

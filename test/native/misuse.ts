@@ -163,7 +163,8 @@ export const misuses: readonly Misuse[] = [
     run: (addon) => {
       const object = loaded(addon);
       const program = object.program('probe_xdp');
-      sweep(program, { testRun: [packet, undefined, 1, 64], pin: ['/sys/fs/bpf'] });
+      const many = [packet, 64, Buffer.alloc(64), 64, Buffer.alloc(12)];
+      sweep(program, { testRun: [packet, undefined, 1, 64], testRunMany: many, pin: ['/sys/fs/bpf'] });
       sweep(addon.Link, {
         attachCgroup: [program, '/nonexistent', 10],
         attachInterface: [program, 2 ** 30, 37, 0],

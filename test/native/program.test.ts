@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BpfError } from '../../ts/libbpf/errors.js';
-import { BpfProgram } from '../../ts/libbpf/program.js';
+import { BpfProgram, FrameBatch } from '../../ts/libbpf/program.js';
 import { RingBuffer } from '../../ts/libbpf/ringbuf.js';
 import { counted, openFixture, u32 } from './objects.js';
 import { kernelTest, pinPath } from './privileged.js';
@@ -75,4 +75,27 @@ kernelTest('a ring buffer can be closed from its own listener, and twice', async
   loaded.program('probe_xdp').testRun({ data: packet });
   await sleep(5);
   t.throws(() => new RingBuffer(loaded.map('slots'), () => {}), { instanceOf: BpfError, code: 'EINVAL' });
+});
+
+kernelTest('runs a program on many packets in one call', (t) => {
+  const loaded = openFixture().load();
+  const batch = new FrameBatch(4, 128);
+  const sizes = [64, 1, 128, 60];
+  sizes.forEach((size, i) => {
+    batch.frames.fill(i + 1, i * batch.stride, i * batch.stride + size);
+    batch.setSize(i, size);
+  });
+  loaded.program('probe_xdp').testRunMany(batch, 3);
+  const outcomes = [0, 1, 2].map((i) => [batch.size(i), batch.verdict(i), batch.errno(i)]);
+  t.deepEqual(
+    [outcomes[0], outcomes[2]],
+    [
+      [64, 2, 0],
+      [128, 2, 0],
+    ],
+  );
+  t.is(outcomes[1]![2], 22);
+  t.is(batch.size(3), 60);
+  t.deepEqual(batch.results.subarray(256, 384), batch.frames.subarray(256, 384));
+  t.is(counted(loaded.map('counters').get(u32(0))!), 2);
 });

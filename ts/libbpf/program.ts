@@ -29,6 +29,51 @@ export interface TestRunInput {
   readonly dataOutSize?: number;
 }
 
+/**
+ * Frames for {@link BpfProgram.testRunMany} and what becomes of them; room that is made once and used again. Frame `i`
+ * begins at `i * stride`, and so does what it became.
+ */
+export class FrameBatch {
+  readonly frames: Buffer;
+  readonly results: Buffer;
+  /** Three words a frame, as the addon reads and writes them: size, verdict, errno. */
+  readonly words: Int32Array;
+
+  /**
+   * @param count frames, at most
+   * @param stride bytes of the longest frame, coming out as well as going in
+   */
+  constructor(
+    readonly count: number,
+    readonly stride: number,
+  ) {
+    this.frames = Buffer.alloc(count * stride);
+    this.results = Buffer.alloc(count * stride);
+    this.words = new Int32Array(count * WORDS);
+  }
+
+  /** Before a run: length of frame `i`. After it: length of what it became. */
+  size(i: number): number {
+    return this.words[i * WORDS]!;
+  }
+
+  setSize(i: number, bytes: number): void {
+    this.words[i * WORDS] = bytes;
+  }
+
+  /** What the program answered, as a signed number. */
+  verdict(i: number): number {
+    return this.words[i * WORDS + 1]!;
+  }
+
+  /** Why the kernel did not run the program on this frame, or 0: EINVAL for one too short, ENOSPC for one grown too long. */
+  errno(i: number): number {
+    return this.words[i * WORDS + 2]!;
+  }
+}
+
+const WORDS = 3;
+
 /** A loaded program. Owns a file descriptor, like BpfMap; methods throw BpfError. */
 export class BpfProgram {
   readonly [native]: NativeProgram;
@@ -63,6 +108,16 @@ export class BpfProgram {
   testRun(input: TestRunInput): { retval: number; data: Buffer; durationNs: number } {
     const room = input.dataOutSize ?? input.data.byteLength + growth;
     return about(this.#object, () => this[native].testRun(input.data, input.ctx, input.repeat ?? 1, room));
+  }
+
+  /**
+   * Runs the program once on each of the first `count` frames of a batch, one after another, without a way back to
+   * JavaScript between them. A frame that the kernel refuses is no exception: `errno` says so.
+   */
+  testRunMany(batch: FrameBatch, count = batch.count): void {
+    const { frames, results, words, stride } = batch;
+    const runs = new Uint8Array(words.buffer, words.byteOffset, count * WORDS * words.BYTES_PER_ELEMENT);
+    about(this.#object, () => this[native].testRunMany(frames, stride, results, stride, runs));
   }
 
   /** @throws BpfError EEXIST */

@@ -44,6 +44,7 @@ export interface NativeProgram extends Handle {
     repeat: number,
     dataOutSize: number,
   ): { retval: number; data: Buffer; durationNs: number };
+  testRunMany(data: Uint8Array, dataStride: number, out: Uint8Array, outStride: number, runs: Uint8Array): void;
 }
 
 export interface NativeObject {
