@@ -99,6 +99,14 @@ static __always_inline __be32 ipv4_of(struct words words)
 #endif
 }
 
+/* 1 for an IPv4 address in the form that sockets give it (RFC 4291 §2.5.5.2). Computed, not branched on, see tag_length. */
+static __always_inline __u64 is_mapped_ipv4(struct words words)
+{
+	__u64 other = words.high | (words.low ^ words_of_ipv4(ipv4_of(words)).low);
+
+	return ~(other | -other) >> 63;
+}
+
 static __always_inline bool same_words(struct words a, struct words b)
 {
 	return a.low == b.low && a.high == b.high;
@@ -166,6 +174,8 @@ static __always_inline enum parsed parse_ipv6(struct packet *p, void *l3, void *
 	p->tuple.bytes = sizeof(*ip) + bpf_ntohs(ip->payload_len);
 	p->tuple.src.address = words_of_ipv6(&ip->saddr);
 	p->tuple.dst.address = words_of_ipv6(&ip->daddr);
+	if (is_mapped_ipv4(p->tuple.src.address) | is_mapped_ipv4(p->tuple.dst.address))
+		return PARSED_OTHER; /* nobody's on a wire, and an IPv4 one in our tables */
 	p->tuple.l3_offset = l3 - (void *)p->l2;
 	p->l3 = l3;
 	p->l4 = ip + 1;

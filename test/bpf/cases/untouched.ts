@@ -57,6 +57,25 @@ export const untouchedCases: readonly Case[] = [
     },
     { unsupported: 1 },
   ),
+  ...passes('IPv4 addresses in IPv6 headers', {
+    'the VIP': tcp4.transport(packet().eth().ipv6(mapped(four)), 40000, 80, 'S'),
+    'an address of the pool': udp4.transport(
+      packet()
+        .eth()
+        .ipv6(mapped({ ...four, dst: udp4.unserved })),
+      40000,
+      80,
+      '',
+    ),
+    'a client': tcp6.transport(
+      packet()
+        .eth()
+        .ipv6({ ...six, src: mapped(four).src }),
+      40000,
+      80,
+      'S',
+    ),
+  }),
   ...passes('headers that contradict themselves', {
     'IPv4 of another version': patched(v4().tcp(tcpPorts), 14, 0x55),
     'IPv4 header length 16': patched(v4().tcp(tcpPorts), 14, 0x44),
@@ -87,6 +106,11 @@ export const untouchedCases: readonly Case[] = [
       .udp(tcpPorts),
   }),
 ];
+
+/** Such addresses are for sockets and on no wire (RFC 4291 §2.5.5.2). */
+function mapped({ src, dst }: { src: string; dst: string }): { src: string; dst: string } {
+  return { src: `::ffff:${src}`, dst: `::ffff:${dst}` };
+}
 
 /** A case for each packet; `verdicts` is what each of them counts. */
 function passes(
