@@ -30,8 +30,9 @@ static __always_inline __u64 flow_hash(const struct end *client, const struct en
 
 	if (family == 4)
 		return mix(((__u64)ipv4_of(vip->address) << 32 | ipv4_of(client->address)) ^ flow_seed, ports);
-	return mix(mix(vip->address.high ^ flow_seed, vip->address.low),
-		   mix(client->address.high, client->address.low) ^ ports);
+	/* The halves of the client's address never meet unstirred: whoever has a /64 could make them collide with any other. */
+	return mix(mix(vip->address.high ^ flow_seed, vip->address.low) ^ client->address.low,
+		   mix(client->address.high ^ flow_seed, ports));
 }
 
 static __always_inline __u64 flow_tag(__u64 hash)

@@ -1,3 +1,4 @@
+import { formatEndpoint } from '../../../ts/model/address.js';
 import { answer, type Case, forwarded, repliedFrom, send, untouched } from '../case.js';
 import { packet } from '../packet.js';
 import { type Talk, talks } from './talk.js';
@@ -7,6 +8,7 @@ export const replyCases: readonly Case[] = talks.flatMap((talk) => [
   ...answers(talk),
   ...direct(talk),
   ...sharedBackends(talk),
+  ...strangers(talk),
 ]);
 
 function answers(talk: Talk): Case[] {
@@ -98,6 +100,27 @@ function sharedBackends(talk: Talk): Case[] {
         answer(talk.reply(backend, 'SA', { dport: 50000 }), untouched),
       ],
       verdicts: { forwarded: others.length, replied: others.length },
+    },
+  ];
+}
+
+/** Clients whose addresses differ in little: an entry is one client's alone. */
+function strangers(talk: Talk): Case[] {
+  const backend = talk.backend(1);
+  const others =
+    talk.family === 4
+      ? ['192.0.3.10', '193.0.2.10', '192.0.2.11']
+      : ['2001:db8:0:4::4', '2001:db8:0:50::', '2001:db8:0:45::1'];
+  const ends = others.map((address) => formatEndpoint({ address, port: 40000 }));
+  return [
+    {
+      name: `${talk.name}: a connection of one client does not make others clients of the VIP`,
+      vips: { [talk.key]: talk.backends(1) },
+      actions: [
+        send(talk.ask('S'), forwarded([backend])),
+        ...ends.map((to) => answer(talk.reply(backend, 'SA', { to }), untouched)),
+      ],
+      verdicts: { forwarded: 1 },
     },
   ];
 }
