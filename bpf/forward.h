@@ -148,12 +148,12 @@ __noinline __u64 forward_new(__u64 hash, __u32 hook)
 	vip = vip_find(t->dst.address, t->dst.port, t->protocol, &vip_id);
 	if (!vip)
 		return 0;
+	if (!stale && flow_set_full(hash) && backend_of_flow(t, flow_find_overflow(hash), &id))
+		return CHOSEN(vip_id, id) | CHOSEN_BEFORE;
 	if (!engaged()) {
 		count_verdict(VERDICT_DISENGAGED);
 		return CHOSEN(vip_id, CHOSEN_BY_OTHERS);
 	}
-	if (!stale && flow_set_full(hash) && backend_of_flow(t, flow_find_overflow(hash), &id))
-		return CHOSEN(vip_id, id) | CHOSEN_BEFORE;
 	backend = choose(vip, vip_id, hash, !opens_connection(t) && !stale, &id);
 	if (!backend)
 		return CHOSEN(vip_id, 0);
@@ -227,6 +227,15 @@ static __always_inline bool entry_answers(const struct tuple *t, __u64 hash, __u
 	return true;
 }
 
+/* For a packet whose flow has no entry in a full set: is it an answer of this backend all the same? */
+__noinline __u32 reply_overflowed(__u64 hash, __u32 id)
+{
+	struct backend *backend = backend_by_id(id);
+	__u64 word = flow_find_overflow(hash);
+
+	return backend && word && flow_names(word, id, backend);
+}
+
 struct reply_walk {
 	const struct tuple *tuple;
 	__u32 id;	/* next record to look at */
@@ -240,7 +249,7 @@ static long reply_step(__u32 index, struct reply_walk *walk)
 	struct backend *backend = backend_by_id(walk->id);
 	struct change change;
 	struct vip *vip;
-	__u64 hash;
+	__u64 hash, word;
 
 	if (!walk->id || !backend)
 		return 1;
@@ -249,8 +258,10 @@ static long reply_step(__u32 index, struct reply_walk *walk)
 		return 1;
 	ends_of_answer(t, vip, walk->turned, &change);
 	hash = flow_hash(&change.dst, &change.src, t->protocol, t->family);
+	word = flow_find(hash);
 	if ((!walk->turned || same_words(change.src.address, t->dst.address)) &&
-	    entry_answers(t, hash, flow_find(hash), backend, walk->id)) {
+	    (entry_answers(t, hash, word, backend, walk->id) ||
+	     (!word && flow_set_full(hash) && reply_overflowed(hash, walk->id)))) {
 		walk->found = walk->id;
 		return 1;
 	}
@@ -269,15 +280,6 @@ __noinline __u32 reply_search(__u32 id, bool turned)
 		return 0;
 	bpf_loop(REPLY_CHAIN, reply_step, &walk, 0);
 	return walk.found;
-}
-
-/* For a packet whose flow has no entry in a full set: is it an answer of this backend all the same? */
-__noinline __u32 reply_overflowed(__u64 hash, __u32 id)
-{
-	struct backend *backend = backend_by_id(id);
-	__u64 word = flow_find_overflow(hash);
-
-	return backend && word && flow_names(word, id, backend);
 }
 
 /* Backend → client: the source becomes the VIP again. */
