@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What `npm start`, `npm test` and `npm run bench` do: set up what is missing, then run the thing as root.
+# What `npm start`, `npm test`, `npm run bench` and `npm run fuzz` do: set up what is missing, then run the thing as root.
 # Arguments after `--` go to it: `npm start -- --once`, `npm test -- dist/test/unit/foo.test.js`, `npm run bench -- connect`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -14,7 +14,7 @@ if [[ -n $run_as ]] && ! command -v sudo >/dev/null; then
   exit 1
 fi
 
-mode=${1:?start, test or bench}
+mode=${1:?start, test, bench or fuzz}
 shift
 case $mode in
   start)
@@ -30,8 +30,12 @@ case $mode in
     bash packaging/setup.sh --test
     exec $run_as "$node" dist/test/bench/bench.js "$@"
     ;;
+  fuzz)
+    bash packaging/setup.sh --test
+    exec $run_as "$node" dist/test/fuzz/fuzz.js "$@"
+    ;;
   *)
-    echo "usage: run.sh start|test|bench [ARGUMENT…]" >&2
+    echo "usage: run.sh start|test|bench|fuzz [ARGUMENT…]" >&2
     exit 2
     ;;
 esac

@@ -1,12 +1,19 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmdirSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Outcome as Applied, Step, VipCounters } from '../../ts/dataplane/dataplane.js';
 import { EbpfDataPlane } from '../../ts/dataplane/ebpf/ebpf.js';
+import type { Settings } from '../../ts/dataplane/ebpf/lb.gen.js';
 import type { Limits } from '../../ts/dataplane/ebpf/programs.js';
+import { Btf } from '../../ts/libbpf/btf.js';
+import { codecFor } from '../../ts/libbpf/codec.js';
 import { cgroup2Mount } from '../../ts/libbpf/features.js';
 import { BpfMap } from '../../ts/libbpf/map.js';
+import { BpfObject } from '../../ts/libbpf/object.js';
+import { BpfProgram } from '../../ts/libbpf/program.js';
+import type { VipKey } from '../../ts/model/service.js';
+import { bpfObject } from '../../ts/util/paths.js';
 import type { Hook, Way } from './case.js';
 import type { Outcome, Verdict } from './check.js';
 
@@ -18,8 +25,15 @@ export interface TestPlane {
   verdicts(): Promise<Readonly<Record<string, bigint>>>;
   counters(): Promise<readonly VipCounters[]>;
   run(hook: Hook, way: Way, data: Buffer): Outcome;
+  /** The ids under which the kernel holds the backends of a VIP, and the like; see DataPlane. */
+  inspect(key: VipKey): Promise<Readonly<Record<string, unknown>> | undefined>;
+  settings(): Settings;
+  /** The kernel's side, by its pins; the caller closes what it gets. */
+  openMap(name: string): BpfMap;
+  openProgram(name: string): BpfProgram;
   /** Back to an engaged plane without VIPs, pools and flows; counts go on. */
   reset(): Promise<void>;
+  forgetFlows(): void;
   /** Leaves nothing behind. */
   close(): Promise<void>;
 }
@@ -32,8 +46,11 @@ const VERDICTS: Readonly<Record<Hook, Readonly<Record<number, Verdict>>>> = {
   tc: { [-1]: 'passed', 7: 'turned' },
 };
 
-/** Opens a plane on a BPF file system and a cgroup of its own; the cgroup stays empty, so no socket meets a program. */
-export async function openPlane(limits: Partial<Limits> = {}): Promise<TestPlane> {
+/**
+ * Opens a plane on a BPF file system and a cgroup of its own; the cgroup stays empty, so no socket meets a program.
+ * @param flowSeed of the flow hash; random when absent
+ */
+export async function openPlane(limits: Partial<Limits> = {}, flowSeed?: bigint): Promise<TestPlane> {
   const bpffs = mkdtempSync(join(tmpdir(), 'vipd-test-'));
   const cgroup = join(cgroup2Mount() ?? '/sys/fs/cgroup', `vipd-test-${process.pid}-${process.hrtime.bigint()}`);
   execFileSync('mount', ['-t', 'bpf', 'bpf', bpffs]);
@@ -51,8 +68,15 @@ export async function openPlane(limits: Partial<Limits> = {}): Promise<TestPlane
     rmdirSync(bpffs);
     rmdirSync(cgroup);
   };
+  const openMap = (name: string) => BpfMap.openPinned(join(bpffs, 'maps', name));
   try {
     await plane.open();
+    if (flowSeed !== undefined) {
+      // The programs take the seed when they are loaded.
+      settingsIn(openMap, { flow_seed: flowSeed });
+      await plane.release();
+      await plane.open();
+    }
     await plane.engage();
   } catch (error) {
     await leave();
@@ -68,9 +92,14 @@ export async function openPlane(limits: Partial<Limits> = {}): Promise<TestPlane
     async reset() {
       const held = [...(await plane.read()).vips.keys()];
       await plane.apply([{ kind: 'pools', pools: [] }, ...held.map((key) => ({ kind: 'remove', key }) as const)]);
-      forgetFlows(join(bpffs, 'maps', 'flows'));
+      forgetFlows(openMap);
       await plane.engage();
     },
+    forgetFlows: () => forgetFlows(openMap),
+    inspect: (key) => plane.inspect(key),
+    settings: () => settingsIn(openMap),
+    openMap,
+    openProgram: (name) => BpfProgram.openPinned(join(bpffs, 'programs', name)),
     close: leave,
   };
 }
@@ -82,10 +111,27 @@ function run(plane: EbpfDataPlane, hook: Hook, way: Way, data: Buffer): Outcome 
   return { verdict: VERDICTS[hook][signed] ?? `other ${signed}`, data: result.data };
 }
 
-function forgetFlows(path: string): void {
-  const flows = BpfMap.openPinned(path);
+type OpenMap = (name: string) => BpfMap;
+
+function forgetFlows(openMap: OpenMap): void {
+  const flows = openMap('flows');
   const { maxEntries, valueSize } = flows.info;
-  const keys = Buffer.from(Uint32Array.from({ length: maxEntries }, (_, i) => i).buffer);
-  flows.setBatch(keys, Buffer.alloc(maxEntries * valueSize), maxEntries);
+  const sets = Buffer.from(Uint32Array.from({ length: maxEntries }, (_, i) => i).buffer);
+  flows.setBatch(sets, Buffer.alloc(maxEntries * valueSize), maxEntries);
   flows.close();
+  const overflow = openMap('overflow_flows');
+  const { keys, count } = overflow.dump();
+  if (count > 0) overflow.deleteBatch(keys, count);
+  overflow.close();
+}
+
+function settingsIn(openMap: OpenMap, change: Partial<Settings> = {}): Settings {
+  const map = openMap('settings');
+  const btf = Btf.parse(BpfObject.open(readFileSync(bpfObject('tc_lb')), 'tc_lb').btf);
+  const codec = codecFor<Settings>(btf, btf.struct('settings'), 'settings');
+  const key = Buffer.alloc(4);
+  const settings = { ...codec.decode(map.get(key)!), ...change };
+  map.set(key, codec.encode(settings));
+  map.close();
+  return settings;
 }

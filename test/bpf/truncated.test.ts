@@ -1,12 +1,7 @@
 import { rootTest } from '../helpers/needs.js';
 import type { Hook, Way } from './case.js';
-import { changeCases } from './cases/change.js';
-import { forwardCases } from './cases/forward.js';
-import { hairpinCases } from './cases/hairpin.js';
-import { refuseCases } from './cases/refuse.js';
-import { replyCases } from './cases/reply.js';
+import { allCases } from './cases/all.js';
 import { talks } from './cases/talk.js';
-import { untouchedCases } from './cases/untouched.js';
 import { openPlane, type TestPlane } from './plane.js';
 import { packetOf, program, setup } from './run.js';
 
@@ -15,13 +10,12 @@ const SHORTEST = 14;
 /** Behind the headers one byte is like another. */
 const LONGEST = 160;
 
-const cases = [forwardCases, replyCases, hairpinCases, changeCases, refuseCases, untouchedCases].flat();
 const pools = [...new Set(talks.map((talk) => talk.pool))];
 const vips = Object.fromEntries(talks.map((talk) => [talk.key, talk.backends(1)]));
 
 /** Every packet of every case, each once; where it depends on the chosen backend, that is the case's first. */
 const packets = new Map<string, { way: Way; bytes: Buffer }>();
-for (const one of cases) {
+for (const one of allCases) {
   const [first = ''] = Object.values(one.vips ?? {}).flatMap((backends) => Object.keys(backends));
   for (const action of one.actions) {
     if (action.kind !== 'packet') continue;

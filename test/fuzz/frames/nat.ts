@@ -1,0 +1,50 @@
+import { UDP, word } from './headers.js';
+import type { Sighting } from './sighting.js';
+import { difference, updated } from './sums.js';
+
+/** What a treatment may change in a frame, checksums apart. */
+export interface Changes {
+  readonly source?: true;
+  readonly destination?: true;
+  /** Ethernet addresses in each other's place. */
+  readonly macs?: true;
+}
+
+/** Nothing but what may change is changed, and the checksums are the old ones plus the difference: what is wrong, if so. */
+export function natProblem(seen: Sighting, changes: Changes): string | undefined {
+  if (seen.gotSize !== seen.sentSize) return `has ${seen.gotSize} bytes, had ${seen.sentSize}`;
+  for (let at = 0; at < seen.sentSize; at++) {
+    if (seen.got[at] !== seen.sent[at] && !mayChange(seen, changes, at)) return `byte ${at} is changed`;
+  }
+  if (changes.macs && !macsSwapped(seen)) return 'the Ethernet addresses are not swapped';
+  return checksumProblem(seen);
+}
+
+export function macsSwapped({ sent, got }: Sighting): boolean {
+  return got.compare(sent, 6, 12, 0, 6) === 0 && got.compare(sent, 0, 6, 6, 12) === 0;
+}
+
+function mayChange({ headers }: Sighting, changes: Changes, at: number): boolean {
+  const { l3, l4, source, destination, addressLength, checksum } = headers;
+  const within = (from: number, length: number) => at >= from && at < from + length;
+  if (within(checksum, 2)) return true;
+  if (addressLength === 4 && within(l3 + 10, 2)) return true;
+  if (changes.source && (within(source, addressLength) || within(l4, 2))) return true;
+  if (changes.destination && (within(destination, addressLength) || within(l4 + 2, 2))) return true;
+  return changes.macs === true && at < 12;
+}
+
+/** Right sums stay right and wrong ones stay as wrong, for both are changed by the same amount (RFC 1624). */
+function checksumProblem({ sent, got, headers }: Sighting): string | undefined {
+  const { l3, l4, source, addressLength, checksum, protocol } = headers;
+  const addresses = difference(sent, got, source, 2 * addressLength);
+  if (addressLength === 4 && word(got, l3 + 10) !== updated(word(sent, l3 + 10), addresses)) return 'IPv4 checksum';
+  const before = word(sent, checksum);
+  const after = word(got, checksum);
+  if (protocol === UDP && before === 0 && addressLength === 4) {
+    return after === 0 ? undefined : 'UDP had no checksum and has one now';
+  }
+  const wanted = updated(before, addresses + difference(sent, got, l4, 4));
+  const stored = protocol === UDP && wanted === 0 ? 0xffff : wanted;
+  return after === stored ? undefined : `transport checksum is ${after}, not ${stored}`;
+}

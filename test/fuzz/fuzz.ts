@@ -1,0 +1,46 @@
+import { faultOf, faultText } from '../../ts/util/errors.js';
+import { fuzzFrames, type Outcome } from './frames/campaign.js';
+import { compareWithModel } from './model/campaign.js';
+import { stages } from './model/stage.js';
+import { freshSeed } from './random.js';
+import { seedsFor, seedsFrom } from './seeds.js';
+
+/**
+ * `npm run fuzz [-- frames | model] [--seconds N] [--seed S]`: mutated frames through the packet programs, then sequences
+ * of packets and changes through them and their model. With a seed just what that seed stands for, to replay a failure.
+ */
+
+const parts = ['frames', 'model'] as const;
+/** Long enough for ten million frames through each program on two busy CPUs. */
+const SECONDS = { frames: 120, model: 60 };
+
+const numberAfter = (option: string): number | undefined => {
+  const at = process.argv.indexOf(option);
+  return at < 0 ? undefined : Number(process.argv[at + 1]);
+};
+const seed = numberAfter('--seed');
+const seconds = numberAfter('--seconds');
+const first = seed ?? freshSeed();
+const asked = parts.filter((part) => process.argv.includes(part));
+
+function seeds(defaultSeconds: number): Iterable<number> {
+  return seed === undefined ? seedsFor(first, seconds ?? defaultSeconds) : seedsFrom(seed, 1);
+}
+
+function show({ failure, summary }: Outcome): void {
+  console.log(summary);
+  if (failure === undefined) return;
+  console.error(failure);
+  process.exitCode = 1;
+}
+
+try {
+  console.log(`seeds from ${first}`);
+  for (const part of asked.length > 0 ? asked : parts) {
+    if (part === 'frames') show(await fuzzFrames(seeds(SECONDS.frames)));
+    else for (const stage of stages) show(await compareWithModel(stage, seeds(SECONDS.model / stages.length)));
+  }
+} catch (error) {
+  console.error(`fuzz: ${faultText(faultOf(error, 'fuzzing'))}`);
+  process.exitCode = 1;
+}
