@@ -55,8 +55,8 @@ static __always_inline void update_l4_checksum(const struct packet *p, enum summ
 		*check = fold(*check + delta->address);
 		return;
 	}
-	if (p->tuple.protocol == IPPROTO_UDP && p->tuple.family == 4 && !*check)
-		return; /* the sender computed none (RFC 768) */
+	if (p->tuple.protocol == IPPROTO_UDP && !*check)
+		return; /* the sender computed none (RFC 768, RFC 6935) */
 	*check = ~fold((__u16)~*check + delta->address + delta->port);
 	if (p->tuple.protocol == IPPROTO_UDP && !*check)
 		*check = 0xffff;

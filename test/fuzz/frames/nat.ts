@@ -41,7 +41,7 @@ function checksumProblem({ sent, got, headers }: Sighting): string | undefined {
   if (addressLength === 4 && word(got, l3 + 10) !== updated(word(sent, l3 + 10), addresses)) return 'IPv4 checksum';
   const before = word(sent, checksum);
   const after = word(got, checksum);
-  if (protocol === UDP && before === 0 && addressLength === 4) {
+  if (protocol === UDP && before === 0) {
     return after === 0 ? undefined : 'UDP had no checksum and has one now';
   }
   const wanted = updated(before, addresses + difference(sent, got, l4, 4));
