@@ -20,6 +20,7 @@ const volatile __u32 events_per_second = 256;	/* of each CPU, of the other kinds
  */
 const volatile struct {
 	struct event record;
+	struct sock_query query;
 	enum lb_size size;
 	enum id_set_special id_set;
 	enum vip_state vip;

@@ -20,6 +20,7 @@ enum lb_size {
 	TABLE_CHUNK_SLOTS = 64,	/* selection slots in one table_chunk */
 	POOLS_MAX = 8,
 	REPLY_CHAIN = 32,	/* VIPs that may share one backend endpoint */
+	SOCK_QUERIES = 32,	/* answered by one run of sock_origins_of */
 };
 
 /*
@@ -160,6 +161,15 @@ struct sock_origin {
 	__u32 backend;
 	__u32 generation;
 	__u32 vip;
+};
+
+/* User space names a connected socket, sock_origins_of fills in its origin; backend_port 0: it was never translated. */
+struct sock_query {
+	struct address local, remote;
+	__be16 local_port, remote_port;
+	__u8 protocol;
+	__u8 pad[3];
+	struct sock_origin origin;
 };
 
 /* Reply address of an unconnected UDP socket back to the VIP it sent to. */

@@ -116,7 +116,7 @@ static __always_inline void remember(struct bpf_sock_addr *ctx, const struct end
 	origin->vip = c->vip_id;
 }
 
-/* A socket connected anew, and not through us, must not be told of a VIP it had before. */
+/* A socket connected anew, and not through us, must be neither told of the VIP it had before nor severed for it. */
 static __always_inline void forget(struct bpf_sock_addr *ctx)
 {
 	if (ctx->sk && bpf_sk_storage_get(&sock_origins, ctx->sk, NULL, 0))
@@ -131,7 +131,9 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, bool ipv6)
 
 	choose_for(&c, &target, protocol, (__u64)bpf_get_prandom_u32() << 24);
 	if (!c.backend) {
-		forget(ctx);
+		/* Refused, a UDP socket keeps the peer it had. */
+		if (c.refused == ALLOW)
+			forget(ctx);
 		return c.refused;
 	}
 	backend.address = words_of(&c.backend->address);
@@ -259,6 +261,55 @@ int sock_getpeername6(struct bpf_sock_addr *ctx)
 {
 	name_of_connected(ctx, true);
 	return ALLOW;
+}
+
+static __always_inline struct bpf_sock *socket_of(struct __sk_buff *skb, const struct sock_query *q)
+{
+	struct words local = words_of(&q->local), remote = words_of(&q->remote);
+	struct bpf_sock_tuple tuple = {};
+	__u32 size = sizeof(tuple.ipv6);
+
+	/* As a packet to the socket would have them; to the kernel IPv4 in IPv6 is IPv4. */
+	if (same_words(words_of_ipv4(ipv4_of(remote)), remote)) {
+		size = sizeof(tuple.ipv4);
+		tuple.ipv4.saddr = ipv4_of(remote);
+		tuple.ipv4.daddr = ipv4_of(local);
+		tuple.ipv4.sport = q->remote_port;
+		tuple.ipv4.dport = q->local_port;
+	} else {
+		__builtin_memcpy(tuple.ipv6.saddr, &remote, sizeof(remote));
+		__builtin_memcpy(tuple.ipv6.daddr, &local, sizeof(local));
+		tuple.ipv6.sport = q->remote_port;
+		tuple.ipv6.dport = q->local_port;
+	}
+	if (q->protocol == IPPROTO_TCP)
+		return bpf_sk_lookup_tcp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+	return bpf_sk_lookup_udp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+}
+
+/*
+ * Never attached: user space runs it on a frame of queries, in the network namespace of the sockets. Storage cannot be
+ * read from outside except through a descriptor of the socket itself.
+ */
+SEC("tc")
+int sock_origins_of(struct __sk_buff *skb)
+{
+	for (int i = 0; i < SOCK_QUERIES; i++) {
+		struct sock_query *q = (void *)(long)skb->data + sizeof(struct ethhdr) + i * sizeof(*q);
+		struct sock_origin *origin;
+		struct bpf_sock *sk;
+
+		if ((void *)(q + 1) > (void *)(long)skb->data_end)
+			break;
+		sk = socket_of(skb, q);
+		if (!sk)
+			continue;
+		origin = bpf_sk_storage_get(&sock_origins, sk, NULL, 0);
+		if (origin)
+			q->origin = *origin;
+		bpf_sk_release(sk);
+	}
+	return 0;
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

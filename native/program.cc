@@ -5,6 +5,8 @@
 #include <cstring>
 #include <vector>
 
+#include "namespace.h"
+
 namespace vipd {
 namespace {
 
@@ -59,7 +61,8 @@ Napi::Value Program::Info(const Napi::CallbackInfo& info) {
   return result;
 }
 
-/// testRun(data, ctx | undefined, repeat, dataOutSize)
+/// testRun(data, ctx | undefined, repeat, dataOutSize, namespace | undefined): the kernel gives the packet the loopback
+/// device of the namespace it is run in.
 Napi::Value Program::TestRun(const Napi::CallbackInfo& info) {
   Bytes data = BytesArg(info, 0, "test run", "data");
   Bytes ctx = info[1].IsUndefined() ? Bytes{nullptr, 0} : BytesArg(info, 1, "test run", "ctx");
@@ -72,7 +75,16 @@ Napi::Value Program::TestRun(const Napi::CallbackInfo& info) {
   run.ctx_in = ctx.data;
   run.ctx_size_in = static_cast<uint32_t>(ctx.size);
   run.repeat = static_cast<int>(UintArg(info, 2, "test run", "repeat"));
-  if (bpf_prog_test_run_opts(fd("test run"), &run) != 0) throw MakeError(info.Env(), {"test run", errno});
+  int program = fd("test run");
+  int failed = 0;
+  auto go = [&] { failed = bpf_prog_test_run_opts(program, &run) == 0 ? 0 : errno; };
+  if (info[4].IsUndefined()) {
+    go();
+  } else {
+    int error = InNamespace(TextArg(info, 4, "test run", "namespace"), go);
+    if (error != 0) throw MakeError(info.Env(), {"enter", error});
+  }
+  if (failed != 0) throw MakeError(info.Env(), {"test run", failed});
   // Without room for the packet the kernel still reports its length.
   size_t written = std::min<size_t>(out.size(), run.data_size_out);
   auto result = Napi::Object::New(info.Env());

@@ -50,7 +50,12 @@ export class Agent {
   /** A connection or socket that stays open. */
   async open(manner: Manner, target: Target): Promise<OpenDialogue> {
     const id = await this.call('open', manner, target);
-    return { ask: (text = 'hello') => this.call('askAgain', id, text), close: () => this.call('close', id) };
+    return {
+      ask: (text = 'hello') => this.call('askAgain', id, text),
+      redirect: (other) => this.call('redirect', id, other),
+      failure: () => this.call('failure', id),
+      close: () => this.call('close', id),
+    };
   }
 
   /** Asks anew without pause until the returned function is called, which gives the figures. */
@@ -73,5 +78,9 @@ export class Agent {
 
 export interface OpenDialogue {
   ask(text?: string): Promise<Answer>;
+  /** Connects a UDP socket to somebody else. */
+  redirect(target: Target): Promise<void>;
+  /** The code of the error by which it ends; resolves when that happens. */
+  failure(): Promise<string>;
   close(): Promise<void>;
 }

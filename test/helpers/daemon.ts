@@ -72,9 +72,9 @@ export class Daemon {
     return (await this.client.explain({ key: name })).drift;
   }
 
-  /** Starts the process, again if it has ended, and waits until it answers. */
-  async restart(): Promise<void> {
-    const child = Child.start(this.command());
+  /** Starts the process, again if it has ended, and waits until it answers. `flags` win over those it was made with. */
+  async restart(...flags: readonly string[]): Promise<void> {
+    const child = Child.start([...this.command(), ...flags]);
     this.child = child;
     await until('an answer of the daemon', 20_000, async () => {
       if (child.result !== undefined) throw new Error(`vipd ended with ${child.result}: ${child.output}`);

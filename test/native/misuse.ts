@@ -172,6 +172,12 @@ export const misuses: readonly Misuse[] = [
       });
       assert.throws(() => call(program, 'testRun', [packet, Buffer.alloc(8000), 1, 64]), { op: 'test run' });
       assert.throws(() => program.testRun(Buffer.alloc(0), undefined, 1, 0), { op: 'test run' });
+      assert.throws(() => program.testRun(packet, undefined, 1, 64, '/nonexistent'), {
+        op: 'enter',
+        errnoName: 'ENOENT',
+      });
+      assert.throws(() => program.testRun(packet, undefined, 1, 64, '/dev/null'), { op: 'enter', errnoName: 'EINVAL' });
+      program.testRun(packet, undefined, 1, 64, '/proc/self/ns/net');
       program.testRun(packet, undefined, 1, 64);
     },
   },
@@ -182,6 +188,9 @@ export const misuses: readonly Misuse[] = [
       const socket = new addon.Netlink(0);
       sweep(socket, { request: [2 ** 31, 0, Buffer.alloc(16)], listen: [2 ** 31, () => {}] });
       socket.close();
+      for (const path of ['/nonexistent', '/proc', '/dev/null', 'a\0b']) {
+        assert.throws(() => new addon.Netlink(0, path), { op: /open|enter/ });
+      }
       sweep(addon, {
         attachClsact: [program, 2 ** 30, false, 1, 1],
         detachClsact: [2 ** 30, false, 1, 1],
@@ -272,6 +281,26 @@ export const misuses: readonly Misuse[] = [
       for (let length = 0; length < bytes.length; length += 61) attempt(addon, bytes.subarray(0, length));
       for (let at = 0; at < 64; at++) attempt(addon, bytes.with(at, bytes[at]! ^ 0xff)); // the ELF header
       attempt(addon, Buffer.alloc(100_000, 0x7f));
+    },
+  },
+  {
+    title: 'requests aside: what else is asked meanwhile, and closing before the answer',
+    run: async (addon) => {
+      const socket = new addon.Netlink(0, '/proc/self/ns/net');
+      for (const bad of hostile) assert.throws(() => call(socket, 'requestAside', [18, 0x300, bad]));
+      const answer = socket.requestAside(18, 0x300, Buffer.alloc(16));
+      const busy = { errnoName: 'EBUSY' };
+      assert.throws(() => socket.requestAside(18, 0x300, Buffer.alloc(16)), busy);
+      assert.throws(() => socket.request(18, 0x300, Buffer.alloc(16)), busy);
+      assert.throws(() => socket.listen(1, () => {}), busy);
+      assert.deepEqual(await answer, socket.request(18, 0x300, Buffer.alloc(16)));
+      await assert.rejects(socket.requestAside(18, 0, Buffer.alloc(16)), { op: 'request' });
+      const last = socket.requestAside(18, 0x300, Buffer.alloc(16));
+      socket.close();
+      assert.ok((await last).length > 0);
+      assert.throws(() => socket.requestAside(18, 0x300, Buffer.alloc(16)), { errnoName: 'EBADF' });
+      void new addon.Netlink(0).requestAside(18, 0x300, Buffer.alloc(16));
+      globalThis.gc?.();
     },
   },
   {

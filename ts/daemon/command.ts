@@ -117,7 +117,8 @@ function planeOf(options: DaemonOptions, cgroup: string, logger: Logger): EbpfDa
     backends: options['limits.backends'],
     flows: options['limits.flows'],
   };
-  return new EbpfDataPlane({ bpffs, cgroup, interfaces, limits, sampleConnections }, { logger });
+  const sever = options.sever ? { delayMs: options.severDelay } : undefined;
+  return new EbpfDataPlane({ bpffs, cgroup, interfaces, limits, sampleConnections, sever }, { logger });
 }
 
 function cgroupOf(options: DaemonOptions): string {

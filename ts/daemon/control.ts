@@ -1,5 +1,6 @@
 import type { Event } from '../api/routes/traffic.js';
 import type { DataPlane } from '../dataplane/dataplane.js';
+import { SeveredSockets } from '../dataplane/metrics.js';
 import { HealthMonitor } from '../health/health.js';
 import type { Forwarding } from '../model/forwarding.js';
 import { Reconciler } from '../reconcile/reconcile.js';
@@ -31,6 +32,7 @@ export class Control {
   readonly intent: Intent;
   readonly reconciler: Reconciler;
   readonly journal = new Journal({ capacity: journalCapacity });
+  readonly severed = new SeveredSockets();
   readonly #health: HealthMonitor;
   readonly #running = new AbortController();
   readonly #unsubscribe: readonly (() => void)[];
@@ -51,6 +53,7 @@ export class Control {
     const trigger = () => this.reconciler.trigger();
     this.#unsubscribe = [
       plane.events(onEvent),
+      plane.events((event) => this.severed.hear(event)),
       this.sources.onChange(trigger),
       this.#health.onChange(trigger),
       api.onDrainChange(trigger),

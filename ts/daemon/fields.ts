@@ -47,6 +47,12 @@ export function duration(field: Description<number>): Field<number> {
   return { ...field, argument: 'duration', list: false, read: (value) => parseDuration(text(value)) };
 }
 
+/** In milliseconds; 0 is none. */
+export function delay(field: Description<number>): Field<number> {
+  const read = (value: unknown) => (/^0(ms|s|m|h)?$/.test(String(value)) ? 0 : parseDuration(text(value)));
+  return { ...field, argument: 'duration', list: false, read };
+}
+
 export function integer(minimum: number, maximum: number, field: Description<number>): Field<number> {
   const read = (value: unknown) => {
     const number = typeof value === 'string' && /^\d{1,10}$/.test(value) ? Number(value) : value;
@@ -54,6 +60,15 @@ export function integer(minimum: number, maximum: number, field: Description<num
     throw wrong(value, `must be a whole number from ${minimum} to ${maximum}`);
   };
   return { ...field, argument: 'n', list: false, read };
+}
+
+export function yesOrNo(field: Description<boolean>): Field<boolean> {
+  const read = (value: unknown) => {
+    if (value === true || value === 'true') return true;
+    if (value === false || value === 'false') return false;
+    throw wrong(value, 'must be true or false');
+  };
+  return { ...field, argument: 'true|false', list: false, read };
 }
 
 export function oneOf<const T extends string>(choices: readonly T[], field: Description<NoInfer<T>>): Field<T> {

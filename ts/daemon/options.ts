@@ -5,6 +5,7 @@ import { type Problem, preview, problemFault, problemOf } from '../model/problem
 import { unknownKey } from '../model/shape.js';
 import type { Fault } from '../util/errors.js';
 import {
+  delay,
   duration,
   endpoint,
   type Field,
@@ -15,6 +16,7 @@ import {
   paths,
   patterns,
   prefixes,
+  yesOrNo,
 } from './fields.js';
 
 export const defaultConfig = '/etc/vipd/vipd.yaml';
@@ -60,6 +62,12 @@ export const fields = {
     fallback: 10_000,
   }),
   healthConcurrency: integer(1, 4_096, { flag: 'health-concurrency', help: 'health checks at a time', fallback: 64 }),
+  sever: yesOrNo({
+    flag: 'sever',
+    help: 'end connected sockets of a backend that is removed or down, so that their owners connect anew',
+    fallback: true,
+  }),
+  severDelay: delay({ flag: 'sever-delay', help: 'but leave them so long', fallback: 0 }),
   sampleConnections: integer(0, 1 << 30, {
     flag: 'sample-connections',
     help: 'report every nth new connection as an event, 0 for none',

@@ -41,10 +41,11 @@ function planePort(plane: DataPlane): PlanePort {
   };
 }
 
-function collectors(plane: DataPlane, { sources, reconciler }: Control, status: StatusPort) {
+function collectors(plane: DataPlane, { sources, reconciler, severed }: Control, status: StatusPort) {
   const names = () => new Map(reconciler.vips().map((vip) => [vip.key, vip.name]));
   return [
     planeCollector(plane, names),
+    () => severed.collect(),
     reconcileCollector({ status: () => reconciler.status(), vips: status.vips }),
     sourceCollector(sources),
   ];

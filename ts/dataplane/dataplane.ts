@@ -52,7 +52,7 @@ export interface Flow {
 }
 
 export interface PlaneEvent {
-  readonly kind: 'connection' | 'no-backend' | 'refused' | 'table-pressure';
+  readonly kind: 'connection' | 'no-backend' | 'refused' | 'table-pressure' | 'severed';
   /** Milliseconds since the epoch. */
   readonly at: number;
   readonly hook: HookStatus['hook'];
@@ -62,6 +62,8 @@ export interface PlaneEvent {
   readonly client?: Endpoint;
   /** What was asked for, where no VIP was found: an unserved address or port of a pool. */
   readonly target?: Endpoint;
+  /** severed: how many sockets of the backend, which is gone, were ended. */
+  readonly sockets?: number;
 }
 
 /**

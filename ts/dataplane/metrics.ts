@@ -1,6 +1,6 @@
 import type { VipKey } from '../model/service.js';
-import { type Collector, counter, gauge, type Measured, type Sample } from '../util/metric.js';
-import type { Counters, DataPlane, HookStatus, VipCounters } from './dataplane.js';
+import { type Collector, counter, gauge, type Measured, type Sample, single } from '../util/metric.js';
+import type { Counters, DataPlane, HookStatus, PlaneEvent, VipCounters } from './dataplane.js';
 
 type Counting = Pick<DataPlane, 'counters' | 'verdicts' | 'hooks'>;
 
@@ -15,6 +15,20 @@ export function planeCollector(plane: Counting, names: () => ReadonlyMap<VipKey,
       hookFamily(plane.hooks()),
     ];
   };
+}
+
+/** Adds up what events tell of severed sockets, of which there is no counter in the kernel. */
+export class SeveredSockets {
+  #total = 0;
+
+  hear(event: PlaneEvent): void {
+    if (event.kind === 'severed') this.#total += event.sockets ?? 0;
+  }
+
+  async collect(): Promise<readonly Measured[]> {
+    const help = 'Connected sockets ended because their backend is gone, since the daemon started';
+    return [counter('vipd_severed_sockets_total', help, single(this.#total))];
+  }
 }
 
 type Counted = readonly { readonly labels: Sample['labels']; readonly counters: Counters }[];

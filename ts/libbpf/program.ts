@@ -27,6 +27,8 @@ export interface TestRunInput {
   readonly repeat?: number;
   /** Room for the packet that comes back, in bytes. */
   readonly dataOutSize?: number;
+  /** Path of the network namespace to run in, the one of this process when absent. */
+  readonly namespace?: string | undefined;
 }
 
 /**
@@ -106,8 +108,8 @@ export class BpfProgram {
    * @throws BpfError ENOSPC when the packet is longer than `dataOutSize`
    */
   testRun(input: TestRunInput): { retval: number; data: Buffer; durationNs: number } {
-    const room = input.dataOutSize ?? input.data.byteLength + growth;
-    return about(this.#object, () => this[native].testRun(input.data, input.ctx, input.repeat ?? 1, room));
+    const { data, ctx, repeat = 1, dataOutSize = data.byteLength + growth, namespace } = input;
+    return about(this.#object, () => this[native].testRun(data, ctx, repeat, dataOutSize, namespace));
   }
 
   /**

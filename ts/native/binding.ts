@@ -43,6 +43,7 @@ export interface NativeProgram extends Handle {
     ctx: Uint8Array | undefined,
     repeat: number,
     dataOutSize: number,
+    namespace?: string,
   ): { retval: number; data: Buffer; durationNs: number };
   testRunMany(data: Uint8Array, dataStride: number, out: Uint8Array, outStride: number, runs: Uint8Array): void;
 }
@@ -83,6 +84,7 @@ export interface NativeRingBuffer {
 
 export interface NativeNetlink {
   request(type: number, flags: number, payload: Uint8Array): Buffer;
+  requestAside(type: number, flags: number, payload: Uint8Array): Promise<Buffer>;
   listen(group: number, onChange: () => void): void;
   close(): void;
 }
@@ -97,7 +99,7 @@ export interface Addon {
     openPinned(path: string): NativeLink;
   };
   RingBuffer: new (map: NativeMap, onEvents: (events: Buffer, lengths: Uint32Array) => void) => NativeRingBuffer;
-  Netlink: new (protocol: number) => NativeNetlink;
+  Netlink: new (protocol: number, namespace?: string) => NativeNetlink;
   attachClsact(program: NativeProgram, ifindex: number, egress: boolean, handle: number, priority: number): void;
   detachClsact(ifindex: number, egress: boolean, handle: number, priority: number): void;
   removeClsact(ifindex: number): void;

@@ -40,6 +40,19 @@ export function translating<T>(make: (failure: NativeFailure, cause: Error) => E
   }
 }
 
+/** The same for a call that answers later. */
+export async function translatingLater<T>(
+  make: (failure: NativeFailure, cause: Error) => Error,
+  call: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    if (isNativeFailure(error)) throw make(error, error);
+    throw error;
+  }
+}
+
 function isNativeFailure(error: unknown): error is Error & NativeFailure {
   return error instanceof Error && 'op' in error && 'errnoName' in error && !(error instanceof VipdError);
 }

@@ -19,14 +19,17 @@ const typeMask = 0x3fff;
 
 /** Splits what the kernel sent; ends at the first length that does not fit. */
 export function parseMessages(bytes: Buffer): Message[] {
-  const messages: Message[] = [];
+  return [...eachMessage(bytes)];
+}
+
+/** The same one by one, for answers that are long. */
+export function* eachMessage(bytes: Buffer): Generator<Message> {
   for (let at = 0; at + messageHeader <= bytes.length; ) {
     const length = u32(bytes, at);
     if (length < messageHeader || at + length > bytes.length) break;
-    messages.push({ type: u16(bytes, at + 4), payload: bytes.subarray(at + messageHeader, at + length) });
+    yield { type: u16(bytes, at + 4), payload: bytes.subarray(at + messageHeader, at + length) };
     at += aligned(length);
   }
-  return messages;
 }
 
 /** The attributes behind a fixed header of `offset` bytes; ends at the first length that does not fit. */

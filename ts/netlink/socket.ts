@@ -1,9 +1,10 @@
 import { addon, type NativeNetlink } from '../native/binding.js';
-import { NativeError, translating } from '../native/errors.js';
-import { type Message, parseMessages } from './message.js';
+import { NativeError, type NativeFailure, translating, translatingLater } from '../native/errors.js';
+import { eachMessage, type Message, parseMessages } from './message.js';
 
 // linux/netlink.h
 export const NETLINK_ROUTE = 0;
+export const NETLINK_SOCK_DIAG = 4;
 const NLM_F_EXCL = 0x200;
 const NLM_F_CREATE = 0x400;
 const NLM_F_DUMP = 0x300;
@@ -11,12 +12,14 @@ const NLM_F_DUMP = 0x300;
 /** Dumps that the kernel calls inconsistent (something changed meanwhile) are repeated this often. */
 const dumpAttempts = 5;
 
-/** A socket of one netlink family in the network namespace of its creation. Calls are synchronous; the kernel answers at once. */
+/** A socket of one netlink family in one network namespace. Calls are synchronous unless they say otherwise. */
 export class NetlinkSocket {
   readonly #handle: NativeNetlink;
 
-  constructor(protocol: number = NETLINK_ROUTE) {
-    this.#handle = about('netlink socket', () => new (addon().Netlink)(protocol));
+  /** @param namespace path of a network namespace; without it the one this process is in. @throws NativeError EPERM, ENOENT */
+  constructor(protocol: number = NETLINK_ROUTE, namespace?: string) {
+    const object = namespace === undefined ? 'netlink socket' : `netlink socket in ${namespace}`;
+    this.#handle = about(object, () => new (addon().Netlink)(protocol, namespace));
   }
 
   /** Makes an object that must not exist. @throws NativeError EEXIST */
@@ -35,8 +38,19 @@ export class NetlinkSocket {
       try {
         return parseMessages(about(object, () => this.#handle.request(type, NLM_F_DUMP, payload)));
       } catch (error) {
-        const torn = error instanceof NativeError && error.errnoName === 'EINTR';
-        if (!torn || attempt === dumpAttempts) throw error;
+        if (!isTorn(error) || attempt === dumpAttempts) throw error;
+      }
+    }
+  }
+
+  /** Asks for a whole table on another thread, for tables that are long; nothing else may be asked meanwhile. */
+  async dumpAside(object: string, type: number, payload: Uint8Array): Promise<Iterable<Message>> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const answer = () => this.#handle.requestAside(type, NLM_F_DUMP, payload);
+        return eachMessage(await aboutLater(object, answer));
+      } catch (error) {
+        if (!isTorn(error) || attempt === dumpAttempts) throw error;
       }
     }
   }
@@ -61,9 +75,24 @@ export function withSocket<T>(use: (socket: NetlinkSocket) => T): T {
   }
 }
 
+function isTorn(error: unknown): boolean {
+  return error instanceof NativeError && error.errnoName === 'EINTR';
+}
+
 function about<T>(object: string, call: () => T): T {
-  return translating((failure, cause) => {
-    const hint = failure.errnoName === 'EPERM' ? 'run as root or with CAP_NET_ADMIN' : undefined;
-    return new NativeError(object, failure, hint, { cause });
-  }, call);
+  return translating((failure, cause) => nativeError(object, failure, cause), call);
+}
+
+async function aboutLater<T>(object: string, call: () => Promise<T>): Promise<T> {
+  return translatingLater((failure, cause) => nativeError(object, failure, cause), call);
+}
+
+function nativeError(object: string, failure: NativeFailure, cause: Error): NativeError {
+  const hint = failure.errnoName === 'EPERM' ? permissionHint(failure.op) : undefined;
+  return new NativeError(object, failure, hint, { cause });
+}
+
+/** Going to another namespace takes more than talking there. */
+function permissionHint(op: string): string {
+  return op === 'enter' ? 'run as root or with CAP_SYS_ADMIN' : 'run as root or with CAP_NET_ADMIN';
 }

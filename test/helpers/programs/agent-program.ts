@@ -1,5 +1,5 @@
-import type { Heard, Target } from './conversation.js';
-import { type Dialogue, type Manner, openDialogue } from './datagram.js';
+import { codeOf, type Heard, type Target } from './conversation.js';
+import { Datagrams, type Dialogue, type Manner, openDialogue } from './datagram.js';
 
 /** An answer of the echo server, or the error code that came instead. */
 export type Answer = (Heard & { readonly error?: undefined }) | { readonly error: string };
@@ -14,8 +14,8 @@ const dialogues = new Map<number, Dialogue>();
 let opened = 0;
 let load: { stop: boolean; done: Promise<LoadFigures> } | undefined;
 
-function codeOf(error: unknown): { error: string } {
-  return { error: (error as NodeJS.ErrnoException).code ?? String(error) };
+function failed(error: unknown): { error: string } {
+  return { error: codeOf(error) };
 }
 
 function countIn(counts: Record<string, number>, key: string): void {
@@ -40,14 +40,15 @@ const operations = {
       const dialogue = await openDialogue(manner, target);
       return await dialogue.ask(text).finally(() => dialogue.close());
     } catch (error) {
-      return codeOf(error);
+      return failed(error);
     }
   },
 
   /** Opens a connection or socket that stays; its number, or -1 where even that was refused. */
   async open(manner: Manner, target: Target): Promise<number> {
     try {
-      dialogues.set(++opened, await openDialogue(manner, target));
+      const dialogue = await openDialogue(manner, target);
+      dialogues.set(++opened, dialogue);
       return opened;
     } catch {
       return -1;
@@ -55,7 +56,18 @@ const operations = {
   },
 
   async askAgain(dialogue: number, text: string): Promise<Answer> {
-    return (await dialogues.get(dialogue)?.ask(text).catch(codeOf)) ?? { error: 'NO_SUCH_DIALOGUE' };
+    return (await dialogues.get(dialogue)?.ask(text).catch(failed)) ?? { error: 'NO_SUCH_DIALOGUE' };
+  },
+
+  /** Connects a UDP socket that is connected to somebody else. */
+  async redirect(dialogue: number, target: Target): Promise<void> {
+    const socket = dialogues.get(dialogue);
+    if (socket instanceof Datagrams) await socket.redirect(target);
+  },
+
+  /** The code of the error that ends it, when that happens. */
+  async failure(dialogue: number): Promise<string> {
+    return (await dialogues.get(dialogue)?.failure) ?? 'NO_SUCH_DIALOGUE';
   },
 
   async close(dialogue: number): Promise<void> {

@@ -16,13 +16,20 @@ export function coded(code: string): NodeJS.ErrnoException {
   return Object.assign(new Error(code), { code });
 }
 
+export function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? String(error);
+}
+
 /** A TCP connection to an echo server that asks one line at a time. */
 export class Conversation {
+  /** The error by which the connection ends, whoever is asked what meanwhile. */
+  readonly failure: Promise<string>;
   private buffer = '';
   private settle: { resolve: (line: string) => void; reject: (error: Error) => void } | undefined;
 
   private constructor(private readonly socket: Socket) {
     socket.setEncoding('utf8').on('data', (text: string) => this.take(text));
+    this.failure = new Promise((resolve) => socket.on('error', (error) => resolve(codeOf(error))));
     socket.on('error', (error) => this.settle?.reject(error));
     socket.on('close', () => this.settle?.reject(coded('CLOSED')));
   }

@@ -19,7 +19,10 @@ function answer(text: string, peer = ''): string {
 const tcp = createServer((socket) => {
   const { remoteAddress } = socket;
   socket.on('error', () => socket.destroy());
-  createInterface({ input: socket }).on('line', (line) => socket.write(`${answer(line, remoteAddress)}\n`));
+  const lines = createInterface({ input: socket }).on('line', (line) => {
+    socket.write(`${answer(line, remoteAddress)}\n`);
+  });
+  lines.on('error', () => {}); // hands on those of the socket
 });
 const udp = createSocket('udp6', (message, from) =>
   udp.send(answer(message.toString(), from.address), from.port, from.address),

@@ -18,6 +18,7 @@ export const Event = Type.Object({
     Type.Literal('no-backend'),
     Type.Literal('refused'),
     Type.Literal('table-pressure'),
+    Type.Literal('severed'),
     Type.Literal('backend'),
   ]),
   hook: Type.Optional(Type.Union([Type.Literal('sock'), Type.Literal('tc'), Type.Literal('xdp')])),
@@ -25,6 +26,7 @@ export const Event = Type.Object({
   backend: Type.Optional(Type.String()),
   client: Type.Optional(Endpoint),
   target: Type.Optional(Endpoint),
+  sockets: Type.Optional(Type.Integer({ description: 'How many were severed from a backend that is gone' })),
   text: Type.Optional(Type.String({ description: 'For people' })),
 });
 export type Event = Static<typeof Event>;

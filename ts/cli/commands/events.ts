@@ -27,6 +27,7 @@ function eventText(event: Frozen<Event>): string {
     event.client && `from ${formatEndpoint(event.client)}`,
     event.backend && `backend ${event.backend}`,
     event.hook && `by ${event.hook}`,
+    event.sockets && `${event.sockets} ${event.sockets === 1 ? 'socket' : 'sockets'}`,
     event.text,
   ];
   return words.filter((word) => word !== undefined && word !== '').join(' ');

@@ -207,6 +207,7 @@ function removeBackend(image: Image, writes: Writes, backend: HeldBackend): void
   image.clearBackend(backend.id, backend.generation);
   image.backendIds.give(backend.id);
   writes.mark('goneBackends', backend.id);
+  writes.gone.push(backend);
 }
 
 function removeFromChain(image: Image, writes: Writes, backend: HeldBackend): void {

@@ -52,6 +52,13 @@ export function readCounters(image: Image, vipMap: BpfMap, backendMap: BpfMap): 
   });
 }
 
+/** Connections an id was given so far. */
+export function connectionsOf(map: BpfMap, id: number): bigint {
+  const bytes = new BigUint64Array(map.valueStride / 8);
+  map.readArray(id, new Uint8Array(bytes.buffer));
+  return bytes.reduce((sum, word, i) => (i % FIELDS === 0 ? sum + word : sum), 0n);
+}
+
 /** Counters of ids that have a new owner begin at 0. */
 export function resetCounters(map: BpfMap, ids: readonly number[]): void {
   for (let at = 0; at < ids.length; at += SLICE) {

@@ -7,18 +7,21 @@ import { faultOf, VipdError } from '../../util/errors.js';
 import type { Logger } from '../../util/logger.js';
 import type { DataPlane, Flow, HookStatus, Outcome, PlaneEvent, Step, Support, VipCounters } from '../dataplane.js';
 import { planCleanup, planDrain, planPools, planRemove, planRetire, planSettle, planUpsert } from './changes.js';
-import { readCounters, readVerdicts, resetCounters } from './counting.js';
+import { connectionsOf, readCounters, readVerdicts, resetCounters } from './counting.js';
 import { Drift } from './drift.js';
 import { Happenings } from './happenings.js';
 import type { HeldBackend } from './held.js';
 import { Hooks, type Interfaces, removeHooks } from './hooks.js';
 import { Image } from './image.js';
 import { inspectVip } from './inspect.js';
-import type { Backend, Event, Settings, Vip } from './lb.gen.js';
+import type { Backend, Event, Settings, SockQuery, Vip } from './lb.gen.js';
 import { Mirror } from './mirror.js';
+import { Origins } from './origins.js';
 import { pinsIn, removePins } from './pins.js';
 import { type Limits, type Loaded, loadPrograms } from './programs.js';
 import type { TableSpan } from './records.js';
+import { Severing, type SeveringOptions } from './severing.js';
+import { sweep } from './sweep.js';
 import { writeTables } from './tables.js';
 import { ticksOf } from './ticks.js';
 import { readFlows } from './tracking.js';
@@ -33,6 +36,8 @@ export interface EbpfOptions {
   readonly limits: Limits;
   /** One in so many new connections makes an event; 0 none. */
   readonly sampleConnections: number;
+  /** Ends connected sockets of backends that are removed; absent leaves them to their peers and timeouts. */
+  readonly sever?: SeveringOptions | undefined;
 }
 
 export interface EbpfModules {
@@ -51,6 +56,7 @@ interface Running {
   readonly drift: Drift;
   readonly hooks: Hooks;
   readonly happenings: Happenings;
+  readonly severing: Severing | undefined;
   readonly retiring: NodeJS.Timeout;
   /** What was left out of the tables and is to go next: kept here, for a write in between may fail. */
   readonly drained: HeldBackend[];
@@ -99,13 +105,15 @@ export class EbpfDataPlane implements DataPlane {
       chunks: loaded.map('tables').info.maxEntries,
     });
     const { program } = loaded;
+    const happenings = new Happenings(loaded.map('events'), loaded.codec<Event>('event'), () => image);
     this.#running = {
       loaded,
       mirrors,
       image,
       drift: new Drift(image, mirrors, loaded.map('tables')),
       hooks: new Hooks({ pins: this.#links, cgroup, interfaces }, { program, logger: this.modules.logger }),
-      happenings: new Happenings(loaded.map('events'), loaded.codec<Event>('event'), () => image),
+      happenings,
+      severing: this.#severing(loaded, image, happenings),
       retiring: setInterval(() => this.#retire(), RETIRE_INTERVAL_MS).unref(),
       drained: [],
       dropped: [],
@@ -138,6 +146,7 @@ export class EbpfDataPlane implements DataPlane {
     planCleanup(image, removing, running.dropped.splice(0));
     for (const step of steps) if (step.kind === 'remove') planRemove(image, removing, step.key);
     if (steps.some(({ kind }) => kind === 'pools')) planSettle(image, removing);
+    running.severing?.gone(removing.gone); // no table names them any more, whatever becomes of the rest
     removing.flush(running.mirrors, REMOVING);
     for (const { first, chunks } of [...running.freedRuns.splice(0), ...removing.freedRuns])
       image.chunks.give(first, chunks);
@@ -145,9 +154,10 @@ export class EbpfDataPlane implements DataPlane {
   }
 
   async engage(): Promise<void> {
-    const { hooks } = this.#open('engage');
+    const { hooks, severing } = this.#open('engage');
     this.#setEngaged(1);
     hooks.attach();
+    severing?.start();
   }
 
   async disengage(): Promise<void> {
@@ -201,6 +211,7 @@ export class EbpfDataPlane implements DataPlane {
     if (running === undefined) return;
     this.#running = undefined;
     clearInterval(running.retiring);
+    await running.severing?.stop();
     running.happenings.close();
     running.hooks.release();
     running.loaded.close();
@@ -221,6 +232,21 @@ export class EbpfDataPlane implements DataPlane {
   #open(op: string): Running {
     if (this.#running !== undefined) return this.#running;
     throw new VipdError({ code: 'PLANE_CLOSED', object: 'ebpf data plane', cause: `${op}: it is not open` });
+  }
+
+  #severing(loaded: Loaded, image: Image, happenings: Happenings): Severing | undefined {
+    const { sever } = this.options;
+    if (sever === undefined) return undefined;
+    const counters = loaded.map('backend_counters');
+    const origins = new Origins(loaded.program('sock_lb', 'sock_origins_of'), loaded.codec<SockQuery>('sock_query'));
+    return new Severing(sever, {
+      look: (among, lost, signal) => sweep(among, { origins, lost }, signal),
+      has: (vip, backend) => image.vips.get(vip)?.backends.has(backend) === true,
+      used: (gone) => image.passedOn(gone) || connectionsOf(counters, gone.id) > 0n,
+      onSevered: ({ vip, backend, sockets }) =>
+        happenings.tell({ kind: 'severed', at: Date.now(), hook: 'sock', vip, backend, sockets }),
+      logger: this.modules.logger,
+    });
   }
 
   #flushAdditions({ loaded, mirrors }: Running, writes: Writes): void {

@@ -28,6 +28,11 @@ export class Happenings {
     };
   }
 
+  /** What user space itself has to tell. */
+  tell(event: PlaneEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+
   close(): void {
     this.#listeners.clear();
     this.#ring?.close();
@@ -39,7 +44,7 @@ export class Happenings {
     for (const length of lengths) {
       if (length >= this.codec.size) {
         const event = planeEvent(this.codec.decode(batch, offset), this.image(), Date.now());
-        for (const listener of this.#listeners) if (event !== undefined) listener(event);
+        if (event !== undefined) this.tell(event);
       }
       offset += length;
     }

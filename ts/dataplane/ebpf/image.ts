@@ -131,6 +131,11 @@ export class Image {
     return (this.#codecs.backend.decode(this.#mirrors.backends.entry(id)).generation + 1) >>> 0;
   }
 
+  /** Whether the id of a backend that is gone has, or has had, another owner since. */
+  passedOn({ id, generation }: HeldBackend): boolean {
+    return this.backendOf[id] !== undefined || this.nextGeneration(id) !== (generation + 1) >>> 0;
+  }
+
   encodeVip(vip: HeldVip): void {
     const record = vipRecord(vip.frontend, selectable(vip).length, vip.table, vip.previous);
     this.#codecs.vip.encode(record, this.#mirrors.vips.bytes, this.#mirrors.vips.offset(vip.id));

@@ -54,6 +54,7 @@ export const LbSize = {
   TABLE_CHUNK_SLOTS: 64,
   POOLS_MAX: 8,
   REPLY_CHAIN: 32,
+  SOCK_QUERIES: 32,
 } as const;
 export type LbSize = (typeof LbSize)[keyof typeof LbSize];
 
@@ -184,6 +185,16 @@ export interface SockOrigin {
   readonly backend: number;
   readonly generation: number;
   readonly vip: number;
+}
+
+export interface SockQuery {
+  readonly local: Address;
+  readonly remote: Address;
+  readonly local_port: number;
+  readonly remote_port: number;
+  readonly protocol: number;
+  readonly pad: Uint8Array;
+  readonly origin: SockOrigin;
 }
 
 export interface TableChunk {

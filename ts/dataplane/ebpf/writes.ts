@@ -24,6 +24,8 @@ export class Writes {
   /** Backends that no table names any more once all this is written: those to drain, and those to remove. */
   readonly drained: HeldBackend[] = [];
   readonly dropped: HeldBackend[] = [];
+  /** Backends that no longer exist once all this is written. */
+  readonly gone: HeldBackend[] = [];
   /** Ids whose counters begin anew. */
   readonly freshVips: number[] = [];
   readonly freshBackends: number[] = [];
