@@ -110,8 +110,7 @@ function enter({ own, paths }: NetworkNamespace, tally: Tally): Entered | undefi
     try {
       return enterBy(path);
     } catch (error) {
-      const fault = faultOf(error, path);
-      if (!isLeftover(error) && !isLeftover(fault)) tally.fault(fault);
+      if (!isLeftover(error)) tally.fault({ ...faultOf(error, path), object: `network namespace ${path}` });
     }
   }
   return undefined;
