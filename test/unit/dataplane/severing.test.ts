@@ -21,7 +21,7 @@ const vip: HeldVip = {
 
 function backend(id: number): HeldBackend {
   const at = { address: `10.0.0.${id}`, port: 80 };
-  return { ...at, id, key: backendKey(at), vip, generation: 1, weight: 1 };
+  return { ...at, id, key: backendKey(at), vip, generation: 1, weight: 1, active: true };
 }
 
 const nothing: Swept = { severed: [], faults: [] };
