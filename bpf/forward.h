@@ -11,19 +11,13 @@ enum decision {
 	DECISION_REWRITE,	/* give it its new ends; the network stack routes it */
 	DECISION_TURN,		/* the same, and back out of the interface it came from */
 	DECISION_REFUSE,	/* answer that nobody listens */
+	DECISION_DROP,		/* its rewrite could not be finished */
 };
 
 struct change {
 	struct end src, dst;	/* the ends the packet is to have; with DECISION_REWRITE one is as it was */
 	__u32 refused_by;	/* the VIP without backends, if that is why */
 };
-
-/* What we pass on because we cannot read it, where it was meant for us. */
-static __always_inline void count_unread(const struct packet *p, enum parsed parsed)
-{
-	if (parsed != PARSED_OTHER && address_in_pool(p->tuple.dst.address))
-		count_verdict(parsed == PARSED_FRAGMENT ? VERDICT_FRAGMENT : VERDICT_UNSUPPORTED);
-}
 
 static __always_inline struct end end_of_vip(const struct vip *vip)
 {
@@ -106,7 +100,7 @@ static __always_inline void track(const struct tuple *t, enum event_hook hook, _
 	}
 }
 
-/* What forward_new answers: the VIP's id in the upper half (0: no VIP), the backend's in the lower (0: none). */
+/* What new_flow answers: the VIP's id in the upper half (0: no VIP), the backend's in the lower (0: none). */
 #define CHOSEN(vip, backend) ((__u64)(vip) << 32 | (backend))
 #define CHOSEN_BY_OTHERS 0xffffffff /* as a backend: not engaged, new connections are left alone */
 #define CHOSEN_BEFORE (1ULL << 63) /* a flow of overflow_flows: not new */
@@ -135,16 +129,13 @@ static __always_inline struct backend *backend_of_flow(const struct tuple *t, __
 }
 
 /* For a packet to an address of ours whose flow has no entry, or one whose backend is gone. */
-__noinline __u64 forward_new(__u64 hash, __u32 hook)
+static __always_inline __u64 new_flow(const struct tuple *t, __u64 hash, enum event_hook hook)
 {
-	const struct tuple *t = scratch();
 	__u64 stale = flow_find(hash);
 	struct backend *backend;
 	__u32 vip_id, id = 0;
 	struct vip *vip;
 
-	if (!t)
-		return 0;
 	vip = vip_find(t->dst.address, t->dst.port, t->protocol, &vip_id);
 	if (!vip)
 		return 0;
@@ -164,13 +155,38 @@ __noinline __u64 forward_new(__u64 hash, __u32 hook)
 	return CHOSEN(vip_id, id);
 }
 
-/* Client → an address of ours. DECISION_NONE when no VIP is there. */
-static __always_inline enum decision forward(const struct tuple *t, enum event_hook hook, struct change *change)
+__noinline __u64 forward_new(__u64 hash, __u32 hook)
+{
+	const struct tuple *t = scratch();
+
+	return t ? new_flow(t, hash, hook) : 0;
+}
+
+/*
+ * The ends a packet to the VIP is to have. A client that is its own backend must be answered through the VIP, or it
+ * would answer itself directly.
+ */
+static __always_inline enum decision ends_of_request(const struct tuple *t, const struct backend *backend,
+						     struct change *change)
+{
+	change->src = t->src;
+	change->dst = end_of_backend(backend);
+	if (!same_words(change->dst.address, t->src.address))
+		return DECISION_REWRITE;
+	change->src.address = t->dst.address;
+	return DECISION_TURN;
+}
+
+/*
+ * Client → an address of ours; sets *id to that of the backend. DECISION_NONE when no VIP is there. `apart`: new flows
+ * are a function of their own.
+ */
+static __always_inline enum decision forward(const struct tuple *t, enum event_hook hook, bool apart,
+					     struct change *change, __u32 *id)
 {
 	__u64 hash = flow_hash(&t->src, &t->dst, t->protocol, t->family);
 	__u64 word = flow_find(hash);
-	__u32 id;
-	struct backend *backend = backend_of_flow(t, word, &id);
+	struct backend *backend = backend_of_flow(t, word, id);
 	bool opens = false;
 
 	if (backend) {
@@ -178,28 +194,25 @@ static __always_inline enum decision forward(const struct tuple *t, enum event_h
 	} else {
 		__u64 chosen;
 
-		hand_over(t);
-		chosen = forward_new(hash, hook);
-		id = (__u32)chosen;
+		if (apart)
+			hand_over(t);
+		chosen = apart ? forward_new(hash, hook) : new_flow(t, hash, hook);
+		*id = (__u32)chosen;
 		opens = opens_connection(t) && !(chosen & CHOSEN_BEFORE);
 		change->refused_by = (chosen & ~CHOSEN_BEFORE) >> 32;
 		if (!change->refused_by)
 			return DECISION_NONE;
-		if (id == CHOSEN_BY_OTHERS)
+		if (*id == CHOSEN_BY_OTHERS)
 			return DECISION_PASS;
-		backend = backend_by_id(id);
-		if (!id || !backend)
+		backend = backend_by_id(*id);
+		if (!*id || !backend)
 			return DECISION_REFUSE;
 	}
-	count_flow(backend->vip, id, 1, t->bytes, opens);
-	change->src = t->src;
-	change->dst = end_of_backend(backend);
-	if (!same_words(change->dst.address, t->src.address)) {
+	count_flow(backend->vip, *id, 1, t->bytes, opens);
+	if (ends_of_request(t, backend, change) == DECISION_REWRITE) {
 		count_verdict(VERDICT_FORWARDED);
 		return DECISION_REWRITE;
 	}
-	/* A client that is its own backend must be answered through the VIP, or it would answer itself directly. */
-	change->src.address = t->dst.address;
 	count_verdict(VERDICT_HAIRPINNED);
 	return DECISION_TURN;
 }
@@ -217,11 +230,16 @@ static __always_inline void ends_of_answer(const struct tuple *t, const struct v
 		change->dst.address = t->src.address;
 }
 
+static __always_inline bool entry_names(__u64 word, const struct backend *backend, __u32 id)
+{
+	return word && flow_names(word, id, backend);
+}
+
 /* The entry must name the backend, so that direct traffic to a backend is never touched. */
 static __always_inline bool entry_answers(const struct tuple *t, __u64 hash, __u64 word, const struct backend *backend,
 					  __u32 id)
 {
-	if (!word || !flow_names(word, id, backend))
+	if (!entry_names(word, backend, id))
 		return false;
 	flow_touch(hash, word, state_after_reply(flow_state(word), t->flags));
 	return true;
@@ -241,6 +259,7 @@ struct reply_walk {
 	__u32 id;	/* next record to look at */
 	__u32 found;	/* the record whose flow this answers, or 0 */
 	bool turned;
+	bool quoted;	/* only an ICMP error says it was sent: that proves nothing about the flow's state */
 };
 
 static long reply_step(__u32 index, struct reply_walk *walk)
@@ -260,8 +279,10 @@ static long reply_step(__u32 index, struct reply_walk *walk)
 	hash = flow_hash(&change.dst, &change.src, t->protocol, t->family);
 	word = flow_find(hash);
 	if ((!walk->turned || same_words(change.src.address, t->dst.address)) &&
-	    (entry_answers(t, hash, word, backend, walk->id) ||
+	    (entry_names(word, backend, walk->id) ||
 	     (!word && flow_set_full(hash) && reply_overflowed(hash, walk->id)))) {
+		if (word && !walk->quoted)
+			flow_touch(hash, word, state_after_reply(flow_state(word), t->flags));
 		walk->found = walk->id;
 		return 1;
 	}
@@ -272,9 +293,9 @@ static long reply_step(__u32 index, struct reply_walk *walk)
 /*
  * Goes through all VIPs of a backend endpoint, from record `id` on; the id of the record whose flow this answers, or 0.
  */
-__noinline __u32 reply_search(__u32 id, bool turned)
+__noinline __u32 reply_search(__u32 id, bool turned, bool quoted)
 {
-	struct reply_walk walk = { .tuple = scratch(), .id = id, .turned = turned };
+	struct reply_walk walk = { .tuple = scratch(), .id = id, .turned = turned, .quoted = quoted };
 
 	if (!walk.tuple)
 		return 0;
@@ -305,7 +326,7 @@ static __always_inline enum decision reply(const struct tuple *t, bool turned, s
 	if (!turned && !backend->next)
 		return DECISION_PASS;
 	hand_over(t);
-	id = reply_search(id, turned);
+	id = reply_search(id, turned, false);
 	backend = backend_by_id(id);
 	if (!id || !backend)
 		return DECISION_PASS;
@@ -327,9 +348,10 @@ static __always_inline enum decision incoming(const struct tuple *t, enum event_
 {
 	bool ours = end_is_ours(&t->dst, t->protocol);
 	enum decision decision;
+	__u32 id;
 
 	if (ours) {
-		decision = forward(t, hook, change);
+		decision = forward(t, hook, true, change, &id);
 		if (decision != DECISION_NONE)
 			return decision;
 	}

@@ -17,6 +17,8 @@ enum lb_size {
 	ID_SET_WAYS = 8,	/* ids in one id_set: one cache line */
 	ID_SET_CHAIN = 4,	/* full sets a probe goes through before it gives up */
 	FLOW_SET_WAYS = 8,	/* flows in one flow_set: one cache line */
+	FRAGMENT_SET_WAYS = 8,	/* datagrams in one fragment_set: one cache line */
+	FRAGMENT_SETS = 1024,	/* 64 KiB: entries serve for milliseconds */
 	TABLE_CHUNK_SLOTS = 64,	/* selection slots in one table_chunk */
 	POOLS_MAX = 8,
 	REPLY_CHAIN = 32,	/* VIPs that may share one backend endpoint */
@@ -45,7 +47,7 @@ struct table_ref {
 enum vip_state {
 	VIP_FREE = 0,
 	VIP_SERVING = 1,
-	VIP_ADDRESS = 2,	/* port and protocol 0: the address of a VIP; what no service takes is refused */
+	VIP_ADDRESS = 2,	/* port and protocol 0: an address that a VIP has; all of it is ours */
 };
 
 struct vip {
@@ -111,6 +113,16 @@ enum flow_state {
 	FLOW_CLOSING = 3,	/* FIN or RST seen */
 };
 
+/*
+ * What became of the first fragment of a datagram, for the fragments that follow it and have no ports. One word as of a
+ * flow, by a hash of source, destination, identification and protocol:
+ *   tag 28 | backend 20 | generation 4 | way 2 | age 10      (way: 1 to the VIP, 2 back)
+ * Age is in units of about a second. The latest comes first.
+ */
+struct fragment_set {
+	__u64 fragment[8];
+};
+
 struct counters {
 	__u64 connections;
 	__u64 packets;		/* towards the backend */
@@ -126,13 +138,15 @@ enum verdict {
 	VERDICT_TRANSLATED = 4,		/* sock: connect or sendmsg given a backend */
 	VERDICT_NO_BACKEND = 5,
 	VERDICT_UNSERVED = 6,		/* address of a VIP or pool, nothing listens there */
-	VERDICT_FRAGMENT = 7,		/* passed: ports unknown */
-	VERDICT_UNSUPPORTED = 8,	/* passed: for a VIP, but a header we do not read */
+	VERDICT_FRAGMENT = 7,		/* passed: for a VIP, but the datagram's first fragment was not seen */
+	VERDICT_UNSUPPORTED = 8,	/* passed: for a VIP, but headers we do not read */
 	VERDICT_OVERFLOWED = 9,		/* a new flow found its set full and went to overflow_flows */
 	VERDICT_EVICTED = 10,		/* an older flow gave way */
 	VERDICT_EVENT_LOST = 11,
 	VERDICT_DISENGAGED = 12,	/* a new connection left to others */
-	VERDICTS = 13,
+	VERDICT_ECHOED = 13,		/* an ICMP echo request to a VIP, answered here */
+	VERDICT_ERROR_TRANSLATED = 14,	/* an ICMP error about a packet that was translated */
+	VERDICTS = 15,
 };
 
 struct pool {
@@ -146,7 +160,7 @@ struct settings {
 	__u32 set_seed;		/* of the id set hash */
 	__u32 hz;		/* kernel ticks per second, measured once */
 	__u32 engaged;		/* 0: no new connections here */
-	__u32 outside;		/* VIP addresses that no pool covers: each has a VIP_ADDRESS entry */
+	__u32 outside;		/* VIP addresses that no pool covers */
 	__u32 pools;
 	__u32 reserved;
 	struct pool pool[8];
@@ -222,6 +236,7 @@ struct event {
 
 _Static_assert(sizeof(struct id_set) == 64, "one cache line");
 _Static_assert(sizeof(struct flow_set) == 64, "one cache line");
+_Static_assert(sizeof(struct fragment_set) == 64, "one cache line");
 _Static_assert(sizeof(struct vip) == 64, "one cache line");
 _Static_assert(sizeof(struct backend) == 64, "one cache line");
 _Static_assert(sizeof(struct datagram_key) == 32, "no holes in a map key");

@@ -67,6 +67,13 @@ struct {
 } overflow_flows SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FRAGMENT_SETS);
+	__type(key, __u32);
+	__type(value, struct fragment_set);
+} fragments SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 8192);
 	__type(key, __u32);

@@ -26,8 +26,14 @@ enum tcp_bit {
 enum parsed {
 	PARSED_FLOW,		/* TCP or UDP with its ports */
 	PARSED_OTHER,		/* not IP, not TCP or UDP, or cut short */
-	PARSED_FRAGMENT,	/* of TCP or UDP: ports unknown, or known for this fragment alone */
-	PARSED_EXTENDED,	/* IPv6 extension headers */
+	PARSED_ODD,		/* ICMP, a fragment, IPv6 extension headers: to be read by odd.h */
+};
+
+/* Where packets go; for a hook, those it sees. */
+enum way {
+	WAY_IN = 1,		/* to addresses of ours */
+	WAY_OUT = 2,		/* back to clients */
+	WAY_BOTH = WAY_IN | WAY_OUT,
 };
 
 /* An address as two words, in memory order. */
@@ -135,7 +141,7 @@ static __always_inline enum parsed parse_ports(struct packet *p, __u32 payload, 
 		p->tuple.flags = 0;
 		return PARSED_FLOW;
 	}
-	return PARSED_OTHER;
+	return p->tuple.protocol == (p->tuple.family == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6) ? PARSED_ODD : PARSED_OTHER;
 }
 
 static __always_inline enum parsed parse_ipv4(struct packet *p, void *l3, void *end)
@@ -158,7 +164,7 @@ static __always_inline enum parsed parse_ipv4(struct packet *p, void *l3, void *
 	p->l3 = l3;
 	p->l4 = l3 + header;
 	if (ip->frag_off & bpf_htons(0x3fff))
-		return PARSED_FRAGMENT;
+		return PARSED_ODD;
 	return parse_ports(p, p->tuple.bytes - header, end);
 }
 
@@ -181,11 +187,10 @@ static __always_inline enum parsed parse_ipv6(struct packet *p, void *l3, void *
 	p->l4 = ip + 1;
 	switch (ip->nexthdr) {
 	case IPPROTO_FRAGMENT:
-		return PARSED_FRAGMENT;
 	case IPPROTO_HOPOPTS:
 	case IPPROTO_ROUTING:
 	case IPPROTO_DSTOPTS:
-		return PARSED_EXTENDED;
+		return PARSED_ODD;
 	}
 	return parse_ports(p, bpf_ntohs(ip->payload_len), end);
 }

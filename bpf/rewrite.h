@@ -45,21 +45,25 @@ static __always_inline void update_ipv4_checksum(struct iphdr *ip, __u64 delta)
 	ip->check = ~fold((__u16)~ip->check + delta);
 }
 
+/* A whole TCP or UDP checksum after a change. */
+static __always_inline __sum16 changed_checksum(__sum16 check, const struct tuple *t, const struct delta *delta)
+{
+	if (t->protocol == IPPROTO_UDP && !check)
+		return 0; /* the sender computed none (RFC 768, RFC 6935) */
+	check = ~fold((__u16)~check + delta->address + delta->port);
+	return t->protocol == IPPROTO_UDP && !check ? 0xffff : check;
+}
+
 static __always_inline void update_l4_checksum(const struct packet *p, enum summed summed, const struct delta *delta)
 {
 	struct tcphdr *tcp = p->l4;
 	struct udphdr *udp = p->l4;
 	__sum16 *check = p->tuple.protocol == IPPROTO_TCP ? &tcp->check : &udp->check;
 
-	if (summed == SUMMED_PARTIAL) {
+	if (summed == SUMMED_PARTIAL)
 		*check = fold(*check + delta->address);
-		return;
-	}
-	if (p->tuple.protocol == IPPROTO_UDP && !*check)
-		return; /* the sender computed none (RFC 768, RFC 6935) */
-	*check = ~fold((__u16)~*check + delta->address + delta->port);
-	if (p->tuple.protocol == IPPROTO_UDP && !*check)
-		*check = 0xffff;
+	else
+		*check = changed_checksum(*check, &p->tuple, delta);
 }
 
 static __always_inline void set_ports(const struct packet *p, __be16 source, __be16 dest)

@@ -7,6 +7,7 @@
 #include "forward.h"
 #include "refuse.h"
 
+#define FRAME __sk_buff
 #define TC_NEXT (-1) /* TCX_NEXT, and TC_ACT_UNSPEC under clsact: on to the next program */
 #define TC_SHOT 2
 
@@ -41,6 +42,41 @@ static __always_inline enum summed summed_of(struct __sk_buff *skb, __u8 family)
 	}
 }
 
+static __always_inline bool frame_load(struct __sk_buff *skb, __u32 at, void *to, __u32 length)
+{
+	return !bpf_skb_load_bytes(skb, at, to, length);
+}
+
+/* The skb's own sum, where it has one, is told of every byte. */
+static __always_inline bool frame_store(struct __sk_buff *skb, __u32 at, const void *from, __u32 length)
+{
+	return !bpf_skb_store_bytes(skb, at, from, length, BPF_F_RECOMPUTE_CSUM);
+}
+
+/*
+ * Tells the L4 checksum, and the skb's own sum, of new ends, whichever way this skb is summed. `at`: of the L4 header. The
+ * skb's sum must have been told of IPv6 addresses, and not of ports: a change of those is made up for by the checksum.
+ */
+static __always_inline bool update_checksums(struct __sk_buff *skb, __u8 protocol, __u32 at, const struct delta *delta)
+{
+	__u64 mangled = protocol == IPPROTO_UDP ? BPF_F_MARK_MANGLED_0 : 0;
+
+	at += protocol == IPPROTO_UDP ? offsetof(struct udphdr, check) : offsetof(struct tcphdr, check);
+	return !bpf_l4_csum_replace(skb, at, 0, fold(delta->address), BPF_F_PSEUDO_HDR | mangled) &&
+	       !bpf_l4_csum_replace(skb, at, 0, fold(delta->port), mangled);
+}
+
+static __always_inline bool frame_translate(struct __sk_buff *skb, __u32 at, const struct tuple *t,
+					    const struct change *change, const struct delta *delta)
+{
+	__be16 ports[2] = { change->src.port, change->dst.port };
+
+	return !bpf_skb_store_bytes(skb, at, ports, sizeof(ports), 0) &&
+	       update_checksums(skb, t->protocol, at, delta);
+}
+
+#include "odd.h"
+
 /* Headers may sit in fragments of the skb: pull them in. The VLAN tag is not in the frame here. */
 static __always_inline enum parsed parse_skb(struct __sk_buff *skb, struct packet *p)
 {
@@ -50,18 +86,6 @@ static __always_inline enum parsed parse_skb(struct __sk_buff *skb, struct packe
 	if (linear < headers && linear < skb->len)
 		bpf_skb_pull_data(skb, headers < skb->len ? headers : skb->len);
 	return parse(p, (void *)(long)skb->data, (void *)(long)skb->data_end);
-}
-
-/* Tells the skb's own sum of a rewrite that is already in the frame but for the L4 checksum. */
-static __always_inline int finish_checksum(struct __sk_buff *skb, const struct packet *p, __u32 l4_offset,
-					   const struct delta *delta)
-{
-	__u64 mangled = p->tuple.protocol == IPPROTO_UDP ? BPF_F_MARK_MANGLED_0 : 0;
-	__u32 at = l4_offset + (p->tuple.protocol == IPPROTO_UDP ? offsetof(struct udphdr, check) :
-							      offsetof(struct tcphdr, check));
-	int failed = bpf_l4_csum_replace(skb, at, 0, fold(delta->address), BPF_F_PSEUDO_HDR | mangled);
-
-	return failed ? failed : bpf_l4_csum_replace(skb, at, 0, fold(delta->port), mangled);
 }
 
 __noinline int tc_refuse(struct __sk_buff *skb, __u32 vip_id)
@@ -105,9 +129,21 @@ static __always_inline int act(struct __sk_buff *skb, const struct packet *p, en
 	if (decision == DECISION_TURN)
 		swap_macs(p->l2);
 	l4_offset = p->l4 - (void *)p->l2;
-	if (summed == SUMMED_HELPER && finish_checksum(skb, p, l4_offset, &delta))
+	if (summed == SUMMED_HELPER && !update_checksums(skb, p->tuple.protocol, l4_offset, &delta))
 		return TC_SHOT;
 	return decision == DECISION_TURN ? bpf_redirect(skb->ifindex, 0) : TC_NEXT;
+}
+
+__noinline int tc_odd(struct __sk_buff *skb, __u32 l3, __u32 way)
+{
+	switch (take_odd(skb, l3, HOOK_TC, way)) {
+	case DECISION_TURN:
+		return bpf_redirect(skb->ifindex, 0);
+	case DECISION_DROP:
+		return TC_SHOT;
+	default:
+		return TC_NEXT;
+	}
 }
 
 SEC("tc")
@@ -117,10 +153,8 @@ int tc_ingress(struct __sk_buff *skb)
 	struct packet p = {};
 	enum parsed parsed = parse_skb(skb, &p);
 
-	if (parsed != PARSED_FLOW) {
-		count_unread(&p, parsed);
-		return TC_NEXT;
-	}
+	if (parsed != PARSED_FLOW)
+		return parsed == PARSED_ODD ? tc_odd(skb, p.tuple.l3_offset, WAY_IN) : TC_NEXT;
 	return act(skb, &p, incoming(&p.tuple, HOOK_TC, false, &change), &change);
 }
 
@@ -129,9 +163,10 @@ int tc_egress(struct __sk_buff *skb)
 {
 	struct change change = {};
 	struct packet p = {};
+	enum parsed parsed = parse_skb(skb, &p);
 
-	if (parse_skb(skb, &p) != PARSED_FLOW)
-		return TC_NEXT;
+	if (parsed != PARSED_FLOW)
+		return parsed == PARSED_ODD ? tc_odd(skb, p.tuple.l3_offset, WAY_OUT) : TC_NEXT;
 	return act(skb, &p, reply(&p.tuple, false, &change), &change);
 }
 

@@ -123,7 +123,15 @@ static __always_inline bool address_in_pool(struct words address)
 	return false;
 }
 
-/* The same, and what a VIP outside of all pools serves: found by itself, for its address entry may come later. */
+/* The same, or is it that of a VIP? */
+static __always_inline bool address_is_ours(struct words address)
+{
+	__u32 id;
+
+	return address_in_pool(address) || vip_find(address, 0, 0, &id);
+}
+
+/* Is this end in a pool, or of a VIP outside of all pools? That is found by itself, for its address entry may come later. */
 static __always_inline bool end_is_ours(const struct end *end, __u8 protocol)
 {
 	struct settings *s = settings_now();

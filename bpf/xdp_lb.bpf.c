@@ -3,6 +3,35 @@
 #include "forward.h"
 #include "refuse.h"
 
+#define FRAME xdp_md
+
+static __always_inline bool frame_load(struct xdp_md *ctx, __u32 at, void *to, __u32 length)
+{
+	return !bpf_xdp_load_bytes(ctx, at, to, length);
+}
+
+static __always_inline bool frame_store(struct xdp_md *ctx, __u32 at, void *from, __u32 length)
+{
+	return !bpf_xdp_store_bytes(ctx, at, from, length);
+}
+
+/* Gives the L4 header at `at` other ports, and its checksum what they and the addresses change. */
+static __always_inline bool frame_translate(struct xdp_md *ctx, __u32 at, const struct tuple *t,
+					    const struct change *change, const struct delta *delta)
+{
+	__u32 check_at = at + (t->protocol == IPPROTO_UDP ? offsetof(struct udphdr, check) :
+							    offsetof(struct tcphdr, check));
+	__be16 ports[2] = { change->src.port, change->dst.port };
+	__sum16 check;
+
+	if (!frame_load(ctx, check_at, &check, sizeof(check)))
+		return false;
+	check = changed_checksum(check, t, delta);
+	return frame_store(ctx, at, ports, sizeof(ports)) && frame_store(ctx, check_at, &check, sizeof(check));
+}
+
+#include "odd.h"
+
 /* A frame grows at its head: there XDP has room in every driver, at its tail it may have none. */
 static __always_inline long resize(struct xdp_md *ctx, __u32 length)
 {
@@ -34,6 +63,18 @@ __noinline int xdp_refuse(struct xdp_md *ctx, __u32 vip_id)
 	return XDP_TX;
 }
 
+__noinline int xdp_odd(struct xdp_md *ctx, __u32 l3)
+{
+	switch (take_odd(ctx, l3, HOOK_XDP, WAY_BOTH)) {
+	case DECISION_TURN:
+		return XDP_TX;
+	case DECISION_DROP:
+		return XDP_DROP;
+	default:
+		return XDP_PASS;
+	}
+}
+
 SEC("xdp.frags")
 int xdp_ingress(struct xdp_md *ctx)
 {
@@ -42,10 +83,8 @@ int xdp_ingress(struct xdp_md *ctx)
 	struct packet p = {};
 	enum parsed parsed = parse(&p, (void *)(long)ctx->data, (void *)(long)ctx->data_end);
 
-	if (parsed != PARSED_FLOW) {
-		count_unread(&p, parsed);
-		return XDP_PASS;
-	}
+	if (parsed != PARSED_FLOW)
+		return parsed == PARSED_ODD ? xdp_odd(ctx, p.tuple.l3_offset) : XDP_PASS;
 	switch (incoming(&p.tuple, HOOK_XDP, true, &change)) {
 	case DECISION_REWRITE:
 		rewrite(&p, &change.src, &change.dst, SUMMED_FULL, &delta);

@@ -24,6 +24,8 @@ export type Expectation =
       /** Back out of the interface it came from. */
       readonly turned: boolean;
     }
+  /** Exactly this packet. `turned` says where it goes; its link addresses are those of the packet sent, or exchanged. */
+  | { readonly kind: 'becomes'; readonly packet: PacketSource; readonly turned: boolean }
   /** A RST or a port unreachable, whichever the protocol asks for, back out of the interface. */
   | { readonly kind: 'refused' };
 
@@ -32,6 +34,17 @@ export type PacketSource = PacketBuilder | ((chosen: string) => PacketBuilder);
 
 export type Action =
   | { readonly kind: 'packet'; readonly way: Way; readonly packet: PacketSource; readonly expect: Expectation }
+  /** The packet in fragments of `size` bytes; what comes out of each must make up what is expected of the whole. */
+  | {
+      readonly kind: 'fragments';
+      readonly way: Way;
+      readonly packet: PacketSource;
+      readonly size: number;
+      readonly id: number;
+      /** In which order they come; unless said the first first. The ones that are left out get lost. */
+      readonly order?: readonly number[];
+      readonly expect: Expectation;
+    }
   | {
       readonly kind: 'set';
       readonly vip: VipKey;
@@ -80,4 +93,12 @@ export function repliedFrom(vip: string): Expectation {
 
 export function hairpinned(src: string, dst: string): Expectation {
   return { kind: 'rewritten', src, dst: [dst], turned: true };
+}
+
+export function becomes(packet: PacketSource): Expectation {
+  return { kind: 'becomes', packet, turned: false };
+}
+
+export function turnsInto(packet: PacketSource): Expectation {
+  return { kind: 'becomes', packet, turned: true };
 }

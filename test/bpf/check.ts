@@ -2,6 +2,7 @@ import type { ExecutionContext } from 'ava';
 import { formatEndpoint, parseEndpoint } from '../../ts/model/address.js';
 import type { Expectation } from './case.js';
 import { dissect, type Frame, type Transport } from './dissect.js';
+import { packetOf } from './packet-source.js';
 
 export type Verdict = 'passed' | 'turned' | `other ${number}`;
 
@@ -28,6 +29,10 @@ export function check(
       t.is(got.verdict, 'turned', where);
       checkRefusal(t, sent, dissect(got.data), where);
       return chosen;
+    case 'becomes':
+      t.is(got.verdict, expect.turned ? 'turned' : 'passed', where);
+      checkExactly(t, sent, got.data, packetOf(expect.packet, chosen), expect.turned, where);
+      return chosen;
     case 'rewritten':
       t.is(got.verdict, expect.turned ? 'turned' : 'passed', where);
       return checkRewrite(t, dissect(sent), dissect(got.data), expect, chosen, where);
@@ -50,6 +55,20 @@ function checkRewrite(
   const ends = { src: expect.src ?? end(sent, 'src'), dst: expect.dst === undefined ? end(sent, 'dst') : dst };
   t.deepEqual(got, withEnds(sent, ends, expect.turned), where);
   return expect.dst === undefined ? chosen : dst;
+}
+
+/** The checker reads what the builder wrote as well: neither may be wrong alone. */
+function checkExactly(
+  t: ExecutionContext,
+  sent: Buffer,
+  got: Buffer,
+  wanted: Buffer,
+  turned: boolean,
+  where: string,
+): void {
+  const macs = turned ? [sent.subarray(6, 12), sent.subarray(0, 6)] : [sent.subarray(0, 12)];
+  t.is(got.toString('hex'), Buffer.concat([...macs, wanted.subarray(12)]).toString('hex'), where);
+  t.deepEqual(dissect(got).problems, dissect(sent).problems, where);
 }
 
 /** Where a frame comes from or goes to, as `address:port`. */

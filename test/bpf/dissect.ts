@@ -19,7 +19,7 @@ export interface Ip {
   readonly protocol: number;
   /** TTL or hop limit. */
   readonly ttl: number;
-  /** The header's other fields, in hex: TOS, id, fragment bits and options, or traffic class and flow label. */
+  /** The header's other fields, in hex: TOS, id, fragment bits and options, or traffic class, flow label, extensions. */
   readonly rest: string;
 }
 
@@ -54,6 +54,9 @@ export function dissect(bytes: Buffer): Frame {
   return { macs, vlans, ip, transport, payload: payload.toString('hex'), problems };
 }
 
+/** IPv6 hop-by-hop options, routing, the fragment header of a whole packet, destination options. */
+const EXTENSIONS = [0, 43, 44, 60];
+
 interface Network {
   readonly ip: Ip;
   /** Addresses, as the transport checksum covers them. */
@@ -81,15 +84,17 @@ function readIpv4(l3: Buffer, problems: string[]): Network {
 function readIpv6(l3: Buffer, problems: string[]): Network {
   const length = l3.readUInt16BE(4);
   if (length + 40 !== l3.length) problems.push(`IPv6 says ${length + 40} bytes, the frame has ${l3.length}`);
+  let [protocol, at] = [l3.readUInt8(6), 40];
+  for (; EXTENSIONS.includes(protocol); at += (l3.readUInt8(at + 1) + 1) * 8) protocol = l3.readUInt8(at);
   const ip: Ip = {
     family: 6,
     src: addressFromBytes(l3.subarray(8, 24)),
     dst: addressFromBytes(l3.subarray(24, 40)),
-    protocol: l3.readUInt8(6),
+    protocol,
     ttl: l3.readUInt8(7),
-    rest: l3.toString('hex', 0, 4),
+    rest: l3.toString('hex', 0, 4) + l3.toString('hex', 40, at),
   };
-  return { ip, pseudo: l3.subarray(8, 40), l4: l3.subarray(40, 40 + length) };
+  return { ip, pseudo: l3.subarray(8, 40), l4: l3.subarray(at, 40 + length) };
 }
 
 function readTransport(ip: Ip, pseudo: Buffer, l4: Buffer, problems: string[]) {

@@ -95,11 +95,18 @@ export class PacketBuilder {
     return familyOf(fields.dst) === 4 ? this.ipv4(fields) : this.ipv6(fields);
   }
 
-  /** An IPv6 extension header of 8 bytes. */
-  extension(kind: 'hopByHop' | 'routing' | 'options'): PacketBuilder {
-    return this.#with(PROTOCOL[kind], (inner, next) =>
-      Buffer.concat([Buffer.from([next, 0, 1, 4, 0, 0, 0, 0]), inner]),
-    );
+  /**
+   * An IPv6 extension header: `content` behind its length, padded to a whole of 8 bytes. Unless said that is a PadN
+   * option, and for a routing header type 4 with no segments left.
+   */
+  extension(kind: 'hopByHop' | 'routing' | 'options', content?: readonly number[]): PacketBuilder {
+    const bytes = content ?? (kind === 'routing' ? [4, 0] : [1, 4]);
+    const units = Math.ceil((bytes.length + 2) / 8);
+    return this.#with(PROTOCOL[kind], (inner, next) => {
+      const header = Buffer.alloc(units * 8);
+      header.set([next, units - 1, ...bytes]);
+      return Buffer.concat([header, inner]);
+    });
   }
 
   /** An IPv6 fragment header; `offset` in units of 8 bytes. */
@@ -117,10 +124,19 @@ export class PacketBuilder {
     return this.#with(PROTOCOL.udp, (inner, _, ends) => udpBytes(fields, inner, ends));
   }
 
-  icmp(type: number, code = 0): PacketBuilder {
+  /** `rest` is the word behind the checksum: identifier and sequence number, or an MTU. */
+  icmp(type: number, code = 0, rest = 0x00010001): PacketBuilder {
     return this.#with(PROTOCOL.icmp, (inner) => {
-      const bytes = Buffer.concat([Buffer.from([type, code, 0, 0, 0, 1, 0, 1]), inner]);
+      const bytes = Buffer.concat([Buffer.from([type, code, 0, 0]), u32(rest), inner]);
       bytes.writeUInt16BE(checksum(bytes), 2);
+      return bytes;
+    });
+  }
+
+  icmpv6(type: number, code = 0, rest = 0x00010001): PacketBuilder {
+    return this.#with(PROTOCOL.icmpv6, (inner, _, ends) => {
+      const bytes = Buffer.concat([Buffer.from([type, code, 0, 0]), u32(rest), inner]);
+      bytes.writeUInt16BE(transportChecksum(bytes, PROTOCOL.icmpv6, ends), 2);
       return bytes;
     });
   }

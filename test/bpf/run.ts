@@ -5,7 +5,8 @@ import { compareBackends, type ForwardedVip } from '../../ts/model/forwarding.js
 import type { VipKey } from '../../ts/model/service.js';
 import type { Action, Backends, Case, Hook } from './case.js';
 import { check } from './check.js';
-import type { PacketBuilder } from './packet.js';
+import { fragment, reassemble } from './fragment.js';
+import { packetOf } from './packet-source.js';
 import type { TestPlane } from './plane.js';
 
 /** Plays one case on an empty plane and holds every outcome, and at last the counts, against what it says. */
@@ -36,11 +37,6 @@ export async function program(plane: TestPlane, steps: readonly Step[]): Promise
   if (faults.length > 0) throw new Error(JSON.stringify(faults));
 }
 
-/** The packet that is sent, now that the case's backend is known. */
-export function packetOf(source: PacketBuilder | ((chosen: string) => PacketBuilder), chosen?: string): Buffer {
-  return (typeof source === 'function' ? source(chosen ?? '') : source).build();
-}
-
 async function play(
   t: ExecutionContext,
   plane: TestPlane,
@@ -53,6 +49,22 @@ async function play(
     case 'packet': {
       const sent = packetOf(action.packet, chosen);
       return check(t, sent, plane.run(hook, action.way, sent), action.expect, chosen, where);
+    }
+    case 'fragments': {
+      const sent = packetOf(action.packet, chosen);
+      const parts = partsOf(action, sent);
+      const got = parts.map((part) => plane.run(hook, action.way, part));
+      if (action.expect.kind === 'untouched') {
+        for (const [i, part] of parts.entries()) check(t, part, got[i]!, action.expect, chosen, where);
+        return chosen;
+      }
+      const verdicts = [...new Set(got.map(({ verdict }) => verdict))];
+      t.is(verdicts.length, 1, `${where}: ${verdicts.join(' and ')}`);
+      const whole = reassemble(
+        got.map(({ data }) => data),
+        sent,
+      );
+      return check(t, sent, { verdict: verdicts[0]!, data: whole }, action.expect, chosen, where);
     }
     case 'set': {
       const backends = typeof action.backends === 'function' ? action.backends(chosen ?? '') : action.backends;
@@ -67,6 +79,12 @@ async function play(
       await plane[action.kind]();
       return chosen;
   }
+}
+
+/** The fragments of a packet as they come. */
+export function partsOf(action: Extract<Action, { kind: 'fragments' }>, packet: Buffer): Buffer[] {
+  const parts = fragment(packet, action.size, action.id);
+  return (action.order ?? parts.map((_, i) => i)).map((i) => parts[i]!);
 }
 
 function forwardedVip(key: VipKey, backends: Backends): ForwardedVip {

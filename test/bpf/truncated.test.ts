@@ -2,8 +2,9 @@ import { rootTest } from '../helpers/needs.js';
 import type { Hook, Way } from './case.js';
 import { allCases } from './cases/all.js';
 import { talks } from './cases/talk.js';
+import { packetOf } from './packet-source.js';
 import { openPlane, type TestPlane } from './plane.js';
-import { packetOf, program, setup } from './run.js';
+import { partsOf, program, setup } from './run.js';
 
 /** The kernel runs no program on less than an Ethernet header. */
 const SHORTEST = 14;
@@ -18,9 +19,12 @@ const packets = new Map<string, { way: Way; bytes: Buffer }>();
 for (const one of allCases) {
   const [first = ''] = Object.values(one.vips ?? {}).flatMap((backends) => Object.keys(backends));
   for (const action of one.actions) {
-    if (action.kind !== 'packet') continue;
-    const bytes = packetOf(action.packet, first).subarray(0, LONGEST);
-    packets.set(`${action.way} ${bytes.toString('hex')}`, { way: action.way, bytes });
+    if (action.kind !== 'packet' && action.kind !== 'fragments') continue;
+    const packet = packetOf(action.packet, first);
+    for (const frame of action.kind === 'fragments' ? partsOf(action, packet) : [packet]) {
+      const bytes = frame.subarray(0, LONGEST);
+      packets.set(`${action.way} ${bytes.toString('hex')}`, { way: action.way, bytes });
+    }
   }
 }
 
@@ -30,13 +34,24 @@ function canBeRun(hook: Hook, bytes: Buffer): boolean {
   return hook === 'xdp' || bytes.length >= 14 + header;
 }
 
-/** Where the data of a TCP or UDP packet begins, options of TCP counted as data. */
+/** Where the data of a TCP, UDP or ICMP packet or of a later fragment begins, options of TCP counted as data. */
 function headersEnd(bytes: Buffer): number {
   let l3 = 14;
   for (; [0x8100, 0x88a8].includes(bytes.readUInt16BE(l3 - 2)); l3 += 4);
-  const ipv4 = bytes.readUInt16BE(l3 - 2) === 0x0800;
-  const protocol = bytes[l3 + (ipv4 ? 9 : 6)];
-  return l3 + (ipv4 ? ((bytes[l3] ?? 0) & 15) * 4 : 40) + (protocol === 6 ? 20 : 8);
+  if (bytes.readUInt16BE(l3 - 2) === 0x0800) {
+    const end = l3 + ((bytes[l3] ?? 0) & 15) * 4;
+    return bytes.readUInt16BE(l3 + 6) & 0x1fff ? end : end + transportHeader(bytes[l3 + 9]);
+  }
+  let [protocol, at] = [bytes[l3 + 6], l3 + 40];
+  for (; protocol !== undefined && [0, 43, 44, 60].includes(protocol); at += ((bytes[at + 1] ?? 0) + 1) * 8) {
+    if (protocol === 44 && bytes.readUInt16BE(at + 2) & 0xfff8) return at + 8;
+    protocol = bytes[at];
+  }
+  return at + transportHeader(protocol);
+}
+
+function transportHeader(protocol: number | undefined): number {
+  return protocol === 6 ? 20 : 8;
 }
 
 /** Cut inside its headers a packet is passed on as it is; cut behind them, that or what the whole one is, less its end. */

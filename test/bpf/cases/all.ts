@@ -1,6 +1,10 @@
 import type { Case } from '../case.js';
 import { changeCases } from './change.js';
+import { echoCases } from './echo.js';
+import { errorCases } from './errors.js';
+import { extendedCases } from './extended.js';
 import { forwardCases } from './forward.js';
+import { fragmentCases } from './fragments.js';
 import { hairpinCases } from './hairpin.js';
 import { refuseCases } from './refuse.js';
 import { replyCases } from './reply.js';
@@ -13,4 +17,8 @@ export const allCases: readonly Case[] = [
   ...changeCases,
   ...refuseCases,
   ...untouchedCases,
+  ...echoCases,
+  ...errorCases,
+  ...extendedCases,
+  ...fragmentCases,
 ];

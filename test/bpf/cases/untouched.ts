@@ -19,41 +19,60 @@ export const untouchedCases: readonly Case[] = [
     'UDP over IPv6 to another address': udp6.ask('', { to: '[2001:db8:1::1]:80', payload: 30 }),
     'ARP for the VIP': packet().eth().arp('11.0.0.80'),
     'an unknown ethertype': packet().eth().payload(50, 0x88cc),
-    'ICMP echo to the VIP': v4().icmp(8).payload(20),
+    'an answer to an echo request of the VIP': v4().icmp(0).payload(20),
+    'an ICMP timestamp request to the VIP': v4().icmp(13).payload(12),
+    'an ICMP redirect to the VIP': v4().icmp(5, 1, 0x0a000001).payload(talks[0]!.ask('A').build().subarray(14)),
+    'a router solicitation to the VIP': v6().icmpv6(133, 0, 0),
     'another IP protocol to the VIP': v4().payload(40, 132),
     'another protocol over IPv6': v6().payload(40, 132),
+    'UDP-Lite to the VIP': v4().payload(Buffer.from([0x9c, 0x40, 0, 80, 0, 8, 0, 0, 1, 2, 3]), 136),
+    'UDP-Lite over IPv6': v6().payload(Buffer.from([0x9c, 0x40, 0, 80, 0, 8, 0, 0, 1, 2, 3]), 136),
     'an empty frame': packet().eth(),
   }),
   ...passes(
     'fragments',
     {
-      'first fragment of TCP': packet()
+      'the last one alone': packet()
         .eth()
-        .ipv4({ ...four, more: true })
+        .ipv4({ ...four, id: 77, offset: 185 })
         .tcp(tcpPorts)
         .payload(32),
-      'later fragment of TCP': packet()
+      'one from the middle alone': packet()
         .eth()
-        .ipv4({ ...four, offset: 185 })
-        .tcp(tcpPorts)
-        .payload(32),
-      'middle fragment of UDP': packet()
-        .eth()
-        .ipv4({ ...four, offset: 3, more: true })
+        .ipv4({ ...four, id: 77, offset: 3, more: true })
         .udp(tcpPorts)
         .payload(32),
-      'first fragment over IPv6': v6().fragment(0, true).tcp(tcpPorts).payload(32),
-      'later fragment over IPv6': v6().fragment(5, false).udp(tcpPorts).payload(32),
+      'the last one alone, over IPv6': v6().fragment(5, false).udp(tcpPorts).payload(32),
+      'a first one too short for its ports': packet()
+        .eth()
+        .ipv4({ ...four, id: 77, more: true })
+        .payload(8, 6),
+      'of ICMP': packet()
+        .eth()
+        .ipv4({ ...four, id: 77, more: true })
+        .icmp(8)
+        .payload(32),
+      'of another protocol': packet()
+        .eth()
+        .ipv4({ ...four, id: 77, more: true })
+        .payload(32, 132),
+      'a fragment of a fragment': v6().fragment(0, true).fragment(0, true).udp(tcpPorts).payload(32),
     },
     { fragment: 1 },
   ),
   ...passes(
     'IPv6 extension headers',
     {
-      'hop by hop': v6().extension('hopByHop').tcp(tcpPorts),
-      routing: v6().extension('routing').udp(tcpPorts),
-      options: v6().extension('options').tcp(tcpPorts).payload(3),
-      'two of them': v6().extension('hopByHop').extension('options').tcp(tcpPorts),
+      'a route that is not done': v6().extension('routing', [4, 1]).udp(tcpPorts),
+      'more than anybody needs': Array.from({ length: 9 })
+        .reduce<PacketBuilder>((inner) => inner.extension('options'), v6())
+        .tcp(tcpPorts),
+      'one that goes on behind the end': v6()
+        .extension('options')
+        .payload(Buffer.from([6, 200, 1, 4, 0, 0, 0, 0]), 60),
+      'nothing behind them': v6().extension('options').payload(0, 59),
+      'another protocol behind them': v6().extension('options').payload(40, 132),
+      'ports behind the end': v6().extension('options').payload(6, 17),
     },
     { unsupported: 1 },
   ),

@@ -2,7 +2,8 @@ import { formatEndpoint, parseEndpoint } from '../../../ts/model/address.js';
 import { allCases } from '../../bpf/cases/all.js';
 import { type Talk, talks } from '../../bpf/cases/talk.js';
 import { type PacketBuilder, packet } from '../../bpf/packet.js';
-import { packetOf } from '../../bpf/run.js';
+import { packetOf } from '../../bpf/packet-source.js';
+import { partsOf } from '../../bpf/run.js';
 import type { Scene } from './scene.js';
 
 /** Frames longer than this are few, for most of their bytes are alike. */
@@ -27,7 +28,10 @@ export function corpusFor(scene: Scene): Corpus {
 function casePackets(): Buffer[] {
   return allCases.flatMap((one) => {
     const [first = ''] = Object.values(one.vips ?? {}).flatMap((backends) => Object.keys(backends));
-    return one.actions.flatMap((action) => (action.kind === 'packet' ? [packetOf(action.packet, first)] : []));
+    return one.actions.flatMap((action) => {
+      if (action.kind === 'packet') return [packetOf(action.packet, first)];
+      return action.kind === 'fragments' ? partsOf(action, packetOf(action.packet, first)) : [];
+    });
   });
 }
 

@@ -7,9 +7,10 @@ import { FlowRecord } from './flow-record.js';
 import { Headers } from './headers.js';
 import { type Draft, Mutator } from './mutate.js';
 import { Scene } from './scene.js';
+import type { Setting } from './setting.js';
 import { isUntouched, type Program, programs, type Sighting, verdictOf } from './sighting.js';
 import { StateCheck } from './state-check.js';
-import { neglect, type Setting, treatments } from './treatments.js';
+import { neglect, treatments } from './treatments.js';
 
 /** Frames a system call; frames of each kind between two looks at the state. */
 const BATCH = 256;

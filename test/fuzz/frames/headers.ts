@@ -1,6 +1,7 @@
-/** What a frame is to a balancer; all but `flow` are to be left as they are. */
+/** What a frame is to a balancer; all but `flow`, `later` fragments and `icmp` are to be left as they are. */
 export type FrameClass =
   | 'flow'
+  | 'later'
   | 'fragment'
   | 'extended'
   | 'icmp'
@@ -13,8 +14,10 @@ export type FrameClass =
 export const TCP = 6;
 export const UDP = 17;
 const [ICMP, ICMPV6] = [1, 58];
-const EXTENSIONS = new Set([0, 43, 60]);
-const FRAGMENT = 44;
+const [ROUTING, FRAGMENT] = [43, 44];
+const EXTENSIONS = new Set([0, ROUTING, FRAGMENT, 60]);
+/** Extension headers that are read past. */
+const EXTENSIONS_MAX = 8;
 const TAGS = new Set([0x8100, 0x88a8]);
 
 export const flag = { fin: 1, syn: 2, rst: 4, ack: 16 } as const;
@@ -38,6 +41,10 @@ export class Headers {
   flags = 0;
   /** IPv4 with options. */
   options = false;
+  /** A fragment, or behind IPv6 extension headers. */
+  odd = false;
+  /** Fragments follow. */
+  more = false;
 
   get family(): 4 | 6 {
     return this.addressLength === 4 ? 4 : 6;
@@ -50,7 +57,14 @@ export class Headers {
 
   /** Reads the first `size` bytes. */
   read(bytes: Buffer, size: number): void {
+    this.flags = 0;
     this.kind = this.#link(bytes, size);
+  }
+
+  /** Reads a packet that an ICMP error quotes: of its transport header only the ports must be there. */
+  readQuote(bytes: Buffer, size: number, l3: number): void {
+    this.l3 = l3;
+    this.kind = bytes[l3]! >> 4 === 4 ? this.#ipv4(bytes, size, true) : this.#ipv6(bytes, size, true);
   }
 
   #link(bytes: Buffer, size: number): FrameClass {
@@ -67,7 +81,7 @@ export class Headers {
     return type === 0x86dd ? this.#ipv6(bytes, size) : 'other';
   }
 
-  #ipv4(bytes: Buffer, size: number): FrameClass {
+  #ipv4(bytes: Buffer, size: number, quoted = false): FrameClass {
     const { l3 } = this;
     if (size < l3 + 20) return 'short';
     const header = (bytes[l3]! & 15) * 4;
@@ -79,12 +93,15 @@ export class Headers {
     this.addressLength = 4;
     this.protocol = bytes[l3 + 9]!;
     this.l4 = l3 + header;
-    // More fragments follow, or this is not the first.
-    if ((word(bytes, l3 + 6) & 0x3fff) !== 0) return 'fragment';
-    return this.protocol === ICMP ? 'icmp' : this.#transport(bytes, size, this.length - header);
+    const fragment = word(bytes, l3 + 6) & 0x3fff;
+    this.more = fragment >= 0x2000;
+    this.odd = fragment !== 0;
+    if ((fragment & 0x1fff) !== 0) return 'later';
+    if (this.protocol === ICMP) return this.more ? 'fragment' : 'icmp';
+    return this.#transport(bytes, size, this.length - header, quoted);
   }
 
-  #ipv6(bytes: Buffer, size: number): FrameClass {
+  #ipv6(bytes: Buffer, size: number, quoted = false): FrameClass {
     const { l3 } = this;
     if (size < l3 + 40) return 'short';
     if (bytes[l3]! >> 4 !== 6) return 'contradiction';
@@ -96,20 +113,43 @@ export class Headers {
     this.addressLength = 16;
     this.protocol = bytes[l3 + 6]!;
     this.l4 = l3 + 40;
+    this.more = false;
     if (isMapped(bytes, this.source) || isMapped(bytes, this.destination)) return 'mapped';
-    if (this.protocol === FRAGMENT) return 'fragment';
-    if (EXTENSIONS.has(this.protocol)) return 'extended';
-    return this.protocol === ICMPV6 ? 'icmp' : this.#transport(bytes, size, payload);
+    this.odd = EXTENSIONS.has(this.protocol);
+    const stop = this.#extensions(bytes, size);
+    if (stop !== undefined) return stop;
+    if (this.protocol === ICMPV6) return this.more ? 'fragment' : 'icmp';
+    return this.#transport(bytes, size, l3 + this.length - this.l4, quoted);
   }
 
-  #transport(bytes: Buffer, size: number, payload: number): FrameClass {
+  /** Goes past IPv6 extension headers (RFC 8200 §4); what the packet is when there is nothing to be read behind them. */
+  #extensions(bytes: Buffer, size: number): FrameClass | undefined {
+    let fragmented = false;
+    for (let count = 0; EXTENSIONS.has(this.protocol); count++) {
+      const { l4: at, protocol } = this;
+      const length = protocol === FRAGMENT ? 8 : ((bytes[at + 1] ?? 0) + 1) * 8;
+      if (count === EXTENSIONS_MAX || size < at + 8 || at + length > this.l3 + this.length) return 'extended';
+      if (protocol === ROUTING && bytes[at + 3] !== 0) return 'extended';
+      this.protocol = bytes[at]!;
+      this.l4 += length;
+      if (protocol !== FRAGMENT) continue;
+      if (fragmented) return 'fragment';
+      fragmented = true;
+      this.more = (bytes[at + 3]! & 1) !== 0;
+      if ((word(bytes, at + 2) & 0xfff8) !== 0) return 'later';
+    }
+    return undefined;
+  }
+
+  #transport(bytes: Buffer, size: number, payload: number, quoted: boolean): FrameClass {
     const { l4, protocol } = this;
     if (protocol !== TCP && protocol !== UDP) return 'other';
-    const least = protocol === TCP ? 20 : 8;
+    const least = protocol === TCP && !quoted ? 20 : 8;
     if (size < l4 + least) return 'short';
+    if (quoted) return 'flow';
     const header = protocol === TCP ? (bytes[l4 + 12]! >> 4) * 4 : least;
-    if (header < least || header > payload) return 'contradiction';
-    this.flags = protocol === TCP ? bytes[l4 + 13]! : 0;
+    if (header < least || (this.more ? least : header) > payload) return 'contradiction';
+    if (protocol === TCP) this.flags = bytes[l4 + 13]!;
     return 'flow';
   }
 }

@@ -8,6 +8,8 @@ export interface Changes {
   readonly destination?: true;
   /** Ethernet addresses in each other's place. */
   readonly macs?: true;
+  /** Addresses only: the ports and the checksum behind them are in another fragment. */
+  readonly portless?: true;
 }
 
 /** Nothing but what may change is changed, and the checksums are the old ones plus the difference: what is wrong, if so. */
@@ -17,7 +19,7 @@ export function natProblem(seen: Sighting, changes: Changes): string | undefined
     if (seen.got[at] !== seen.sent[at] && !mayChange(seen, changes, at)) return `byte ${at} is changed`;
   }
   if (changes.macs && !macsSwapped(seen)) return 'the Ethernet addresses are not swapped';
-  return checksumProblem(seen);
+  return checksumProblem(seen, changes.portless === true);
 }
 
 export function macsSwapped({ sent, got }: Sighting): boolean {
@@ -27,18 +29,24 @@ export function macsSwapped({ sent, got }: Sighting): boolean {
 function mayChange({ headers }: Sighting, changes: Changes, at: number): boolean {
   const { l3, l4, source, destination, addressLength, checksum } = headers;
   const within = (from: number, length: number) => at >= from && at < from + length;
-  if (within(checksum, 2)) return true;
   if (addressLength === 4 && within(l3 + 10, 2)) return true;
-  if (changes.source && (within(source, addressLength) || within(l4, 2))) return true;
-  if (changes.destination && (within(destination, addressLength) || within(l4 + 2, 2))) return true;
-  return changes.macs === true && at < 12;
+  if (changes.source && within(source, addressLength)) return true;
+  if (changes.destination && within(destination, addressLength)) return true;
+  if (changes.macs && at < 12) return true;
+  if (changes.portless) return false;
+  return (
+    within(checksum, 2) ||
+    (changes.source === true && within(l4, 2)) ||
+    (changes.destination === true && within(l4 + 2, 2))
+  );
 }
 
 /** Right sums stay right and wrong ones stay as wrong, for both are changed by the same amount (RFC 1624). */
-function checksumProblem({ sent, got, headers }: Sighting): string | undefined {
+function checksumProblem({ sent, got, headers }: Sighting, portless: boolean): string | undefined {
   const { l3, l4, source, addressLength, checksum, protocol } = headers;
   const addresses = difference(sent, got, source, 2 * addressLength);
   if (addressLength === 4 && word(got, l3 + 10) !== updated(word(sent, l3 + 10), addresses)) return 'IPv4 checksum';
+  if (portless) return undefined;
   const before = word(sent, checksum);
   const after = word(got, checksum);
   if (protocol === UDP && before === 0) {

@@ -9,11 +9,11 @@ const HEADER = { 4: 20, 6: 40 } as const;
 const QUOTED = { 4: 28, 6: 48 } as const;
 
 /**
- * Whether a packet to something that does not exist is answered: not one that is an answer itself, has options we do
- * not turn around, or comes from what cannot have sent it (RFC 1122 §3.2.1.3, RFC 4291 §2.5–2.7).
+ * Whether a packet to something that does not exist is answered: not one that is an answer itself, has options or
+ * extension headers we do not turn around, or comes from what cannot have sent it (RFC 1122 §3.2.1.3, RFC 4291 §2.5–2.7).
  */
 export function isAnswerable(bytes: Buffer, headers: Headers): boolean {
-  if (headers.options || (headers.flags & flag.rst) !== 0) return false;
+  if (headers.options || headers.odd || (headers.flags & flag.rst) !== 0) return false;
   const source = bytes.subarray(headers.source, headers.source + headers.addressLength);
   const first = source[0]!;
   if (headers.family === 4) return first !== 0 && first !== 127 && first < 224;

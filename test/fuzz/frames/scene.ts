@@ -13,6 +13,7 @@ export interface SceneVip {
   readonly code: number;
   /** Every backend, and its name. */
   readonly backends: ReadonlyMap<number, string>;
+  readonly backendAddresses: readonly Uint8Array[];
   /** Those that take new connections. */
   readonly active: ReadonlySet<number>;
 }
@@ -116,7 +117,11 @@ export class Scene {
         .map(code),
     );
     const own = code(endOf(key));
-    const vip = { key, index, protocol, address: shortBytes(address), port, code: own, backends, active };
+    const backendAddresses = Object.keys(declared).map((name) => shortBytes(parseEndpoint(name).address));
+    const vip = {
+      ...{ key, index, protocol, address: shortBytes(address), port, code: own },
+      ...{ backends, backendAddresses, active },
+    };
     this.#vipOf.set(own, vip);
     for (const one of backends.keys()) this.#users.set(one, [...this.usersOf(one), vip]);
     this.#ours.add(this.addressAt(vip.address, 0, vip.address.length));

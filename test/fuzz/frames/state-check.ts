@@ -6,7 +6,9 @@ import type { Tally } from './fuzzer.js';
 import type { Scene } from './scene.js';
 
 /** Verdict counters that name a treatment; they count every packet so treated. */
-const COUNTED = ['forwarded', 'replied', 'hairpinned'] as const;
+const COUNTED = ['forwarded', 'echoed', 'error_translated'] as const;
+/** These two as well; but which of them a later fragment was that came back to its sender, its bytes do not say. */
+const TURNED = ['replied', 'hairpinned'] as const;
 
 /** What the programs remember of the frames of an epoch: exactly the flows that were forwarded, and right counts. */
 export class StateCheck {
@@ -47,6 +49,11 @@ export class StateCheck {
     for (const name of COUNTED) {
       const seen = tally.get(name) ?? 0;
       if (grown(name) !== seen) return `${seen} frames were ${name}, ${grown(name)} are counted`;
+    }
+    const turned = TURNED.map((name) => grown(name) - (tally.get(name) ?? 0));
+    const fragments = tally.get('turned fragment') ?? 0;
+    if (turned.some((more) => more < 0) || turned[0]! + turned[1]! !== fragments) {
+      return `${fragments} fragments were turned; ${turned.join(' and ')} more are counted as ${TURNED.join(' and ')}`;
     }
     const room = grown('evicted') + grown('overflowed') === 0;
     return this.#tableProblem(record, room);

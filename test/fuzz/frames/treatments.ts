@@ -1,15 +1,12 @@
 import { type FlowRecord, flowKey } from './flow-record.js';
 import { type Headers, word } from './headers.js';
+import { echoProblem, errorProblem } from './icmp.js';
+import { laterAnswerProblem, laterRequestProblem, laterTurnedProblem } from './later.js';
 import { natProblem } from './nat.js';
 import { isAnswerable, refusalProblem } from './refusal.js';
 import type { Scene, SceneVip } from './scene.js';
-import type { Program, Sighting, Verdict } from './sighting.js';
-
-/** What is programmed, and what has been sent so far. */
-export interface Setting {
-  readonly scene: Scene;
-  readonly record: FlowRecord;
-}
+import type { Setting } from './setting.js';
+import { type Program, programs, type Sighting, type Verdict } from './sighting.js';
 
 /** A reason for which a program may change a frame or turn it around. A new kind of handling is a new row. */
 export interface Treatment {
@@ -29,6 +26,12 @@ export const treatments: readonly Treatment[] = [
   { name: 'replied', programs: ['xdp_ingress', 'tc_egress'], verdict: 'passed', problem: replyProblem },
   { name: 'replied', programs: both, verdict: 'turned', problem: turnedReplyProblem },
   { name: 'refused', programs: both, verdict: 'turned', problem: refuseProblem },
+  { name: 'forwarded', programs: both, verdict: 'passed', problem: laterRequestProblem },
+  { name: 'replied', programs: ['xdp_ingress', 'tc_egress'], verdict: 'passed', problem: laterAnswerProblem },
+  { name: 'turned fragment', programs: both, verdict: 'turned', problem: laterTurnedProblem },
+  { name: 'echoed', programs: both, verdict: 'turned', problem: echoProblem },
+  { name: 'error_translated', programs, verdict: 'passed', problem: errorProblem },
+  { name: 'error_translated', programs: both, verdict: 'turned', problem: errorProblem },
 ];
 
 /** Why leaving this frame as it is would be wrong; undefined when it is right, or cannot be told from the frame alone. */

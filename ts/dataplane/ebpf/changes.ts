@@ -76,28 +76,14 @@ export function planRemove(image: Image, writes: Writes, key: VipKey): void {
   for (const run of [held.table, held.previous]) if (run !== undefined) image.chunks.give(run.first, run.chunks);
 }
 
-/**
- * The first half of new pools: addresses that no pool contains any more get entries. If it cannot be done, the image is
- * as before.
- * @throws VipdError POOLS_TOO_MANY | MAP_FULL
- */
+/** @throws VipdError POOLS_TOO_MANY */
 export function planPools(image: Image, writes: Writes, pools: readonly Prefix[]): void {
   if (pools.length > LbSize.POOLS_MAX) {
     const cause = `${pools.length} pools, at most ${LbSize.POOLS_MAX} fit`;
     throw new VipdError({ code: 'POOLS_TOO_MANY', object: 'pools', cause, hint: 'join neighbouring prefixes' });
   }
-  const before = image.pools;
+  image.encodePools(pools);
   writes.mark('settings', 0);
-  allOrNothing((undo) => {
-    undo.push(() => image.encodePools(before));
-    image.encodePools(pools);
-    for (const { frontend } of image.vips.values()) enterAddress(image, writes, frontend.address, undo);
-  });
-}
-
-/** The second half: addresses that need no entry any more lose theirs. */
-export function planSettle(image: Image, writes: Writes): void {
-  for (const address of [...image.addresses.keys()]) leaveAddress(image, writes, address);
 }
 
 /** Gives back the tables that flows without an entry needed for a while after a change. */
@@ -267,13 +253,12 @@ function takeChunks(image: Image, writes: Writes, chunks: number): number {
   }
 }
 
-/** While a VIP has it, an address outside of all pools has an entry of its own. */
+/** While a VIP has it, an address has an entry of its own. */
 function enterAddress(image: Image, writes: Writes, address: string, undo: Undo): void {
-  if (!image.needsEntry(address) || image.addresses.has(address)) return;
+  if (image.addresses.has(address)) return;
   const id = image.vipIds.take();
-  image.addresses.set(address, id);
+  image.insertAddress(address, id);
   undo.push(() => dropAddress(image, writes, address, id));
-  image.encodeAddress(id, address);
   writes.mark('vips', id);
   writes.mark('vipSets', image.vipSets.add(image.hash(address, 0, 0), id));
   image.encodeSettings({});
@@ -282,13 +267,11 @@ function enterAddress(image: Image, writes: Writes, address: string, undo: Undo)
 
 function leaveAddress(image: Image, writes: Writes, address: string): void {
   const id = image.addresses.get(address);
-  if (id !== undefined && !image.needsEntry(address)) dropAddress(image, writes, address, id);
+  if (id !== undefined && image.users(address) === 0) dropAddress(image, writes, address, id);
 }
 
 function dropAddress(image: Image, writes: Writes, address: string, id: number): void {
-  image.addresses.delete(address);
-  image.clearVip(id);
-  image.vipIds.give(id);
+  image.deleteAddress(address, id);
   writes.mark('vips', id);
   const set = image.vipSets.remove(image.hash(address, 0, 0), id);
   if (set !== undefined) writes.mark('vipSets', set);

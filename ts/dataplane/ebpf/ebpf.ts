@@ -6,7 +6,7 @@ import { type VipKey, vipKey } from '../../model/service.js';
 import { faultOf, VipdError } from '../../util/errors.js';
 import type { Logger } from '../../util/logger.js';
 import type { DataPlane, Flow, HookStatus, Outcome, PlaneEvent, Step, Support, VipCounters } from '../dataplane.js';
-import { planCleanup, planDrain, planPools, planRemove, planRetire, planSettle, planUpsert } from './changes.js';
+import { planCleanup, planDrain, planPools, planRemove, planRetire, planUpsert } from './changes.js';
 import { connectionsOf, readCounters, readVerdicts, resetCounters } from './counting.js';
 import { Drift } from './drift.js';
 import { Happenings } from './happenings.js';
@@ -145,7 +145,6 @@ export class EbpfDataPlane implements DataPlane {
     planDrain(image, removing, running.drained.splice(0));
     planCleanup(image, removing, running.dropped.splice(0));
     for (const step of steps) if (step.kind === 'remove') planRemove(image, removing, step.key);
-    if (steps.some(({ kind }) => kind === 'pools')) planSettle(image, removing);
     running.severing?.gone(removing.gone); // no table names them any more, whatever becomes of the rest
     removing.flush(running.mirrors, REMOVING);
     for (const { first, chunks } of [...running.freedRuns.splice(0), ...removing.freedRuns])

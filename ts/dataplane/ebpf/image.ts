@@ -44,7 +44,7 @@ export class Image {
   /** By id. */
   readonly vipOf: (HeldVip | undefined)[] = [];
   readonly backendOf: (HeldBackend | undefined)[] = [];
-  /** Entries for the addresses of VIPs outside of all pools: id by address. */
+  /** Entries for the addresses of VIPs: id by address. */
   readonly addresses = new Map<string, number>();
   readonly vipIds: IdPool;
   readonly backendIds: IdPool;
@@ -56,6 +56,8 @@ export class Image {
   readonly #codecs: Codecs;
   readonly #offsets: ImageParts['offsets'];
   readonly #users = new Map<string, number>();
+  /** Addresses with an entry that no pool contains. */
+  #outside = 0;
   #forwarding: Forwarding | undefined;
 
   /** Takes over what the mirrors hold, and puts right in them what does not fit together. */
@@ -121,9 +123,18 @@ export class Image {
     this.changed();
   }
 
-  /** Whether an address needs an entry of its own: a VIP has it, and no pool contains it. */
-  needsEntry(address: string): boolean {
-    return this.users(address) > 0 && !this.pools.some((pool) => prefixContains(pool, address));
+  /** Gives an address its entry. */
+  insertAddress(address: string, id: number): void {
+    this.addresses.set(address, id);
+    if (this.#isOutside(address)) this.#outside++;
+    this.encodeAddress(id, address);
+  }
+
+  deleteAddress(address: string, id: number): void {
+    this.addresses.delete(address);
+    if (this.#isOutside(address)) this.#outside--;
+    this.clearVip(id);
+    this.vipIds.give(id);
   }
 
   /** Generation for the next owner of a backend id. */
@@ -169,13 +180,18 @@ export class Image {
   }
 
   encodeSettings(change: Partial<Settings>): void {
-    this.settings = { ...this.settings, outside: this.addresses.size, ...change };
+    this.settings = { ...this.settings, outside: this.#outside, ...change };
     this.#codecs.settings.encode(this.settings, this.#mirrors.settings.bytes, 0);
     this.changed();
   }
 
   encodePools(pools: readonly Prefix[]): void {
+    this.#outside = [...this.addresses.keys()].filter((address) => this.#isOutside(address, pools)).length;
     this.encodeSettings({ pools: pools.length, pool: poolRecords(pools) });
+  }
+
+  #isOutside(address: string, pools = this.pools): boolean {
+    return !pools.some((pool) => prefixContains(pool, address));
   }
 
   #adoptVips(): void {
@@ -188,8 +204,8 @@ export class Image {
       const frontend = frontendOf(record);
       const address = addressFromBytes(record.address.bytes);
       if (state === VipState.VIP_ADDRESS && !this.addresses.has(address)) {
-        this.addresses.set(address, id);
         this.vipIds.adopt(id);
+        this.insertAddress(address, id);
         continue;
       }
       if (state !== VipState.VIP_SERVING || frontend === undefined || this.vips.has(vipKey(frontend))) {
@@ -252,28 +268,16 @@ export class Image {
   }
 
   #settleAddresses(): void {
-    for (const [address, id] of this.addresses) {
-      if (this.needsEntry(address)) this.encodeAddress(id, address);
-      else this.#dropAddress(address, id);
-    }
+    for (const [address, id] of this.addresses) if (this.users(address) === 0) this.deleteAddress(address, id);
     for (const { frontend } of this.vips.values()) {
       const { address } = frontend;
       // Where there is no room for its entry, a VIP serves without: not to open at all would be worse.
-      if (!this.needsEntry(address) || this.addresses.has(address) || this.vipIds.full) continue;
-      const id = this.vipIds.take();
-      this.addresses.set(address, id);
-      this.encodeAddress(id, address);
+      if (!this.addresses.has(address) && !this.vipIds.full) this.insertAddress(address, this.vipIds.take());
     }
     const wanted = new Map([...this.vips.values()].map(({ id, hash }) => [id, hash]));
     for (const [address, id] of this.addresses) wanted.set(id, this.hash(address, 0, 0));
     this.vipSets.settle(wanted);
     this.encodeSettings({});
-  }
-
-  #dropAddress(address: string, id: number): void {
-    this.addresses.delete(address);
-    this.clearVip(id);
-    this.vipIds.give(id);
   }
 }
 

@@ -51,6 +51,8 @@ export const LbSize = {
   ID_SET_WAYS: 8,
   ID_SET_CHAIN: 4,
   FLOW_SET_WAYS: 8,
+  FRAGMENT_SET_WAYS: 8,
+  FRAGMENT_SETS: 1024,
   TABLE_CHUNK_SLOTS: 64,
   POOLS_MAX: 8,
   REPLY_CHAIN: 32,
@@ -72,7 +74,9 @@ export const Verdict = {
   VERDICT_EVICTED: 10,
   VERDICT_EVENT_LOST: 11,
   VERDICT_DISENGAGED: 12,
-  VERDICTS: 13,
+  VERDICT_ECHOED: 13,
+  VERDICT_ERROR_TRANSLATED: 14,
+  VERDICTS: 15,
 } as const;
 export type Verdict = (typeof Verdict)[keyof typeof Verdict];
 
@@ -157,6 +161,10 @@ export interface FlowSet {
   readonly flow: readonly bigint[];
 }
 
+export interface FragmentSet {
+  readonly fragment: readonly bigint[];
+}
+
 export interface IdSet {
   readonly way: readonly bigint[];
 }
@@ -225,8 +233,10 @@ export interface Maps {
   readonly event_budgets: { key: number; value: EventBudget };
   readonly events: { key: undefined; value: undefined };
   readonly flows: { key: number; value: FlowSet };
+  readonly fragments: { key: number; value: FragmentSet };
   readonly overflow_flows: { key: bigint; value: bigint };
   readonly reply_sets: { key: number; value: IdSet };
+  readonly scratch_odd: { key: undefined; value: undefined };
   readonly scratch_refusal: { key: undefined; value: undefined };
   readonly scratch_tuple: { key: undefined; value: undefined };
   readonly settings: { key: number; value: Settings };

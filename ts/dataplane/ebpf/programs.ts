@@ -31,6 +31,7 @@ const SHARED = [
   'reply_sets',
   'tables',
   'flows',
+  'fragments',
   'overflow_flows',
   'vip_counters',
   'backend_counters',
@@ -103,11 +104,11 @@ function powerOfTwo(atLeast: number): number {
   return 2 ** Math.ceil(Math.log2(Math.max(2, atLeast)));
 }
 
-/** Entries of each map; id 0 means none, hence one more than the limit. */
+/** Entries of each map; id 0 means none, hence one more than the limit. Each VIP may need a second for its address. */
 function sizesOf(limits: Limits): Sizes {
   return {
-    vips: limits.vips + 1,
-    vip_counters: limits.vips + 1,
+    vips: limits.vips * 2 + 1,
+    vip_counters: limits.vips * 2 + 1,
     vip_sets: powerOfTwo(limits.vips),
     backends: limits.backends + 1,
     backend_counters: limits.backends + 1,

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The packets that parse() leaves: ICMP, fragments, IPv6 with extension headers. They are few, so each step is a function
+ * of its own that loads and stores what it needs, and plain packets pay for none of it.
+ */
+#pragma once
+
+#include "frag.h"
+#include "icmp.h"
+
+enum oddity {
+	ODD_UNREAD,
+	ODD_ECHO,
+	ODD_ERROR,
+	ODD_FLOW,	/* TCP or UDP behind extension headers, or in a first fragment */
+	ODD_FRAGMENT,	/* not the first */
+};
+
+/* ICMP that is neither an echo request nor an error is none of ours. */
+static __always_inline enum oddity read_icmp(struct FRAME *frame, const struct tuple *t, const struct odd *odd)
+{
+	struct icmphdr icmp;
+
+	if (odd->place.payload < sizeof(icmp) || !frame_load(frame, odd->place.at, &icmp, sizeof(icmp)))
+		return ODD_UNREAD;
+	if (is_echo_request(t, &icmp))
+		return ODD_ECHO;
+	return is_error(t, &icmp) ? ODD_ERROR : ODD_UNREAD;
+}
+
+/* Reads the packet with its IP header at `l3`; what follows finds it in scratch() and odd_now(). */
+__noinline int read_odd(struct FRAME *frame, __u32 l3, __u32 way)
+{
+	bool readable = read_network(frame, l3);
+	const struct tuple *t = scratch();
+	const struct odd *odd = odd_now();
+
+	if (!t || !odd)
+		return ODD_UNREAD;
+	if (readable && odd->place.fragment_offset)
+		return ODD_FRAGMENT;
+	if (readable && is_icmp(t) && !odd->place.more)
+		return read_icmp(frame, t, odd);
+	if (readable && read_ports(frame))
+		return ODD_FLOW;
+	if (way & WAY_IN && address_is_ours(t->dst.address))
+		count_verdict(odd->place.fragmented ? VERDICT_FRAGMENT : VERDICT_UNSUPPORTED);
+	return ODD_UNREAD;
+}
+
+/* forward(), for the tuple in scratch(). A refusal is left to the network stack: it can read the packet as well. */
+__noinline int decide_request(__u32 hook)
+{
+	const struct tuple *t = scratch();
+	struct odd *odd = odd_now();
+	enum decision decision;
+
+	if (!t || !odd)
+		return DECISION_NONE;
+	odd->way = WAY_IN;
+	decision = forward(t, hook, false, &odd->change, &odd->backend);
+	if (decision != DECISION_REFUSE)
+		return decision;
+	count_verdict(VERDICT_NO_BACKEND);
+	count_refused(odd->change.refused_by);
+	return DECISION_PASS;
+}
+
+/* incoming() and reply(), for the tuple in scratch(): that of the packet, or with ODD_ERROR of what would answer the quoted. */
+static __always_inline enum decision decide_odd(enum oddity oddity, enum event_hook hook, enum way way)
+{
+	bool ours = way & WAY_IN && tuple_is_ours(), answer = false;
+	enum decision decision = DECISION_NONE;
+
+	if (ours)
+		decision = oddity == ODD_FLOW ? decide_request(hook) : find_request();
+	if (decision == DECISION_NONE && (ours || way & WAY_OUT)) {
+		decision = find_answer(ours, oddity == ODD_ERROR);
+		answer = decision != DECISION_PASS;
+	}
+	if (oddity == ODD_FLOW && answer)
+		count_verdict(VERDICT_REPLIED);
+	/* Only from the very end of the flow does an error come by the way the answer goes. */
+	return oddity == ODD_ERROR && decision == DECISION_TURN && !reported_by_end() ? DECISION_REWRITE : decision;
+}
+
+/* Gives the frame the ends that were chosen; later fragments have addresses only. */
+__noinline int rewrite_odd(struct FRAME *frame)
+{
+	const struct tuple *t = scratch();
+	struct odd *odd = odd_now();
+	struct delta delta;
+
+	if (!t || !odd ||
+	    !readdress(frame, odd, t->l3_offset, odd->change.src.address, odd->change.dst.address))
+		return false;
+	if (odd->place.fragment_offset)
+		return true;
+	if (odd->place.more)
+		remember_fragment(t, odd);
+	delta.address = odd->delta;
+	delta.port = port_delta(t, &odd->change);
+	return frame_translate(frame, odd->place.at, t, &odd->change, &delta);
+}
+
+/* What is to be done with the frame; with DECISION_REWRITE and DECISION_TURN its bytes are changed already. */
+static __always_inline enum decision take_odd(struct FRAME *frame, __u32 l3, enum event_hook hook, enum way way)
+{
+	enum oddity oddity = read_odd(frame, l3, way);
+	enum decision decision = DECISION_PASS;
+	bool done;
+
+	if (oddity == ODD_FLOW || (oddity == ODD_ERROR && read_quote(frame)))
+		decision = decide_odd(oddity, hook, way);
+	else if (oddity == ODD_FRAGMENT)
+		decision = decide_fragment(way);
+	else if (oddity == ODD_ECHO && way & WAY_IN)
+		decision = decide_echo();
+	if (decision != DECISION_REWRITE && decision != DECISION_TURN)
+		return DECISION_PASS;
+	done = oddity == ODD_ERROR ? rewrite_error(frame) : oddity == ODD_ECHO ? rewrite_echo(frame) : rewrite_odd(frame);
+	if (!done || (decision == DECISION_TURN && !turn_macs(frame)))
+		return DECISION_DROP;
+	return decision;
+}
