@@ -32,6 +32,7 @@ readonly test_packages=(
   'dnsmasq-base|DNS backend'
   'bind9-dnsutils|DNS client'
   'iperf3|bulk traffic'
+  'iputils-ping|echo requests'
   'wrk|many connections at once'
   'nftables|compared in the benchmark'
   'iptables|compared in the benchmark'
