@@ -79,11 +79,12 @@ export interface Sample {
   readonly content: Content;
 }
 
-/** Any client that is not the backend, with any content, at one of the pairs. */
+/** Any client that is neither the backend nor has the address of a VIP, with any content, at one of the pairs. */
 export function samples(all: readonly Pair[], maxLength = 6): fc.Arbitrary<Sample> {
   const contentAt = (pair: Pair) => fc.record({ client: end(pair.family), words: fc.array(word, { maxLength }) });
+  const vips = new Set(all.map(({ vip }) => vip.address));
   return fc
     .constantFrom(...all)
     .chain((pair) => contentAt(pair).map((content) => ({ pair, content })))
-    .filter(({ pair, content }) => content.client.address !== pair.backend.address);
+    .filter(({ pair, content: { client } }) => client.address !== pair.backend.address && !vips.has(client.address));
 }
