@@ -53,7 +53,7 @@ function service(body: string): (path: string) => void {
 for (const { name, make, says } of mistakes) {
   rootTest(`${name} is reported by its place, and the others are served`, async (t) => {
     const { lab, servers, client, daemon } = await setScene(t, 'tc', ['one'], web);
-    make(`${lab.directory}/services.d/bad.yaml`);
+    make(`${lab.directory}/services.d/z-bad.yaml`); // the first by name wins
     await until(`a fault like ${says}`, 5000, async () => {
       const status = await daemon.client.status();
       const faults = [...status.sources.flatMap((source) => source.faults), ...status.faults];

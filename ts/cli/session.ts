@@ -14,6 +14,9 @@ export interface CommonOptions {
   readonly json: boolean;
 }
 
+const SOCKET_HELP = `socket of the daemon (default: $VIPD_SOCKET, else ${defaultSocket})`;
+const JSON_HELP = 'machine-readable output';
+
 /** One invocation of one command. */
 export class Session {
   readonly client: Client;
@@ -50,22 +53,26 @@ export class Commands {
   constructor(
     readonly program: Command,
     private readonly terminal: Terminal,
-  ) {}
+  ) {
+    program.option('--socket <path>', SOCKET_HELP).option('--json', JSON_HELP);
+  }
 
-  /** A command with the common options; `spec` is its name and arguments in commander's notation. */
+  /** A command with the common options, which may also stand in front of it; `spec` is its name and arguments in commander's notation. */
   add(spec: string, description: string): Command {
     return this.program
       .command(spec)
       .description(description)
-      .option('--socket <path>', 'socket of the daemon', process.env.VIPD_SOCKET ?? defaultSocket)
-      .option('--json', 'machine-readable output', false);
+      .option('--socket <path>', SOCKET_HELP)
+      .option('--json', JSON_HELP);
   }
 
   /** What commander calls: arguments of the command, its options, the command itself. */
   action<A extends readonly unknown[]>(action: Action<A>): (...args: unknown[]) => Promise<void> {
     return async (...args) => {
-      const options = (args.at(-1) as Command).opts<CommonOptions>();
-      const session = new Session(options, this.terminal);
+      const command = args.at(-1) as Command;
+      const given = { ...this.program.opts<Partial<CommonOptions>>(), ...command.opts<Partial<CommonOptions>>() };
+      const socket = given.socket ?? process.env.VIPD_SOCKET ?? defaultSocket;
+      const session = new Session({ socket, json: given.json ?? false }, this.terminal);
       this.status = await action(session, ...(args.slice(0, -1) as unknown as A));
     };
   }

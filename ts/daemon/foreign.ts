@@ -31,8 +31,8 @@ const cgroupTypes = {
 
 const directions = ['ingress', 'egress'] as const;
 
-/** By the names of the functions in bpf/, which the kernel keeps for every program. */
-const ownName = /^(sock_(connect|sendmsg|recvmsg|getpeername)[46]|tc_(ingress|egress)|xdp_ingress)$/;
+/** By the names of the functions in bpf/, of which the kernel keeps the first 15 characters. */
+const ownName = /^(sock_(connect|sendmsg|recvmsg)[46]|sock_getpeernam(e[46])?|tc_(ingress|egress)|xdp_ingress)$/;
 
 /** Programs on the cgroup that answer the same calls as ours; they all run, each sees what the one before has made. */
 export function foreignOnCgroup(path: string): ForeignProgram[] {

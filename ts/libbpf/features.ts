@@ -123,8 +123,8 @@ export function features(): Feature[] {
       name: 'refusing with an error of choice (bpf_set_retval)',
       minimumKernel: '5.18',
       present: probeHelper(programTypes.cgroup_sock_addr, helpers.set_retval),
-      required: false,
-      hint: 'refused connections see EPERM instead of ECONNREFUSED; upgrade the kernel to 5.18 or later',
+      required: true,
+      hint: 'a kernel 5.18 or later',
     },
     {
       name: 'tc programs as links (TCX)',
