@@ -1,3 +1,4 @@
+import { nameMatches } from '../dataplane/ebpf/hooks.js';
 import { tcxSupported } from '../libbpf/features.js';
 import {
   type AttachedProgram,
@@ -44,15 +45,8 @@ export function foreignOnCgroup(path: string): ForeignProgram[] {
 /** Programs on the tc and xdp hooks of interfaces whose names match. */
 export function foreignOnInterfaces(tc: readonly string[], xdp: readonly string[]): ForeignProgram[] {
   const all = links();
-  const matching = (patterns: readonly string[]) =>
-    all.filter(({ name }) => patterns.some((one) => matches(one, name)));
+  const matching = (patterns: readonly string[]) => all.filter(({ name }) => nameMatches(patterns, name));
   return [...matching(tc).flatMap(foreignOnTc), ...matching(xdp).flatMap(foreignOnXdp)];
-}
-
-/** Whether an interface's name is meant by a pattern in which `*` stands for any characters. */
-export function matches(pattern: string, name: string): boolean {
-  const parts = pattern.split('*').map((part) => part.replace(/[\\^$.|?+()[\]{}]/g, '\\$&'));
-  return new RegExp(`^${parts.join('.*')}$`).test(name);
 }
 
 function foreignOnTc({ index, name }: NetworkLink): ForeignProgram[] {

@@ -1,6 +1,5 @@
 import test from 'ava';
 import { type DoctorOptions, doctor, type Subject } from '../../../ts/daemon/doctor.js';
-import { matches } from '../../../ts/daemon/foreign.js';
 import { checkPrivilege } from '../../../ts/daemon/privilege.js';
 
 const options: DoctorOptions = {
@@ -85,19 +84,6 @@ test('without a daemon there is a warning only', (t) => {
   t.true(report.ok);
   t.is(report.checks.find((one) => one.name === 'daemon')?.result, 'warning');
 });
-
-const patterns: readonly [pattern: string, name: string, matches: boolean][] = [
-  ['veth*', 'veth12', true],
-  ['veth*', 'eth0', false],
-  ['eth0', 'eth0', true],
-  ['eth0', 'eth01', false],
-  ['*', 'anything', true],
-  ['e*0', 'eth0', true],
-  ['eth.', 'eth0', false],
-];
-for (const [pattern, name, expected] of patterns) {
-  test(`${pattern} ${expected ? 'means' : 'does not mean'} ${name}`, (t) => t.is(matches(pattern, name), expected));
-}
 
 test('missing capabilities are one sentence', (t) => {
   t.notThrows(() => checkPrivilege([]));
