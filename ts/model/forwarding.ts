@@ -1,4 +1,5 @@
 import type { Endpoint, Prefix } from './address.js';
+import { type Policy, samePolicy } from './policy.js';
 import type { Frontend, VipKey } from './service.js';
 
 /** A backend as the data plane holds it. */
@@ -12,6 +13,7 @@ export interface ForwardedVip {
   readonly frontend: Frontend;
   /** Sorted by {@link compareBackends}, no duplicates. */
   readonly backends: readonly ForwardedBackend[];
+  readonly policy?: Policy;
 }
 
 /** All the data plane holds, in model terms. */
@@ -29,7 +31,7 @@ export function compareBackends(a: Endpoint, b: Endpoint): number {
 
 export function sameVip(a: ForwardedVip, b: ForwardedVip): boolean {
   if (a === b) return true;
-  if (a.backends.length !== b.backends.length) return false;
+  if (a.backends.length !== b.backends.length || !samePolicy(a.policy, b.policy)) return false;
   return a.backends.every((one, i) => {
     const other = b.backends[i];
     return other !== undefined && compareBackends(one, other) === 0 && one.weight === other.weight;

@@ -1,4 +1,5 @@
 import { type Endpoint, formatEndpoint, type Protocol } from './address.js';
+import type { Policy } from './policy.js';
 
 /** Where clients connect: the VIP, its port and protocol. */
 export interface Frontend extends Endpoint {
@@ -45,6 +46,7 @@ export interface ServiceDefinition {
   readonly frontend: Frontend;
   readonly backends: readonly BackendDefinition[];
   readonly health?: HealthCheck;
+  readonly policy?: Policy;
 }
 
 export function vipKey(frontend: Frontend): VipKey {

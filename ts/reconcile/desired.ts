@@ -77,7 +77,7 @@ function work(
   madeFrom: Pick<Worked, 'revision' | 'drained'>,
 ): Worked {
   const { definition, source } = service;
-  const { name, frontend } = definition;
+  const { name, frontend, policy } = definition;
   const key = vipKey(frontend);
   const held = heldBackends(current.get(key) ?? adopted.get(key));
   const rows = new Map(last?.row.backends.map((row) => [backendKey(row), row]));
@@ -89,7 +89,8 @@ function work(
   const backends = definition.backends.map((backend, i) =>
     status(backend, places[i]!, rows.get(backendKey(backend)), inputs.now),
   );
-  const vip = { frontend, backends: places.flatMap(({ forwarded }) => forwarded ?? []) };
+  const usable = places.flatMap(({ forwarded }) => forwarded ?? []);
+  const vip = { frontend, backends: usable, ...(policy === undefined ? {} : { policy }) };
   const row = { key, name, source, frontend, backends };
   return { service, ...madeFrom, row, vip: last && last.row.key === key && sameVip(last.vip, vip) ? last.vip : vip };
 }
