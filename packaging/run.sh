@@ -14,6 +14,15 @@ if [[ -n $run_as ]] && ! command -v sudo >/dev/null; then
   exit 1
 fi
 
+# One run for each of `configs`; the arguments go to all of them.
+run_tests() {
+  local config status=0
+  for config in "${configs[@]}"; do
+    $run_as "$node" node_modules/ava/entrypoints/cli.mjs --tap --config "$config" "$@" || status=$?
+  done
+  return "$status"
+}
+
 mode=${1:?start, test, bench or fuzz}
 shift
 case $mode in
@@ -24,7 +33,9 @@ case $mode in
   test)
     bash packaging/setup.sh --test
     mkdir -p node_modules/.cache/ava  # made here, it belongs to the user even when the tests run under sudo
-    $run_as "$node" node_modules/ava/entrypoints/cli.mjs --tap "$@" | "$node" dist/test/helpers/tap-summary.js
+    configs=(ava.unprivileged.config.js ava.privileged.config.js)
+    (( $# == 0 )) || configs=(ava.config.js)
+    run_tests "$@" | "$node" dist/test/helpers/tap-summary.js "${#configs[@]}"
     ;;
   bench)
     bash packaging/setup.sh --test

@@ -24,7 +24,10 @@ const targets = {
   bpf: {
     inputs: () => [...files('bpf', /\.[ch]$/), ...files('test', /\.[ch]$/), 'CMakeLists.txt'],
     outputs: () => [...objects('bpf', 'out/bpf'), ...objects('test', 'out/test')],
-    build: () => run(join(tools, 'cmake-js'), ['build', '--log-level=error', '-O', 'out/cmake']),
+    build: () => {
+      forgetMovedTree('out/cmake');
+      run(join(tools, 'cmake-js'), ['build', '--log-level=error', '-O', 'out/cmake']);
+    },
   },
   native: {
     inputs: () => [...files('native', /\.(cc|h)$/), 'binding.gyp'],
@@ -83,6 +86,13 @@ function files(directory, pattern) {
 /** What the BPF sources below a directory are compiled to. */
 function objects(sources, directory) {
   return files(sources, /\.bpf\.c$/).map((source) => join(directory, basename(source).replace(/c$/, 'o')));
+}
+
+/** CMake writes absolute paths down: what it made before the checkout was moved or copied is of no use. */
+function forgetMovedTree(directory) {
+  const cache = join(root, directory, 'CMakeCache.txt');
+  if (!existsSync(cache) || readFileSync(cache, 'utf8').includes(`CMAKE_HOME_DIRECTORY:INTERNAL=${root}\n`)) return;
+  rmSync(join(root, directory), { recursive: true });
 }
 
 /** node-gyp in a directory; variables are gyp's. */

@@ -14,20 +14,26 @@ export function tapResult(line: string): TapResult | undefined {
 
 const marks = { passed: '✔', failed: '✘', skipped: '-' } as const;
 
-/** Counts of a TAP stream. `complete` is false when the plan never came: the runner died on the way. */
+/** Counts of the TAP of `runs` runs, one behind the other. A run whose plan never came died on the way. */
 export class TapSummary {
   readonly counts = { passed: 0, failed: 0, skipped: 0 };
-  complete = false;
+  #plans = 0;
+
+  constructor(private readonly runs = 1) {}
 
   /** Takes one line and returns what to show for it. */
   take(line: string): string | undefined {
-    if (/^1\.\.\d+$/.test(line)) this.complete = true;
+    if (/^1\.\.\d+$/.test(line)) this.#plans += 1;
     const result = tapResult(line);
     if (result) {
       this.counts[result.outcome] += 1;
       return `${marks[result.outcome]} ${result.title}`;
     }
     return /^(TAP version|1\.\.|# (tests|pass|skip|fail) |$)/.test(line) ? undefined : `  ${line}`;
+  }
+
+  get complete(): boolean {
+    return this.#plans === this.runs;
   }
 
   get ok(): boolean {
@@ -40,9 +46,9 @@ export class TapSummary {
   }
 }
 
-/** Reads TAP from stdin and shows it for people; the last line is the summary, alone on its line. */
+/** `tap-summary.js [RUNS]` reads TAP from stdin and shows it for people; the last line is the summary, alone on its line. */
 async function main(): Promise<void> {
-  const summary = new TapSummary();
+  const summary = new TapSummary(Number(process.argv[2] ?? 1));
   for await (const line of createInterface({ input: process.stdin })) {
     const shown = summary.take(line);
     if (shown !== undefined) console.log(shown);

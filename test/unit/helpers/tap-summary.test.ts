@@ -1,8 +1,8 @@
 import test from 'ava';
 import { TapSummary, tapResult } from '../../helpers/tap-summary.js';
 
-function summaryOf(text: string): TapSummary {
-  const summary = new TapSummary();
+function summaryOf(text: string, runs = 1): TapSummary {
+  const summary = new TapSummary(runs);
   for (const line of text.split('\n')) summary.take(line);
   return summary;
 }
@@ -28,4 +28,13 @@ test('counts what ran and is good only when all of it passed', (t) => {
 test('nothing that ran and a runner that died are failures', (t) => {
   t.false(summaryOf('TAP version 13\n1..0').ok);
   t.false(summaryOf('ok 1 - a').ok);
+});
+
+test('of several runs every one must have come to its end', (t) => {
+  const text = 'TAP version 13\nok 1 - a\n\n1..1\n# tests 1\n\nTAP version 13\nok 1 - b\n';
+  const good = summaryOf(`${text}1..1`, 2);
+  t.is(String(good), '2 passed, 0 failed');
+  t.true(good.ok);
+  t.false(summaryOf(text, 2).ok);
+  t.false(summaryOf('TAP version 13\nok 1 - b\n1..1', 2).ok);
 });
