@@ -21,6 +21,12 @@ export function backendAddress(vip: string, { v4, v6, port }: EchoServer): strin
 }
 
 /** The VIP of a service as clients name it. */
-export function targetOf({ vip }: ServiceInput): Target {
-  return parseEndpoint(vip);
+export function targetOf(service: ServiceInput): Target {
+  return parseEndpoint(vipText(service));
+}
+
+/** Of a service whose VIP is an address. */
+export function vipText({ name, vip }: ServiceInput): string {
+  if (typeof vip === 'string') return vip;
+  throw new Error(`service ${name} has its VIP in parts`);
 }

@@ -1,7 +1,7 @@
 import { rootTest } from '../helpers/needs.js';
 import { hooks, setScene } from '../helpers/scene.js';
 import type { EchoServer } from '../helpers/servers.js';
-import { serviceOf, targetOf } from '../helpers/services.js';
+import { serviceOf, targetOf, vipText } from '../helpers/services.js';
 
 // A VIP means the same thing whichever hook meets it: each test here runs by all three.
 
@@ -35,7 +35,7 @@ for (const hook of hooks) {
       const target = targetOf(service);
       const manner = service.protocol ?? 'tcp';
       const direct = await client.ask(manner, {
-        address: service.vip.startsWith('[') ? server!.v6 : server!.v4,
+        address: vipText(service).startsWith('[') ? server!.v6 : server!.v4,
         port: server!.port,
       });
       const answer = await client.ask(manner, target);

@@ -5,7 +5,7 @@ import type { Daemon } from '../helpers/daemon.js';
 import { rootTest } from '../helpers/needs.js';
 import { type Scene, setScene } from '../helpers/scene.js';
 import type { EchoServer } from '../helpers/servers.js';
-import { backendAddress, serviceOf, targetOf } from '../helpers/services.js';
+import { backendAddress, serviceOf, targetOf, vipText } from '../helpers/services.js';
 
 // A socket that connect() gave a backend would stay with it for ever: once the backend is gone its owner must be told.
 
@@ -23,7 +23,10 @@ const services = (servers: readonly EchoServer[]): ServiceInput[] =>
 const weighted = (servers: readonly EchoServer[], ...weights: readonly number[]): ServiceInput[] =>
   services(servers).map((service) => ({
     ...service,
-    backends: servers.map((server, i) => ({ address: backendAddress(service.vip, server), weight: weights[i] ?? 1 })),
+    backends: servers.map((server, i) => ({
+      address: backendAddress(vipText(service), server),
+      weight: weights[i] ?? 1,
+    })),
   }));
 
 const targetBy = ({ vip }: Kind) => targetOf({ name: '', vip, backends: [] });

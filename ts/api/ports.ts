@@ -1,6 +1,7 @@
 import type { DataPlane } from '../dataplane/dataplane.js';
 import type { ForwardedVip, Forwarding } from '../model/forwarding.js';
-import type { BackendKey, ServiceDefinition, VipKey } from '../model/service.js';
+import type { Names } from '../model/names.js';
+import type { BackendKey, DeclaredService, VipKey } from '../model/service.js';
 import type { ReconcileStatus, SourceStatus, VipStatus } from '../model/status.js';
 import type { Fault } from '../util/errors.js';
 import type { DoctorReport } from './routes/node.js';
@@ -25,6 +26,8 @@ export interface StatusPort {
   sources(): readonly SourceStatus[];
   reconcile(): ReconcileStatus;
   vips(): readonly VipStatus[];
+  /** The names of VIPs, and whether they forward here. */
+  names(): Names;
   desired(): Forwarding;
   /** What is wrong with definitions in each other's company, or on this node. */
   faults(): readonly Fault[];
@@ -34,13 +37,13 @@ export interface StatusPort {
 export interface DefinitionsPort {
   /** Name of the source that holds them. */
   readonly source: string;
-  list(): readonly ServiceDefinition[];
+  list(): readonly DeclaredService[];
   /** Stores the definition, replacing one of the same name. */
-  set(service: ServiceDefinition): Promise<void>;
+  set(service: DeclaredService): Promise<void>;
   /** False when the API owns no service of that name. */
   remove(name: string): Promise<boolean>;
   /** Stores all; with `prune` removes the API's other services. */
-  apply(services: readonly ServiceDefinition[], prune: boolean): Promise<void>;
+  apply(services: readonly DeclaredService[], prune: boolean): Promise<void>;
   drain(service: string, backend: BackendKey): Promise<void>;
   undrain(service: string, backend: BackendKey): Promise<void>;
 }

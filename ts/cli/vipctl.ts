@@ -15,11 +15,12 @@ import { addStatus } from './commands/status.js';
 import { addTeardown } from './commands/teardown.js';
 import { addVip } from './commands/vip.js';
 import { addVips } from './commands/vips.js';
+import { addWhere } from './commands/where.js';
 import { Commands, type Terminal } from './session.js';
 
 /** In the order of the help: look, change, watch, understand, leave. */
 const commands = [
-  ...[addStatus, addVips, addVip, addBackends],
+  ...[addStatus, addVips, addVip, addBackends, addWhere],
   ...[addSet, addRm, addApply, addDrain],
   ...[addEvents, addFlows],
   ...[addExplain, addDoctor],

@@ -68,10 +68,11 @@ function objection(definition: ServiceDefinition, { local, pools }: Surroundings
 
 function row(service: SourcedService, fault: Fault, before: VipStatus | undefined, now: number): VipStatus {
   const { definition, source } = service;
-  const { name, frontend } = definition;
+  const { name, frontend, vipName } = definition;
   const since = before?.backends[0]?.since ?? now;
   const backends = definition.backends.map((backend) => {
     return { ...backend, state: 'down' as const, reason: 'its VIP is not served here', since };
   });
-  return { key: vipKey(frontend), name, source, frontend, backends, programmed: 'failed', fault };
+  const named = vipName && { vipName };
+  return { key: vipKey(frontend), name, source, frontend, ...named, backends, programmed: 'failed', fault };
 }

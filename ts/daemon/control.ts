@@ -3,6 +3,8 @@ import type { DataPlane } from '../dataplane/dataplane.js';
 import { SeveredSockets } from '../dataplane/metrics.js';
 import { HealthMonitor } from '../health/health.js';
 import type { Forwarding } from '../model/forwarding.js';
+import { type Names, namesOf } from '../model/names.js';
+import type { VipStatus } from '../model/status.js';
 import { Reconciler } from '../reconcile/reconcile.js';
 import { ApiSource } from '../sources/api.js';
 import { FileSource } from '../sources/file.js';
@@ -12,7 +14,7 @@ import { Definitions } from './definitions.js';
 import { Intent } from './intent.js';
 import { Journal } from './journal.js';
 import type { Machine } from './machine.js';
-import type { DaemonOptions } from './options.js';
+import { type DaemonOptions, namesIn } from './options.js';
 
 export interface ControlModules {
   readonly plane: DataPlane;
@@ -35,6 +37,7 @@ export class Control {
   readonly severed = new SeveredSockets();
   readonly #health: HealthMonitor;
   readonly #running = new AbortController();
+  #named: { rows: readonly VipStatus[]; names: Names } = { rows: [], names: new Map() };
   readonly #unsubscribe: readonly (() => void)[];
 
   constructor(options: DaemonOptions, { plane, machine, logger, adopted }: ControlModules) {
@@ -43,7 +46,7 @@ export class Control {
     const files = services.map((path) => new FileSource({ path }));
     const onEvent = (event: Event) => this.journal.add(event);
     // What is in files wins: it is what the node's owner wrote down.
-    this.sources = new Sources({ waitMs: sourceWait }, { sources: [...files, api], logger });
+    this.sources = new Sources({ waitMs: sourceWait, names: namesIn(options) }, { sources: [...files, api], logger });
     this.definitions = new Definitions(api, options.apiCommandChecks === 'allow');
     this.#health = new HealthMonitor({ concurrency: healthConcurrency });
     const modules = { sources: this.sources, health: this.#health, api, machine, onEvent };
@@ -70,6 +73,13 @@ export class Control {
     this.reconciler.start();
     await this.#sourcesReady(signal);
     if (!signal.aborted) await this.reconciler.pass();
+  }
+
+  /** The names of VIPs as of the last pass of the loop; the same object until something changed. */
+  names(): Names {
+    const rows = this.reconciler.vips();
+    if (rows !== this.#named.rows) this.#named = { rows, names: namesOf(rows) };
+    return this.#named.names;
   }
 
   /** Ends the sources, the checks and the loop; the kernel is left as it is. */

@@ -1,6 +1,6 @@
 import { RequestError } from '../api/errors.js';
 import type { DefinitionsPort } from '../api/ports.js';
-import type { ServiceDefinition } from '../model/service.js';
+import type { DeclaredService } from '../model/service.js';
 import type { ApiSource } from '../sources/api.js';
 
 /** The API's own services as its port wants them. One change at a time: each sees what the one before has left. */
@@ -16,11 +16,11 @@ export class Definitions implements DefinitionsPort {
     this.source = api.name;
   }
 
-  list(): readonly ServiceDefinition[] {
+  list(): readonly DeclaredService[] {
     return this.api.list();
   }
 
-  async set(service: ServiceDefinition): Promise<void> {
+  async set(service: DeclaredService): Promise<void> {
     this.#refuseCommand(service);
     return this.#inTurn(() => this.api.set(service));
   }
@@ -33,7 +33,7 @@ export class Definitions implements DefinitionsPort {
     });
   }
 
-  async apply(services: readonly ServiceDefinition[], prune: boolean): Promise<void> {
+  async apply(services: readonly DeclaredService[], prune: boolean): Promise<void> {
     for (const service of services) this.#refuseCommand(service);
     return this.#inTurn(() => {
       const named = new Set(services.map((service) => service.name));
@@ -51,7 +51,7 @@ export class Definitions implements DefinitionsPort {
   }
 
   /** Whoever may write to the socket would run programs with the daemon's rights. */
-  #refuseCommand({ name, health }: ServiceDefinition): void {
+  #refuseCommand({ name, health }: DeclaredService): void {
     if (health?.kind !== 'command' || this.commandChecks) return;
     throw new RequestError(400, {
       code: 'COMMAND_CHECK_REFUSED',

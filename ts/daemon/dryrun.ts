@@ -10,7 +10,7 @@ import { Sources } from '../sources/sources.js';
 import type { Fault } from '../util/errors.js';
 import { admit, Pools } from './admission.js';
 import type { Machine } from './machine.js';
-import type { DaemonOptions } from './options.js';
+import { type DaemonOptions, namesIn } from './options.js';
 
 export interface DryRun {
   /** What a data plane would hold, as if every health check succeeded. */
@@ -41,7 +41,7 @@ export async function dryRun(options: DaemonOptions, machine: Pick<Machine, 'loc
 async function readFiles(options: DaemonOptions): Promise<{ table: ServiceTable; faults: readonly Fault[] }> {
   const running = new AbortController();
   const files = options.services.map((path) => new FileSource({ path }));
-  const sources = new Sources({ waitMs: options.sourceWait }, { sources: files });
+  const sources = new Sources({ waitMs: options.sourceWait, names: namesIn(options) }, { sources: files });
   const settled = () => sources.ready() || sources.status().every((one) => one.reported || one.faults.length > 0);
   const read = new Promise<void>((resolve) => sources.onChange(() => settled() && resolve()));
   sources.start(running.signal);

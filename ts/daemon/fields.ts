@@ -1,4 +1,5 @@
-import { type Endpoint, type Prefix, parseEndpoint, parsePrefix } from '../model/address.js';
+import { type AddressRange, parseRange } from '../allocate/range.js';
+import { type Endpoint, type Family, type Prefix, parseEndpoint, parsePrefix } from '../model/address.js';
 import { parseDuration } from '../model/duration.js';
 import { preview } from '../model/problem.js';
 import { VipdError } from '../util/errors.js';
@@ -36,6 +37,16 @@ export function patterns(field: Description<readonly string[]>): Field<readonly 
 
 export function prefixes(field: Description<readonly Prefix[]>): Field<readonly Prefix[]> {
   return { ...field, argument: 'prefix', list: true, read: listOf((value) => parsePrefix(text(value))) };
+}
+
+/** Addresses of the given family. */
+export function range(family: Family, field: Description<AddressRange | undefined>): Field<AddressRange | undefined> {
+  const read = (value: unknown) => {
+    const found = parseRange(text(value));
+    if (found.family === family) return found;
+    throw wrong(value, `must be IPv${family} addresses`);
+  };
+  return { ...field, argument: 'prefix', list: false, read };
 }
 
 export function endpoint(field: Description<Endpoint | undefined>): Field<Endpoint | undefined> {

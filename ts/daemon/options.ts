@@ -1,5 +1,7 @@
+import type { AllocateOptions } from '../allocate/allocate.js';
+import { type AddressRange, firstRange, requirePool } from '../allocate/range.js';
 import { defaultSocket } from '../api/unix.js';
-import { parsePrefix } from '../model/address.js';
+import { type Family, parsePrefix } from '../model/address.js';
 import { type PlacedDocument, parsePlaced, placed } from '../model/document.js';
 import { type Problem, preview, problemFault, problemOf } from '../model/problem.js';
 import { unknownKey } from '../model/shape.js';
@@ -16,6 +18,7 @@ import {
   paths,
   patterns,
   prefixes,
+  range,
   yesOrNo,
 } from './fields.js';
 
@@ -43,6 +46,21 @@ export const fields = {
     flag: 'pool',
     help: 'prefixes whose every address belongs to vipd',
     fallback: ['11.0.0.0/8', 'fd01:c::/64'].map(parsePrefix),
+  }),
+  'names.v4': range(4, {
+    flag: 'names-v4',
+    help: 'addresses of named VIPs, else the first IPv4 pool',
+    fallback: undefined,
+  }),
+  'names.v6': range(6, {
+    flag: 'names-v6',
+    help: 'addresses of named VIPs, else the first IPv6 pool',
+    fallback: undefined,
+  }),
+  'names.legacy': yesOrNo({
+    flag: 'names-legacy',
+    help: 'give named VIPs the IPv4 addresses DC/OS 1.11 and older gave them',
+    fallback: false,
   }),
   'limits.vips': integer(1, 1 << 20, { flag: 'max-vips', help: 'room for VIPs', fallback: 8_192 }),
   'limits.backends': integer(1, (1 << 20) - 1, { flag: 'max-backends', help: 'room for backends', fallback: 32_768 }),
@@ -111,7 +129,31 @@ export function parseOptions(file: { name: string; text: string } | undefined, f
   const values = Object.entries(fields).map(([key, field]) => {
     return [key, fromFlags.get(key) ?? fromFile.get(key) ?? field.fallback];
   });
-  return { options: Object.fromEntries(values) as DaemonOptions, faults };
+  const options = Object.fromEntries(values) as DaemonOptions;
+  return { options, faults: faults.length > 0 ? faults : contradictions(options) };
+}
+
+export function namesIn(options: DaemonOptions): AllocateOptions {
+  const range = (family: Family, given: AddressRange | undefined) => given ?? firstRange(family, options.pools);
+  return {
+    v4: range(4, options['names.v4']),
+    v6: range(6, options['names.v6']),
+    legacy: options['names.legacy'],
+  };
+}
+
+/** Of options that are in order one by one. */
+function contradictions(options: DaemonOptions): readonly Fault[] {
+  return (['names.v4', 'names.v6'] as const).flatMap((key) => {
+    const range = options[key];
+    if (range === undefined) return [];
+    try {
+      requirePool(range, options.pools);
+      return [];
+    } catch (error) {
+      return [problemFault(problemOf(error, []), `option ${key}`, '')];
+    }
+  });
 }
 
 function readFlag(key: keyof Fields, value: unknown, faults: Fault[]): unknown {

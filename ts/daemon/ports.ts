@@ -19,11 +19,13 @@ export function apiPorts(node: Omit<NodePort, 'metrics'>, plane: DataPlane, cont
   };
 }
 
-function statusPort({ sources, reconciler, intent }: Control): StatusPort {
+function statusPort(control: Control): StatusPort {
+  const { sources, reconciler, intent } = control;
   return {
     sources: () => sources.status(),
     reconcile: () => reconciler.status(),
     vips: () => [...reconciler.vips(), ...intent.refused()],
+    names: () => control.names(),
     desired: () => intent.forwarding(),
     faults: () => intent.faults(),
   };

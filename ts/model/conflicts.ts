@@ -1,11 +1,12 @@
 import type { Endpoint, Protocol } from './address.js';
+import { vipNameText } from './name.js';
 import type { Problem } from './problem.js';
 import { LOOP_HINT } from './rules.js';
-import { backendKey, type ServiceDefinition, type VipKey, vipKey } from './service.js';
+import { backendKey, type DeclaredService, isNamed, type ServiceDefinition, type VipKey, vipKey } from './service.js';
 
 /** A definition that wants to be in the table. Made by {@link candidate}, and worth keeping with its definition. */
 export interface Candidate {
-  readonly definition: ServiceDefinition;
+  readonly definition: DeclaredService & Pick<ServiceDefinition, 'vipName'>;
   /** Where it stands, for the fault of the one that conflicts with it. */
   readonly place: string;
   readonly keys: Keys;
@@ -32,12 +33,13 @@ export interface Settlement<C extends Candidate> {
 }
 
 /** @param place looked up when it is needed: in a large file that costs more than all the rest */
-export function candidate(definition: ServiceDefinition, place: string | (() => string)): Candidate {
+export function candidate(definition: DeclaredService, place: string | (() => string)): Candidate {
   const { frontend, backends } = definition;
   const { protocol } = frontend;
   const keys = {
     vip: vipKey(frontend),
-    district: district(protocol, frontend),
+    // No backend has a name for its address.
+    district: isNamed(frontend) ? '' : district(protocol, frontend),
     districts: [...new Set(backends.map((backend) => district(protocol, backend)))],
   };
   if (typeof place === 'string') return { definition, place, keys };
@@ -81,9 +83,11 @@ function nameTaken({ definition: { name } }: Candidate, names: ReadonlyMap<strin
   return { path: ['name'], code: 'NAME_DUPLICATE', cause, hint: 'choose another name' };
 }
 
-function vipTaken({ keys: { vip } }: Candidate, vips: ReadonlyMap<VipKey, Candidate>): Problem | undefined {
-  const other = vips.get(vip);
+function vipTaken({ definition, keys }: Candidate, vips: ReadonlyMap<VipKey, Candidate>): Problem | undefined {
+  const other = vips.get(keys.vip);
   if (!other) return undefined;
+  const { vipName } = definition;
+  const vip = vipName ? `${keys.vip} of ${vipNameText(vipName)}` : keys.vip;
   const cause = `the VIP ${vip} is taken by service ${other.definition.name}, ${other.place}`;
   return { path: ['vip'], code: 'VIP_OVERLAP', cause, hint: 'choose another address or port' };
 }

@@ -43,6 +43,18 @@ export function vipNameText({ label, framework }: VipName): string {
   return `${label}.${framework}`;
 }
 
+/**
+ * The parts of `web.marathon:80`, which stands where an address could: the framework is what follows the last dot.
+ * undefined for what can only be meant as an address: with a colon or bracket in it, or no letter behind the last dot.
+ */
+export function splitVipName(text: string): { label: string; framework: string; port: number } | undefined {
+  const colon = text.lastIndexOf(':');
+  const dot = text.lastIndexOf('.', colon);
+  const [label, framework, port] = [text.slice(0, dot), text.slice(dot + 1, colon), text.slice(colon + 1)];
+  if (dot < 0 || /[:[\]]/.test(label) || !/[A-Za-z]/.test(framework) || !/^\d{1,6}$/.test(port)) return undefined;
+  return { label, framework, port: Number(port) };
+}
+
 export function vipFqdn(name: VipName, zone = defaultVipZone): string {
   return `${vipNameText(name)}.${zone}`;
 }

@@ -1,16 +1,19 @@
 import ipaddr from 'ipaddr.js';
 import { VipdError } from '../util/errors.js';
-import { type Endpoint, familyOf, formatEndpoint, type Protocol, parseEndpoint } from './address.js';
+import { checkedPort, type Endpoint, familyOf, formatEndpoint, type Protocol, parseEndpoint } from './address.js';
 import { parseDuration } from './duration.js';
 import { compareBackends } from './forwarding.js';
-import { type Path, type Problem, problemOf } from './problem.js';
+import { splitVipName, vipFqdn, vipName } from './name.js';
+import { type Path, type Problem, preview, problemOf } from './problem.js';
 import type { HealthJson, LongServiceJson } from './schema.js';
 import {
   type BackendDefinition,
   backendKey,
   type Frontend,
   type HealthCheck,
+  isNamed,
   MAX_BACKENDS_PER_VIP,
+  type NamedFrontend,
 } from './service.js';
 
 /** Collects what is wrong in one service and remembers where, so that a rule never reads what is not of its form. */
@@ -49,11 +52,31 @@ const DEFAULTS = { intervalMs: 2000, timeoutMs: 1000, rise: 1, fall: 2 };
 const NO_VIP = new Set(['unspecified', 'multicast', 'broadcast', 'loopback']);
 const NO_BACKEND = new Set(['unspecified', 'multicast', 'broadcast']);
 
-export function readFrontend(json: LongServiceJson, findings: Findings): Frontend | undefined {
+export function readFrontend(json: LongServiceJson, findings: Findings): Frontend | NamedFrontend | undefined {
   if (typeof json.vip !== 'string' || findings.spoiled(['vip'])) return undefined;
-  const endpoint = findings.attempt(['vip'], () => usableEndpoint(json.vip, NO_VIP, 'VIP'));
   const protocol: Protocol = json.protocol === 'udp' ? 'udp' : 'tcp';
+  const parts = splitVipName(json.vip);
+  if (parts) return findings.attempt(['vip'], () => ({ ...namedEndpoint(parts, json.vip), protocol }));
+  const endpoint = findings.attempt(['vip'], () => usableEndpoint(json.vip, NO_VIP, 'VIP'));
   return endpoint && { ...endpoint, protocol };
+}
+
+/** Longest name of the DNS as text (RFC 1035 §3.1 without the root's dot). */
+const FQDN_MAX = 253;
+
+/** @throws VipdError NAME_INVALID | PORT_INVALID */
+export function namedEndpoint(
+  { label, framework, port }: { label: string; framework: string; port: number },
+  object: string,
+): Omit<NamedFrontend, 'protocol'> {
+  const name = vipName(label, framework);
+  const refuse = (cause: string, hint?: string): never => {
+    throw new VipdError({ code: 'NAME_INVALID', object, cause, ...(hint === undefined ? {} : { hint }) });
+  };
+  if (name.label === '') refuse(`the name ${preview(label)} has no letter or digit`);
+  if (name.framework === '') refuse(`the framework ${preview(framework)} has no letter or digit`);
+  if (vipFqdn(name).length > FQDN_MAX) refuse(`it is longer than ${FQDN_MAX} characters in the DNS`, 'shorten it');
+  return { name, port: checkedPort(port, object) };
 }
 
 /** Sorted, so that the order in a file never matters. */
@@ -75,7 +98,8 @@ export function readBackends(json: LongServiceJson, findings: Findings): readonl
 }
 
 /** What can only be said of the VIP and a backend together. */
-export function checkPairs(json: LongServiceJson, frontend: Frontend, findings: Findings): void {
+export function checkPairs(json: LongServiceJson, frontend: Frontend | NamedFrontend, findings: Findings): void {
+  if (isNamed(frontend)) return;
   const family = familyOf(frontend.address);
   json.backends.forEach((backend, i) => {
     if (findings.spoiled(['backends', i])) return;

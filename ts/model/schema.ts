@@ -33,7 +33,7 @@ export const BackendSchema = Type.Object(
 
 const head = {
   name: Type.String({ pattern: '^[A-Za-z0-9._-]{1,253}$' }),
-  vip: Type.String({ description: 'ADDRESS:PORT or [ADDRESS]:PORT' }),
+  vip: Type.String({ description: 'ADDRESS:PORT, [ADDRESS]:PORT or NAME.FRAMEWORK:PORT' }),
   protocol: Type.Optional(Type.Enum(['tcp', 'udp'])),
   health: Type.Optional(HealthSchema),
 };
@@ -41,9 +41,23 @@ const head = {
 /** A service whose backends are all in the long form. */
 export const LongServiceSchema = Type.Object({ ...head, backends: Type.Array(BackendSchema) }, closed);
 
-/** A service as people write it: a backend may be just its address. */
+/** A VIP whose address follows from its name. */
+export const VipNameSchema = Type.Object(
+  {
+    name: Type.String({ description: 'Becomes labels of the DNS: lower case, _ turns into -, all else is dropped' }),
+    framework: Type.String({ description: 'Whose name it is, as marathon' }),
+    port: Type.Integer({ minimum: 1, maximum: 65535 }),
+  },
+  closed,
+);
+
+/** A service as people write it: a backend may be just its address, a named VIP may be in parts. */
 export const ServiceSchema = Type.Object(
-  { ...head, backends: Type.Array(Type.Union([Type.String(), BackendSchema])) },
+  {
+    ...head,
+    vip: Type.Union([head.vip, VipNameSchema]),
+    backends: Type.Array(Type.Union([Type.String(), BackendSchema])),
+  },
   closed,
 );
 

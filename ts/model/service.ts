@@ -1,4 +1,5 @@
-import { type Endpoint, formatEndpoint, type Protocol } from './address.js';
+import { type Endpoint, type Family, formatEndpoint, type Protocol } from './address.js';
+import { type VipName, vipNameText } from './name.js';
 import type { Policy } from './policy.js';
 
 /** Where clients connect: the VIP, its port and protocol. */
@@ -6,7 +7,15 @@ export interface Frontend extends Endpoint {
   readonly protocol: Protocol;
 }
 
-/** Identity of a frontend: `tcp/11.0.0.80:80`, `udp/[fd00::53]:53`. */
+/** Where clients connect when the address follows from a name. Identity is the text of the name, not how it is split. */
+export interface NamedFrontend {
+  /** Normalised, neither part empty. */
+  readonly name: VipName;
+  readonly port: number;
+  readonly protocol: Protocol;
+}
+
+/** Identity of a frontend: `tcp/11.0.0.80:80`, `udp/[fd00::53]:53`, `tcp/web.marathon:80`. */
 export type VipKey = string;
 
 /** Identity of a backend inside its service: `10.0.0.1:8080`. */
@@ -40,17 +49,47 @@ export interface HealthCheck {
 }
 
 /** What a source says: one frontend and the backends behind it. Immutable once emitted. */
-export interface ServiceDefinition {
+export interface DeclaredService extends Omit<ServiceDefinition, 'frontend' | 'vipName'> {
   /** Unique over all sources; `[A-Za-z0-9._-]{1,253}`. */
   readonly name: string;
+  readonly frontend: Frontend | NamedFrontend;
+}
+
+/** A service whose frontend has its address. Backends are of its family. */
+export interface ServiceDefinition {
+  /** As declared; with `/ipv6` behind it where it is the IPv6 part of one whose frontend has a name. */
+  readonly name: string;
   readonly frontend: Frontend;
+  /** What the address of the frontend follows from; absent where it was given. */
+  readonly vipName?: VipName;
   readonly backends: readonly BackendDefinition[];
   readonly health?: HealthCheck;
   readonly policy?: Policy;
 }
 
-export function vipKey(frontend: Frontend): VipKey {
-  return `${frontend.protocol}/${formatEndpoint(frontend)}`;
+const IPV6_PART = '/ipv6';
+
+/** Of the part of a declared service that serves one family; no declared name has a `/`. */
+export function partName(declared: string, family: Family): string {
+  return family === 4 ? declared : `${declared}${IPV6_PART}`;
+}
+
+/** The inverse of {@link partName}. */
+export function declaredName(part: string): string {
+  return part.endsWith(IPV6_PART) ? part.slice(0, -IPV6_PART.length) : part;
+}
+
+export function isNamed(frontend: Frontend | NamedFrontend): frontend is NamedFrontend {
+  return 'name' in frontend;
+}
+
+export function vipKey(frontend: Frontend | NamedFrontend): VipKey {
+  return `${frontend.protocol}/${formatFrontend(frontend)}`;
+}
+
+/** As people write it: `11.0.0.80:80`, `[fd01:c::80]:80`, `web.marathon:80`. */
+export function formatFrontend(frontend: Frontend | NamedFrontend): string {
+  return isNamed(frontend) ? `${vipNameText(frontend.name)}:${frontend.port}` : formatEndpoint(frontend);
 }
 
 export function backendKey(backend: Endpoint): BackendKey {

@@ -1,4 +1,5 @@
 import type { Fault } from '../util/errors.js';
+import type { VipName } from './name.js';
 import type { Frontend, VipKey } from './service.js';
 
 /** Why a backend is or is not in rotation. */
@@ -23,6 +24,8 @@ export interface VipStatus {
   readonly name: string;
   readonly source: string;
   readonly frontend: Frontend;
+  /** What the address follows from; absent where it was given. */
+  readonly vipName?: VipName;
   readonly backends: readonly BackendStatus[];
   /** Does the kernel hold what is desired? Set from what was read back. */
   readonly programmed: Programmed;

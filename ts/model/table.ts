@@ -1,7 +1,7 @@
 import type { Fault } from '../util/errors.js';
-import { type Candidate, candidate, settle, vipDistricts } from './conflicts.js';
+import { type Candidate, type Conflict, candidate, settle, vipDistricts } from './conflicts.js';
 import { problemFault } from './problem.js';
-import { type ServiceDefinition, vipKey } from './service.js';
+import { type DeclaredService, type ServiceDefinition, vipKey } from './service.js';
 
 export interface SourcedService {
   readonly definition: ServiceDefinition;
@@ -47,13 +47,21 @@ export function mergeReports(byPriority: readonly SourceSet[], before?: ServiceT
   return (before && amended(before, sets)) ?? merged(sets);
 }
 
+/** What stands in the way of all these being defined by one source. */
+export function conflictsAmong(services: readonly DeclaredService[], source: string): readonly Fault[] {
+  return faultsOf(settle(services.map((one) => candidate(one, source))).conflicts);
+}
+
+function faultsOf(conflicts: readonly Conflict<Candidate>[]): readonly Fault[] {
+  return conflicts.map(({ loser, problem }) =>
+    problemFault({ ...problem, path: [] }, `service ${loser.definition.name}`, loser.place),
+  );
+}
+
 function merged(sets: readonly SourceSet[]): ServiceTable {
   const candidates = sets.flatMap(({ source, services }) => services.map((one) => entryOf(one, source)));
   const { accepted, conflicts } = settle(candidates);
-  const faults = conflicts.map(({ loser, problem }) =>
-    problemFault({ ...problem, path: [] }, `service ${loser.definition.name}`, loser.place),
-  );
-  const table = { services: accepted, faults };
+  const table = { services: accepted, faults: faultsOf(conflicts) };
   makings.set(table, { sets, districts: vipDistricts(candidates) });
   return table;
 }
@@ -89,7 +97,7 @@ function replaces({ definition, keys }: Entry, last: ServiceDefinition, district
 function entryOf(definition: ServiceDefinition, source: string): Entry {
   const known = entries.get(definition);
   if (known?.source === source) return known;
-  const entry = { ...candidate(definition, `source ${source}`), source };
+  const entry = { ...candidate(definition, `source ${source}`), definition, source };
   entries.set(definition, entry);
   return entry;
 }

@@ -6,15 +6,16 @@ import { formatDuration } from './duration.js';
 import { type Path, type Problem, preview, problemFault } from './problem.js';
 import { checkPairs, Findings, readBackends, readFrontend, readHealth } from './rules.js';
 import type { HealthJson, LongServiceJson } from './schema.js';
-import type { HealthCheck, ServiceDefinition } from './service.js';
+import { type DeclaredService, formatFrontend, type HealthCheck } from './service.js';
 import { shapeOf, unknownKey } from './shape.js';
+import { readVipMap, vipMapOf } from './vipmap.js';
 
 /** Bounds the work one file can ask for: aliases let a short text stand for very many backends. */
 const MAX_BACKENDS_PER_FILE = 1_000_000;
 
 /** What a services file says. Structurally a source's report. */
 export interface ParsedServices {
-  readonly services: readonly ServiceDefinition[];
+  readonly services: readonly DeclaredService[];
   /** Every fault with `file:line:column` as its object. */
   readonly faults: readonly Fault[];
   /** The text as a whole could not be understood, so it says nothing about any service. */
@@ -30,7 +31,7 @@ export type ServiceJson = LongServiceJson;
  * One service from JSON, as files and the API write it. @throws VipdError with the code of the first problem; its cause
  * names that problem and says how many more there are
  */
-export function validateService(json: unknown, object: string): ServiceDefinition {
+export function validateService(json: unknown, object: string): DeclaredService {
   const result = readService(json);
   if (result.definition) return result.definition;
   const [first, ...more] = result.problems;
@@ -39,11 +40,11 @@ export function validateService(json: unknown, object: string): ServiceDefinitio
   throw new VipdError({ ...fault, cause });
 }
 
-export function serviceToJson(definition: ServiceDefinition): ServiceJson {
+export function serviceToJson(definition: DeclaredService): ServiceJson {
   const { name, frontend, backends, health } = definition;
   return {
     name,
-    vip: formatEndpoint(frontend),
+    vip: formatFrontend(frontend),
     protocol: frontend.protocol,
     backends: backends.map((backend) => ({ address: formatEndpoint(backend), weight: backend.weight })),
     ...(health ? { health: healthToJson(health) } : {}),
@@ -98,7 +99,7 @@ interface PlacedService extends Candidate {
 }
 
 interface Records {
-  readonly accepted: readonly ServiceDefinition[];
+  readonly accepted: readonly DeclaredService[];
   readonly rejected: readonly string[];
   readonly faults: readonly Fault[];
 }
@@ -132,7 +133,7 @@ function readRecords(document: PlacedDocument, records: readonly unknown[]): Rec
 }
 
 type ServiceResult =
-  | { readonly definition: ServiceDefinition; readonly problems: readonly [] }
+  | { readonly definition: DeclaredService; readonly problems: readonly [] }
   | { readonly definition: undefined; readonly problems: readonly Problem[] };
 
 const TOO_MANY: ServiceResult = {
@@ -141,12 +142,14 @@ const TOO_MANY: ServiceResult = {
 };
 
 function readService(value: unknown): ServiceResult {
-  const json = longForm(value) as LongServiceJson;
+  const map = vipMapOf(value);
+  const json = longForm(map ? { ...(value as object), vip: '' } : value) as LongServiceJson;
+  const named = map && readVipMap(map, json.protocol);
   const shape = shapeOf(json);
-  const findings = new Findings(shape.problems);
+  const findings = new Findings([...(named?.problems ?? []), ...shape.problems]);
   const readable = shape.complete && typeof json === 'object' && json !== null && !Array.isArray(json);
   if (!readable) return { definition: undefined, problems: findings.problems };
-  const frontend = readFrontend(json, findings);
+  const frontend = named ? named.frontend : readFrontend(json, findings);
   const backends = readBackends(json, findings);
   if (frontend && backends.length > 0) checkPairs(json, frontend, findings);
   const health = json.health && readHealth(json.health, findings);

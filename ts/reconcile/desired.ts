@@ -77,7 +77,7 @@ function work(
   madeFrom: Pick<Worked, 'revision' | 'drained'>,
 ): Worked {
   const { definition, source } = service;
-  const { name, frontend, policy } = definition;
+  const { name, frontend, vipName, policy } = definition;
   const key = vipKey(frontend);
   const held = heldBackends(current.get(key) ?? adopted.get(key));
   const rows = new Map(last?.row.backends.map((row) => [backendKey(row), row]));
@@ -91,7 +91,7 @@ function work(
   );
   const usable = places.flatMap(({ forwarded }) => forwarded ?? []);
   const vip = { frontend, backends: usable, ...(policy === undefined ? {} : { policy }) };
-  const row = { key, name, source, frontend, backends };
+  const row = { key, name, source, frontend, ...(vipName && { vipName }), backends };
   return { service, ...madeFrom, row, vip: last && last.row.key === key && sameVip(last.vip, vip) ? last.vip : vip };
 }
 

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { BackendKey, ServiceDefinition } from '../model/service.js';
+import { type BackendKey, type DeclaredService, declaredName } from '../model/service.js';
 import { type Fault, VipdError } from '../util/errors.js';
 import type { Report, Source } from './source.js';
 import { type ApiState, EMPTY_STATE, readState, writeState } from './statefile.js';
@@ -39,12 +39,12 @@ export class ApiSource implements Source {
   }
 
   /** By name. */
-  list(): readonly ServiceDefinition[] {
+  list(): readonly DeclaredService[] {
     return [...this.#state.services.values()];
   }
 
   /** Adds the service, or replaces the API's own of that name. @throws VipdError STATE_UNWRITABLE, STATE_UNREADABLE */
-  set(definition: ServiceDefinition): Promise<void> {
+  set(definition: DeclaredService): Promise<void> {
     return this.#change((state) => withServices(state, [...state.services.values(), definition]));
   }
 
@@ -60,7 +60,7 @@ export class ApiSource implements Source {
   }
 
   /** Replaces all services the API has. @throws VipdError NAME_DUPLICATE */
-  async apply(definitions: readonly ServiceDefinition[]): Promise<void> {
+  async apply(definitions: readonly DeclaredService[]): Promise<void> {
     const names = new Set<string>();
     for (const { name } of definitions) {
       const object = `service ${name}`;
@@ -146,11 +146,11 @@ export class ApiSource implements Source {
 }
 
 /** The state with these services; of one name the last counts. What was drained of a service that goes, goes with it. */
-function withServices(state: ApiState, definitions: readonly ServiceDefinition[]): ApiState {
+function withServices(state: ApiState, definitions: readonly DeclaredService[]): ApiState {
   const named = new Map(definitions.map((definition) => [definition.name, definition]));
   const services = new Map([...named].sort(([a], [b]) => (a < b ? -1 : 1)));
   const gone = (key: string): boolean => {
-    const service = key.slice(0, key.indexOf('\0'));
+    const service = declaredName(key.slice(0, key.indexOf('\0')));
     return state.services.has(service) && !services.has(service);
   };
   return { ...withoutDrained(state, gone), services };

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { candidate, settle } from '../model/conflicts.js';
 import { problemFault } from '../model/problem.js';
-import type { ServiceDefinition } from '../model/service.js';
+import type { DeclaredService } from '../model/service.js';
 import type { Fault } from '../util/errors.js';
 import { parseText } from './parse.js';
 import { type FileText, readFault, readText, stampOf } from './read.js';
@@ -20,7 +20,7 @@ interface FileState {
   /** Of the version that `services` and `faults` are about; an error code when it could not be read. */
   readonly stamp: string;
   /** The last good definition of every service the file has. */
-  readonly services: readonly ServiceDefinition[];
+  readonly services: readonly DeclaredService[];
   readonly faults: readonly Fault[];
   /** It was understood at least once. */
   readonly good: boolean;

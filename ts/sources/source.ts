@@ -1,9 +1,9 @@
-import type { ServiceDefinition } from '../model/service.js';
+import type { DeclaredService } from '../model/service.js';
 import type { Fault } from '../util/errors.js';
 
 /** A source's report: always its whole set. One bad record goes to `faults` and never hides its neighbours. */
 export interface Report {
-  readonly services: readonly ServiceDefinition[];
+  readonly services: readonly DeclaredService[];
   /** What is wrong with the input now, each fault naming its place. */
   readonly faults: readonly Fault[];
   /** The input could not be read at all: `services` is ignored and the last good set stays in force. */

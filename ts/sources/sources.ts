@@ -1,4 +1,5 @@
-import type { ServiceDefinition } from '../model/service.js';
+import { type AllocateOptions, Allocator, shippedNames } from '../allocate/allocate.js';
+import type { DeclaredService } from '../model/service.js';
 import type { SourceStatus } from '../model/status.js';
 import { EMPTY_TABLE, mergeReports, type ServiceTable } from '../model/table.js';
 import { type Fault, faultOf } from '../util/errors.js';
@@ -11,6 +12,8 @@ export interface SourcesOptions {
   readonly waitMs: number;
   /** First and longest pause before a source that failed is run again, milliseconds; default 1 s to 30 s. */
   readonly retryMs?: readonly [number, number];
+  /** Where names get their addresses; default as DC/OS shipped it. */
+  readonly names?: AllocateOptions;
 }
 
 export interface SourcesModules {
@@ -22,7 +25,7 @@ export interface SourcesModules {
 /** What one source said last, and how it fares. */
 interface Standing {
   reported: boolean;
-  services: readonly ServiceDefinition[];
+  services: readonly DeclaredService[];
   updated: number | undefined;
   faults: readonly Fault[];
   /** Why it is not running, while it waits to be run again. */
@@ -36,6 +39,8 @@ export class Sources {
   readonly #logger: Logger | undefined;
   readonly #standings: ReadonlyMap<string, Standing>;
   readonly #listeners = new Set<() => void>();
+  readonly #allocator: Allocator;
+  #merged: ServiceTable = EMPTY_TABLE;
   #table: ServiceTable = EMPTY_TABLE;
   #stale = false;
   #waited = false;
@@ -44,6 +49,7 @@ export class Sources {
     this.#options = options;
     this.#sources = modules.sources;
     this.#logger = modules.logger;
+    this.#allocator = new Allocator(options.names ?? shippedNames);
     this.#standings = new Map(this.#sources.map(({ name }) => [name, newStanding()]));
   }
 
@@ -57,8 +63,11 @@ export class Sources {
   /** The same object until something changed. */
   table(): ServiceTable {
     if (this.#stale) {
-      const sets = Array.from(this.#standings, ([source, { services }]) => ({ source, services }));
-      this.#table = mergeReports(sets, this.#table);
+      const declared = Array.from(this.#standings, ([source, { services }]) => ({ source, services }));
+      const { sets, faults } = this.#allocator.allocate(declared);
+      this.#merged = mergeReports(sets, this.#merged);
+      this.#table =
+        faults.length === 0 ? this.#merged : { ...this.#merged, faults: [...this.#merged.faults, ...faults] };
       this.#stale = false;
     }
     return this.#table;

@@ -1,6 +1,6 @@
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { ServiceDefinition } from '../model/service.js';
+import type { DeclaredService } from '../model/service.js';
 import { serviceToJson, validateService } from '../model/validation.js';
 import { type Fault, faultOf, VipdError } from '../util/errors.js';
 
@@ -9,7 +9,7 @@ const VERSION = 1;
 
 /** What operators said through the API. */
 export interface ApiState {
-  readonly services: ReadonlyMap<string, ServiceDefinition>;
+  readonly services: ReadonlyMap<string, DeclaredService>;
   /** `service\0backend` */
   readonly drained: ReadonlySet<string>;
 }
@@ -79,7 +79,7 @@ function parseState(bytes: Buffer): StateJson | string {
 }
 
 function readServices(list: readonly unknown[], path: string): { services: ApiState['services']; faults: Fault[] } {
-  const services = new Map<string, ServiceDefinition>();
+  const services = new Map<string, DeclaredService>();
   const faults: Fault[] = [];
   for (const [i, json] of list.entries()) {
     const object = `${path} services[${i}]`;
@@ -104,9 +104,9 @@ async function setAside(path: string, reason: string): Promise<Fault> {
 }
 
 /** The text of a service is kept with it: one changed among thousands must not cost the making of all. */
-const texts = new WeakMap<ServiceDefinition, string>();
+const texts = new WeakMap<DeclaredService, string>();
 
-function serviceText(definition: ServiceDefinition): string {
+function serviceText(definition: DeclaredService): string {
   let text = texts.get(definition);
   if (text === undefined) {
     text = JSON.stringify(serviceToJson(definition));

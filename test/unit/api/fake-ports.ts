@@ -2,6 +2,7 @@ import type { ApiPorts } from '../../../ts/api/ports.js';
 import type { Event } from '../../../ts/api/routes/traffic.js';
 import type { Flow, HookStatus, VipCounters } from '../../../ts/dataplane/dataplane.js';
 import type { Forwarding } from '../../../ts/model/forwarding.js';
+import { namesOf } from '../../../ts/model/names.js';
 import { type ServiceDefinition, vipKey } from '../../../ts/model/service.js';
 import type { VipStatus } from '../../../ts/model/status.js';
 
@@ -25,6 +26,8 @@ export const webStatus: VipStatus = {
   ],
   programmed: 'yes',
 };
+
+const names = namesOf([{ ...webStatus, vipName: { label: 'web', framework: 'marathon' } }]);
 
 const counters: VipCounters = {
   key: webStatus.key,
@@ -72,6 +75,7 @@ export class FakePorts implements ApiPorts {
     sources: () => [{ name: 'file', reported: true, services: 1, updated: 900, faults: [] }],
     reconcile: () => ({ converged: true, lastPass: 950, passes: 4, drift: 2, faults: [] }),
     vips: () => this.vips,
+    names: () => names,
     desired: () => desired,
     faults: () => [],
   };

@@ -19,6 +19,12 @@ const vip = {
   backends: [{ ...first, counters: { connections: 5, packets: 60, bytes: 7_000 } }, second],
   counters: { connections: 5, packets: 60, bytes: 7_000, refused: 1 },
 };
+const named = {
+  name: 'web.marathon',
+  fqdn: 'web.marathon.l4lb.thisdcos.directory',
+  addresses: [{ family: 4, address: '11.0.0.80', forwards: true }],
+  vips: ['tcp/11.0.0.80:80'],
+};
 const placed = { service: 'web', backend: '10.0.0.1:8080' };
 const mine: ServiceDefinition = { ...web, name: 'mine', frontend: { ...web.frontend, port: 81 } };
 const { name: _, ...unnamed } = serviceToJson(mine);
@@ -39,6 +45,7 @@ const cases: { readonly [K in keyof Client]: Case } = {
       reconcile: { converged: true, lastPass: 950, passes: 4, drift: 2, faults: [] },
       faults: [],
       vips: 1,
+      names: 1,
       backends: { active: 1, draining: 0, down: 1, pending: 0 },
       verdicts: { forwarded: 60, refused: 1 },
     },
@@ -56,6 +63,8 @@ const cases: { readonly [K in keyof Client]: Case } = {
     call: (client) => client.backends(),
     answer: { backends: vip.backends.map((backend) => ({ vip: vip.key, service: 'web', backend })) },
   },
+  names: { call: (client) => client.names(), answer: { names: [named] } },
+  where: { call: (client) => client.where({ name: 'web' }), answer: { name: named, vips: [vip] } },
   explain: {
     call: (client) => client.explain({ key: 'web' }),
     answer: {
@@ -125,6 +134,12 @@ const refusals: readonly Refusal[] = [
     call: (client) => client.vip({ key: 'no/such' }),
     code: 'NOT_FOUND',
     object: 'vip no/such',
+  },
+  {
+    title: 'an unknown name',
+    call: (client) => client.where({ name: 'webb.marathon' }),
+    code: 'NOT_FOUND',
+    object: 'name webb.marathon',
   },
   {
     title: 'to explain an unknown VIP',

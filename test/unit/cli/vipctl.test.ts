@@ -28,13 +28,17 @@ const views: readonly Case[] = [
   },
   {
     args: ['vips'],
-    lines: [/^VIP +SERVICE +SOURCE +ACTIVE/, /^tcp\/11\.0\.0\.80:80 +web +file +1\/2 +5 +6\.8 KiB +1 +yes$/],
+    lines: [/^VIP +NAME +SERVICE +SOURCE +ACTIVE/, /^tcp\/11\.0\.0\.80:80 +- +web +file +1\/2 +5 +6\.8 KiB +1 +yes$/],
   },
   {
     args: ['vip', 'web'],
     lines: [/^vip +tcp\/11\.0\.0\.80:80$/, /^10\.0\.0\.2:8080 +3 .* down .* tcp: ECONNREFUSED, 2 of 2 failures$/],
   },
   { args: ['backends'], lines: [/^web +tcp\/11\.0\.0\.80:80 +10\.0\.0\.1:8080 +1 +5 +active .* healthy$/] },
+  {
+    args: ['where', 'web.marathon.l4lb.thisdcos.directory'],
+    lines: [/^name +web\.marathon\.l4lb/, /^addresses +11\.0\.0\.80$/, /^10\.0\.0\.1:8080 .*healthy$/],
+  },
   { args: ['rm', 'stored'], lines: [/^service stored removed$/] },
   { args: ['drain', 'web', '10.0.0.1:8080'], lines: [/^backend 10\.0\.0\.1:8080 of web takes no new connections$/] },
   { args: ['undrain', 'web', '10.0.0.1:8080'], lines: [/takes new connections again$/] },

@@ -70,7 +70,7 @@ const WRONG_SERVICES: readonly [title: string, lines: string, code: string, plac
   ['port 0', 'vip: 11.0.0.1:0\n    backends: []', 'PORT_INVALID', '3:10'],
   ['port 65536', 'vip: 11.0.0.1:65536\n    backends: []', 'PORT_INVALID', '3:10'],
   ['no port', 'vip: 11.0.0.1\n    backends: []', 'ADDRESS_INVALID', '3:10', /10\.0\.0\.1:80/],
-  ['a host name', 'vip: example.org:80\n    backends: []', 'ADDRESS_INVALID', '3:10'],
+  ['a host name', 'vip: localhost:80\n    backends: []', 'ADDRESS_INVALID', '3:10'],
   ['a multicast VIP', 'vip: 224.0.0.1:80\n    backends: []', 'ADDRESS_UNUSABLE', '3:10'],
   ['an unspecified VIP', 'vip: "[::]:80"\n    backends: []', 'ADDRESS_UNUSABLE', '3:10'],
   ['a loopback VIP', 'vip: 127.0.0.1:80\n    backends: []', 'ADDRESS_UNUSABLE', '3:10'],
@@ -314,4 +314,53 @@ test('every service survives being written and read', (t) => {
       t.deepEqual(parseServices(JSON.stringify({ services: [json] }), 'a').services, [definition]);
     }),
   );
+});
+
+test('a VIP may be a name, as a text or in parts, normalised', (t) => {
+  const frontend = { name: { label: 'my-web', framework: 'marathon' }, port: 80, protocol: 'udp' };
+  const rest = { name: 'x', protocol: 'udp', backends: ['10.0.0.1:80', '[fd00::1]:80'] };
+  const forms = ['/My_Web.marathon:80', { name: 'my-web', framework: 'Marathon', port: 80 }];
+  for (const vip of forms) t.deepEqual<unknown, unknown>(validateService({ ...rest, vip }, 'x').frontend, frontend);
+  const definition = validateService({ ...rest, vip: forms[1] }, 'x');
+  t.is(serviceToJson(definition).vip, 'my-web.marathon:80');
+  t.deepEqual(validateService(serviceToJson(definition), 'x'), definition);
+});
+
+const badNames: readonly (readonly [vip: unknown, code: string, message: RegExp])[] = [
+  ['/.marathon:80', 'NAME_INVALID', /the name "\/" has no letter or digit/],
+  ['web.marathon:0', 'PORT_INVALID', /port 0/],
+  ['web.marathon:70000', 'PORT_INVALID', /port 70000/],
+  ['web:80', 'ADDRESS_INVALID', /not an IPv4 or IPv6 address/],
+  [{ name: 'web', port: 80 }, 'KEY_MISSING', /"framework" is missing/],
+  [{ name: 'web', framework: '-', port: 80 }, 'NAME_INVALID', /the framework "-"/],
+  [{ name: 'web', framework: 'm', port: '80' }, 'PORT_INVALID', /must be a whole number/],
+  [{ name: 'web', framework: 'm', port: 80, proto: 1 }, 'KEY_UNKNOWN', /vip\.proto: unknown key/],
+  [{ name: ['web'], framework: 'm', port: 80 }, 'NAME_INVALID', /must be text, not a list/],
+  [
+    Array.from({ length: 5 }, () => 'x'.repeat(60))
+      .join('.')
+      .concat('.m:80'),
+    'NAME_INVALID',
+    /longer than 253/,
+  ],
+];
+
+for (const [vip, code, cause] of badNames) {
+  test(`a VIP of ${JSON.stringify(vip).slice(0, 60)} is refused: ${code}`, (t) => {
+    const error = t.throws(() => validateService({ name: 'x', vip, backends: [] }, 'x'));
+    const { fault } = error as unknown as { fault: { code: string; cause: string } };
+    t.is(fault.code, code);
+    t.regex(fault.cause, cause);
+  });
+}
+
+test('two services of one name, however written, are a duplicate and told by name', (t) => {
+  const text =
+    'services:\n- {name: a, vip: "/foo.marathon:80", backends: []}\n- {name: b, vip: foo.marathon:80, backends: []}\n';
+  const { services, faults } = parseServices(text, 'f.yaml');
+  t.deepEqual(
+    services.map(({ name }) => name),
+    ['a'],
+  );
+  t.regex(faults[0]!.cause, /service b, vip: the VIP tcp\/foo\.marathon:80 is taken by service a, f\.yaml:2/);
 });

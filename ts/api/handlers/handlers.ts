@@ -1,10 +1,17 @@
 import type { ApiPorts } from '../ports.js';
 import type { Handlers } from '../routes/routes.js';
+import { nameHandlers } from './names.js';
 import { nodeHandlers } from './node.js';
 import { serviceHandlers } from './services.js';
 import { trafficHandlers } from './traffic.js';
 import { vipHandlers } from './vips.js';
 
 export function createHandlers(ports: ApiPorts): Handlers {
-  return { ...nodeHandlers(ports), ...vipHandlers(ports), ...serviceHandlers(ports), ...trafficHandlers(ports) };
+  return {
+    ...nodeHandlers(ports),
+    ...vipHandlers(ports),
+    ...nameHandlers(ports),
+    ...serviceHandlers(ports),
+    ...trafficHandlers(ports),
+  };
 }

@@ -41,6 +41,7 @@ async function nodeStatus({ node, status, plane }: ApiPorts): Promise<Frozen<Nod
     reconcile,
     faults: status.faults(),
     vips: vips.length,
+    names: status.names().size,
     backends: countStates(vips),
     verdicts: Object.fromEntries(verdicts),
   };

@@ -1,7 +1,14 @@
 import { formatEndpoint, parseEndpoint } from '../../model/address.js';
-import { backendKey, type ServiceDefinition, vipKey } from '../../model/service.js';
+import {
+  type BackendKey,
+  backendKey,
+  type DeclaredService,
+  declaredName,
+  type VipKey,
+  vipKey,
+} from '../../model/service.js';
 import type { VipStatus } from '../../model/status.js';
-import { mergeReports } from '../../model/table.js';
+import { conflictsAmong } from '../../model/table.js';
 import { serviceToJson, validateService } from '../../model/validation.js';
 import { RequestError, reading } from '../errors.js';
 import type { ApiPorts, StatusPort } from '../ports.js';
@@ -10,9 +17,9 @@ import type { serviceRoutes } from '../routes/services.js';
 
 export function serviceHandlers({ definitions, status }: ApiPorts): Handlers<typeof serviceRoutes> {
   const foreign = () => status.vips().filter((vip) => vip.source !== definitions.source);
-  const staying = (services: readonly ServiceDefinition[]) => {
+  const staying = (services: readonly DeclaredService[]) => {
     const replaced = new Set(services.map((service) => service.name));
-    return status.vips().filter((vip) => vip.source !== definitions.source || !replaced.has(vip.name));
+    return status.vips().filter((vip) => vip.source !== definitions.source || !replaced.has(declaredName(vip.name)));
   };
   return {
     services: async () => ({ services: definitions.list().map(serviceToJson) }),
@@ -39,14 +46,15 @@ export function serviceHandlers({ definitions, status }: ApiPorts): Handlers<typ
     },
     undrain: async ({ service, backend }) => {
       const key = backendKeyOf(backend);
-      await definitions.undrain(service, key);
-      return { service, backend: key, drained: false };
+      const part = partsOf(status, service).find((vip) => hasBackend(vip, key))?.name ?? service;
+      await definitions.undrain(part, key);
+      return { service: part, backend: key, drained: false };
     },
   };
 }
 
 /** The path names the service; a body that names another is a mistake, not a rename. */
-function namedService(name: string, body: unknown): ServiceDefinition {
+function namedService(name: string, body: unknown): DeclaredService {
   const object = `service ${name}`;
   const named = (body as { name?: unknown } | null)?.name ?? name;
   if (named !== name) {
@@ -58,7 +66,7 @@ function namedService(name: string, body: unknown): ServiceDefinition {
 }
 
 /** All of them or none: a set that contradicts itself is refused as a whole. */
-function distinctServices(body: unknown): readonly ServiceDefinition[] {
+function distinctServices(body: unknown): readonly DeclaredService[] {
   const documents = (body as { services?: unknown } | null)?.services;
   if (!Array.isArray(documents)) {
     const cause = 'must be a list of services';
@@ -70,15 +78,15 @@ function distinctServices(body: unknown): readonly ServiceDefinition[] {
     });
   }
   const services = documents.map((one, i) => reading(() => validateService(one, `services[${i}]`)));
-  const conflict = mergeReports([{ source: 'this request', services }]).faults[0];
+  const conflict = conflictsAmong(services, 'source this request')[0];
   if (conflict !== undefined) throw new RequestError(400, conflict);
   return services;
 }
 
 /** What would conflict with a service that stays is refused now, not found in the status later. */
-function refuseTaken(services: readonly ServiceDefinition[], staying: readonly VipStatus[]): void {
-  const names = new Map(staying.map((vip) => [vip.name, vip]));
-  const keys = new Map(staying.map((vip) => [vip.key, vip]));
+function refuseTaken(services: readonly DeclaredService[], staying: readonly VipStatus[]): void {
+  const names = new Map(staying.map((vip) => [declaredName(vip.name), vip]));
+  const keys = new Map(staying.map((vip) => [declaredKey(vip), vip]));
   for (const { name, frontend } of services) {
     const sameName = names.get(name);
     if (sameName) throw foreignService(name, sameName);
@@ -89,8 +97,12 @@ function refuseTaken(services: readonly ServiceDefinition[], staying: readonly V
   }
 }
 
+function declaredKey({ key, vipName, frontend }: VipStatus): VipKey {
+  return vipName ? vipKey({ ...frontend, name: vipName }) : key;
+}
+
 function notOurs(status: StatusPort, name: string): RequestError {
-  const vip = findService(status, name);
+  const [vip] = partsOf(status, name);
   return vip === undefined ? notFound(`service ${name}`, 'no service has this name') : foreignService(name, vip);
 }
 
@@ -100,15 +112,21 @@ function foreignService(name: string, vip: VipStatus): RequestError {
 }
 
 function findBackend(status: StatusPort, service: string, backend: string): { service: string; backend: string } {
-  const vip = findService(status, service);
-  if (vip === undefined) throw notFound(`service ${service}`, 'no service has this name');
+  const parts = partsOf(status, service);
+  if (parts.length === 0) throw notFound(`service ${service}`, 'no service has this name');
   const key = backendKeyOf(backend);
-  if (vip.backends.some((one) => backendKey(one) === key)) return { service, backend: key };
+  const part = parts.find((vip) => hasBackend(vip, key));
+  if (part) return { service: part.name, backend: key };
   throw notFound(`backend ${key}`, `service ${service} has no such backend`);
 }
 
-function findService(status: StatusPort, name: string): VipStatus | undefined {
-  return status.vips().find((vip) => vip.name === name);
+/** One for each family. */
+function partsOf(status: StatusPort, name: string): readonly VipStatus[] {
+  return status.vips().filter((vip) => vip.name === name || declaredName(vip.name) === name);
+}
+
+function hasBackend({ backends }: VipStatus, key: BackendKey): boolean {
+  return backends.some((one) => backendKey(one) === key);
 }
 
 function backendKeyOf(text: string): string {

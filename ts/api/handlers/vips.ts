@@ -1,6 +1,6 @@
 import type { Counters, VipCounters } from '../../dataplane/dataplane.js';
 import type { ForwardedVip } from '../../model/forwarding.js';
-import { backendKey, type VipKey } from '../../model/service.js';
+import { backendKey, declaredName, type VipKey } from '../../model/service.js';
 import type { BackendStatus, VipStatus } from '../../model/status.js';
 import { RequestError } from '../errors.js';
 import type { ApiPorts, StatusPort } from '../ports.js';
@@ -8,16 +8,13 @@ import type { Frozen } from '../routes/route.js';
 import type { Handlers } from '../routes/routes.js';
 import type { BackendView, VipView, vipRoutes } from '../routes/vips.js';
 
-export function vipHandlers({ status, plane }: ApiPorts): Handlers<typeof vipRoutes> {
-  const countersByVip = async () => new Map((await plane.counters()).map((one) => [one.key, one]));
+export function vipHandlers(ports: ApiPorts): Handlers<typeof vipRoutes> {
+  const { status, plane } = ports;
   const one = async (key: string) => {
-    const vip = findVip(status, key);
-    return vipView(vip, (await countersByVip()).get(vip.key));
+    const [view] = await viewsOf(ports, [findVip(status, key)]);
+    return view!;
   };
-  const all = async () => {
-    const counters = await countersByVip();
-    return status.vips().map((vip) => vipView(vip, counters.get(vip.key)));
-  };
+  const all = () => viewsOf(ports, status.vips());
   return {
     vips: async () => ({ vips: await all() }),
     vip: ({ key }) => one(key),
@@ -31,10 +28,19 @@ export function vipHandlers({ status, plane }: ApiPorts): Handlers<typeof vipRou
   };
 }
 
-/** By key, else by the name of its service. @throws RequestError NOT_FOUND */
+/** The given VIPs with their counters. */
+export async function viewsOf({ plane }: ApiPorts, vips: readonly VipStatus[]): Promise<Frozen<VipView>[]> {
+  const counters = new Map((await plane.counters()).map((one) => [one.key, one]));
+  return vips.map((vip) => vipView(vip, counters.get(vip.key)));
+}
+
+/** By key, else by the name of its service, or of its IPv6 part if that is all. @throws RequestError NOT_FOUND */
 export function findVip(status: StatusPort, key: VipKey): VipStatus {
   const vips = status.vips();
-  const found = vips.find((vip) => vip.key === key) ?? vips.find((vip) => vip.name === key);
+  const found =
+    vips.find((vip) => vip.key === key) ??
+    vips.find((vip) => vip.name === key) ??
+    vips.find((vip) => declaredName(vip.name) === key);
   if (found) return found;
   const hint = 'vipctl vips lists what there is';
   throw new RequestError(404, {

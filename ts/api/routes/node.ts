@@ -42,6 +42,7 @@ export const NodeStatus = Type.Object({
   reconcile: Reconcile,
   faults: Type.Array(Fault, { description: 'Services that conflict with others or cannot be served on this node' }),
   vips: Type.Integer(),
+  names: Type.Integer({ description: 'Names that VIPs have' }),
   backends: Type.Object({
     active: Type.Integer(),
     draining: Type.Integer(),

@@ -1,3 +1,4 @@
+import { nameRoutes } from './names.js';
 import { nodeRoutes } from './node.js';
 import type { Handler } from './route.js';
 import { serviceRoutes } from './services.js';
@@ -5,7 +6,7 @@ import { trafficRoutes } from './traffic.js';
 import { vipRoutes } from './vips.js';
 
 /** Every route of the API, by the name its method has in the client. */
-export const routes = { ...nodeRoutes, ...vipRoutes, ...serviceRoutes, ...trafficRoutes };
+export const routes = { ...nodeRoutes, ...vipRoutes, ...nameRoutes, ...serviceRoutes, ...trafficRoutes };
 
 export type Routes = typeof routes;
 

@@ -35,6 +35,9 @@ export const VipView = Type.Object({
   name: Type.String(),
   source: Type.String(),
   frontend: Type.Object({ protocol: Protocol, address: Type.String(), port: Type.Integer() }),
+  vipName: Type.Optional(
+    Type.Object({ label: Type.String(), framework: Type.String() }, { description: 'What the address follows from' }),
+  ),
   backends: Type.Array(BackendView),
   programmed: Type.Union([Type.Literal('yes'), Type.Literal('no'), Type.Literal('failed')]),
   fault: Type.Optional(Fault),

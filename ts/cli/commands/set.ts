@@ -26,7 +26,7 @@ interface Options {
 export function addSet(commands: Commands): void {
   commands
     .add('set <name>', 'define a service, or replace its definition; kept over restarts')
-    .requiredOption('--vip <address:port>', 'where clients connect')
+    .requiredOption('--vip <address:port>', 'where clients connect; or NAME.FRAMEWORK:PORT')
     .option('--protocol <tcp|udp>', 'what clients speak', 'tcp')
     .option('--backend <address:port[=weight]>', 'a server behind the VIP; once for each', addBackend, [])
     .option('--health <tcp|http|command>', 'check every backend so')

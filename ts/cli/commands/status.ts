@@ -28,7 +28,7 @@ function statusText(status: Status, now: number): string {
     ['reconcile', reconcileText(status.reconcile, now)],
     ['services', status.faults.map(faultText).join('\n') || 'no conflicts'],
     ['pools', status.pools.join(', ') || 'none'],
-    ['vips', String(status.vips)],
+    ['vips', status.names === 0 ? String(status.vips) : `${status.vips}, ${status.names} names`],
     ['backends', states.join(', ')],
     ['verdicts', verdictText(status.verdicts)],
   ]);

@@ -1,6 +1,7 @@
 import type { Output } from '../../api/routes/route.js';
 import type { Routes } from '../../api/routes/routes.js';
 import { formatEndpoint } from '../../model/address.js';
+import { vipFqdn } from '../../model/name.js';
 import { faultText } from '../../util/errors.js';
 import { exitStatus } from '../../util/exit.js';
 import { age, count, properties, size, table } from '../output.js';
@@ -24,6 +25,7 @@ export function vipText(vip: Vip, now: number): string {
   const programmed = vip.fault === undefined ? vip.programmed : `${vip.programmed}: ${faultText(vip.fault)}`;
   const head = properties([
     ['vip', vip.key],
+    ...(vip.vipName ? [['name', vipFqdn(vip.vipName)] as const] : []),
     ['service', `${vip.name}, from ${vip.source}`],
     ['programmed', programmed],
     [

@@ -1,5 +1,6 @@
 import type { Output } from '../../api/routes/route.js';
 import type { Routes } from '../../api/routes/routes.js';
+import { vipNameText } from '../../model/name.js';
 import { exitStatus } from '../../util/exit.js';
 import { count, size, table } from '../output.js';
 import type { Commands } from '../session.js';
@@ -18,6 +19,7 @@ export function addVips(commands: Commands): void {
 
 const columns = [
   { title: 'VIP' },
+  { title: 'NAME' },
   { title: 'SERVICE' },
   { title: 'SOURCE' },
   { title: 'ACTIVE', right: true },
@@ -36,6 +38,7 @@ function vipRow(vip: Vip): string[] {
   const { connections, bytes, refused } = vip.counters ?? {};
   return [
     vip.key,
+    vip.vipName ? vipNameText(vip.vipName) : '-',
     vip.name,
     vip.source,
     `${active}/${vip.backends.length}`,
