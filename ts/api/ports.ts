@@ -1,8 +1,11 @@
 import type { DataPlane } from '../dataplane/dataplane.js';
 import type { ForwardedVip, Forwarding } from '../model/forwarding.js';
+import type { LabelReport } from '../model/label.js';
 import type { Names } from '../model/names.js';
 import type { BackendKey, DeclaredService, VipKey } from '../model/service.js';
 import type { ReconcileStatus, SourceStatus, VipStatus } from '../model/status.js';
+import type { JointVip } from '../model/table.js';
+import type { TaskTable } from '../model/task.js';
 import type { Fault } from '../util/errors.js';
 import type { DoctorReport } from './routes/node.js';
 import type { Event } from './routes/traffic.js';
@@ -60,6 +63,15 @@ export type PlanePort = Pick<DataPlane, 'name' | 'counters' | 'verdicts' | 'flow
   held(key: VipKey): Promise<ForwardedVip | undefined>;
 };
 
+/** What is known of a cluster manager's tasks. */
+export interface TasksPort {
+  table(): TaskTable;
+  /** What became of their labels, by the source that read them. */
+  labels(): ReadonlyMap<string, LabelReport>;
+  /** VIPs that several sources define together. */
+  joint(): readonly JointVip[];
+}
+
 /** All the API needs from the daemon. */
 export interface ApiPorts {
   readonly node: NodePort;
@@ -67,4 +79,5 @@ export interface ApiPorts {
   readonly definitions: DefinitionsPort;
   readonly events: EventsPort;
   readonly plane: PlanePort;
+  readonly tasks: TasksPort;
 }

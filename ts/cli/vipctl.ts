@@ -5,10 +5,12 @@ import { addApply } from './commands/apply.js';
 import { addBackends } from './commands/backends.js';
 import { addDoctor } from './commands/doctor.js';
 import { addDrain } from './commands/drain.js';
+import { addEndpoints } from './commands/endpoints.js';
 import { addEvents } from './commands/events.js';
 import { addExec } from './commands/exec.js';
 import { addExplain } from './commands/explain.js';
 import { addFlows } from './commands/flows.js';
+import { addLabels } from './commands/labels.js';
 import { addRm } from './commands/rm.js';
 import { addSet } from './commands/set.js';
 import { addStatus } from './commands/status.js';
@@ -21,6 +23,7 @@ import { Commands, type Terminal } from './session.js';
 /** In the order of the help: look, change, watch, understand, leave. */
 const commands = [
   ...[addStatus, addVips, addVip, addBackends, addWhere],
+  ...[addEndpoints, addLabels],
   ...[addSet, addRm, addApply, addDrain],
   ...[addEvents, addFlows],
   ...[addExplain, addDoctor],

@@ -13,8 +13,10 @@ import type { Logger } from '../util/logger.js';
 import { Definitions } from './definitions.js';
 import { Intent } from './intent.js';
 import { Journal } from './journal.js';
+import { LabelWatch } from './labelwatch.js';
 import type { Machine } from './machine.js';
 import { type DaemonOptions, namesIn } from './options.js';
+import { type TaskSources, taskSources } from './tasksources.js';
 
 export interface ControlModules {
   readonly plane: DataPlane;
@@ -36,17 +38,21 @@ export class Control {
   readonly journal = new Journal({ capacity: journalCapacity });
   readonly severed = new SeveredSockets();
   readonly #health: HealthMonitor;
+  readonly #tasks: TaskSources;
+  readonly #labels = new LabelWatch();
   readonly #running = new AbortController();
   #named: { rows: readonly VipStatus[]; names: Names } = { rows: [], names: new Map() };
   readonly #unsubscribe: readonly (() => void)[];
 
   constructor(options: DaemonOptions, { plane, machine, logger, adopted }: ControlModules) {
     const { pools, stateDir, services, sourceWait, reconcileInterval, healthConcurrency } = options;
+    this.#tasks = taskSources(options);
     const api = new ApiSource({ stateDir });
     const files = services.map((path) => new FileSource({ path }));
     const onEvent = (event: Event) => this.journal.add(event);
     // What is in files wins: it is what the node's owner wrote down.
-    this.sources = new Sources({ waitMs: sourceWait, names: namesIn(options) }, { sources: [...files, api], logger });
+    const sources = [...files, api, ...this.#tasks.sources];
+    this.sources = new Sources({ waitMs: sourceWait, names: namesIn(options) }, { sources, logger });
     this.definitions = new Definitions(api, options.apiCommandChecks === 'allow');
     this.#health = new HealthMonitor({ concurrency: healthConcurrency });
     const modules = { sources: this.sources, health: this.#health, api, machine, onEvent };
@@ -58,6 +64,7 @@ export class Control {
       plane.events(onEvent),
       plane.events((event) => this.severed.hear(event)),
       this.sources.onChange(trigger),
+      this.sources.onChange(() => this.#labels.news(this.sources.labels(), Date.now()).forEach(onEvent)),
       this.#health.onChange(trigger),
       api.onDrainChange(trigger),
     ];
@@ -86,6 +93,7 @@ export class Control {
   async stop(): Promise<void> {
     this.#running.abort();
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    await this.#tasks.close();
     await this.#health.stop();
     await this.reconciler.stop();
   }

@@ -53,6 +53,11 @@ export function endpoint(field: Description<Endpoint | undefined>): Field<Endpoi
   return { ...field, argument: 'address:port', list: false, read: (value) => parseEndpoint(text(value)) };
 }
 
+/** Of HTTP or HTTPS, without path, query or credentials; without the slash at the end. */
+export function url(field: Description<string | undefined>): Field<string | undefined> {
+  return { ...field, argument: 'url', list: false, read: httpOrigin };
+}
+
 /** In milliseconds. */
 export function duration(field: Description<number>): Field<number> {
   return { ...field, argument: 'duration', list: false, read: (value) => parseDuration(text(value)) };
@@ -96,6 +101,13 @@ function listOf<T>(read: (value: unknown) => T): (value: unknown) => readonly T[
     if (Array.isArray(value)) return value.map(read);
     throw wrong(value, 'must be a list', 'write [] for none');
   };
+}
+
+function httpOrigin(value: unknown): string {
+  const parsed = URL.canParse(text(value)) ? new URL(text(value)) : undefined;
+  const plain = parsed && /^https?:$/.test(parsed.protocol) && parsed.username === '' && parsed.pathname === '/';
+  if (plain && parsed.search === '' && parsed.hash === '') return parsed.origin;
+  throw wrong(value, 'must be http:// or https:// with a host, and a port if it is not the usual one');
 }
 
 function text(value: unknown): string {

@@ -19,6 +19,7 @@ import {
   patterns,
   prefixes,
   range,
+  url,
   yesOrNo,
 } from './fields.js';
 
@@ -68,6 +69,27 @@ export const fields = {
     flag: 'max-flows',
     help: 'room for tracked connections',
     fallback: 1 << 20,
+  }),
+  'mesos.agent.url': url({
+    flag: 'mesos-agent',
+    help: 'the Mesos agent of this node: its tasks with VIP labels become backends',
+    fallback: undefined,
+  }),
+  'mesos.agent.interval': duration({ flag: 'mesos-agent-interval', help: 'ask the agent this often', fallback: 2_000 }),
+  'labels.ipv6': yesOrNo({
+    flag: 'labels-ipv6',
+    help: 'let IPv6 addresses of tasks be backends of VIPs that labels ask for',
+    fallback: true,
+  }),
+  'access.secret': optionalPath({
+    flag: 'access-secret',
+    help: 'file with user:password, or a DC/OS service account, for Mesos and Marathon',
+    fallback: undefined,
+  }),
+  'access.ca': optionalPath({
+    flag: 'access-ca',
+    help: 'file with certificates of authorities, PEM, to trust there instead of the system',
+    fallback: undefined,
   }),
   reconcileInterval: duration({
     flag: 'reconcile-interval',

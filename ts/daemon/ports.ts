@@ -1,4 +1,4 @@
-import type { ApiPorts, NodePort, PlanePort, StatusPort } from '../api/ports.js';
+import type { ApiPorts, NodePort, PlanePort, StatusPort, TasksPort } from '../api/ports.js';
 import type { DataPlane } from '../dataplane/dataplane.js';
 import { planeCollector } from '../dataplane/metrics.js';
 import { Metrics } from '../metrics/metrics.js';
@@ -16,6 +16,7 @@ export function apiPorts(node: Omit<NodePort, 'metrics'>, plane: DataPlane, cont
     definitions: control.definitions,
     events: control.journal,
     plane: planePort(plane),
+    tasks: tasksPort(control),
   };
 }
 
@@ -29,6 +30,10 @@ function statusPort(control: Control): StatusPort {
     desired: () => intent.forwarding(),
     faults: () => intent.faults(),
   };
+}
+
+function tasksPort({ sources }: Control): TasksPort {
+  return { table: () => sources.tasks(), labels: () => sources.labels(), joint: () => sources.joint() };
 }
 
 function planePort(plane: DataPlane): PlanePort {

@@ -49,7 +49,7 @@ export class Findings {
 const DEFAULTS = { intervalMs: 2000, timeoutMs: 1000, rise: 1, fall: 2 };
 
 /** Ranges no client connects to through a VIP: a packet to them is never forwarded, or means another host everywhere. */
-const NO_VIP = new Set(['unspecified', 'multicast', 'broadcast', 'loopback']);
+export const NO_VIP = new Set(['unspecified', 'multicast', 'broadcast', 'loopback']);
 const NO_BACKEND = new Set(['unspecified', 'multicast', 'broadcast']);
 
 export function readFrontend(json: LongServiceJson, findings: Findings): Frontend | NamedFrontend | undefined {

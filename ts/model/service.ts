@@ -27,6 +27,8 @@ export const MAX_BACKENDS_PER_VIP = 4096;
 export interface BackendDefinition extends Endpoint {
   /** Share of new connections relative to the other backends, 0–256; 0 drains: no new ones, established ones go on. */
   readonly weight: number;
+  /** Why its source gave it weight 0, one clause for people. */
+  readonly reason?: string;
 }
 
 /** An active check of one backend. Times in milliseconds. */

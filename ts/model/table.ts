@@ -1,7 +1,7 @@
 import type { Fault } from '../util/errors.js';
 import { type Candidate, type Conflict, candidate, settle, vipDistricts } from './conflicts.js';
 import { problemFault } from './problem.js';
-import { type DeclaredService, type ServiceDefinition, vipKey } from './service.js';
+import { type DeclaredService, type ServiceDefinition, type VipKey, vipKey } from './service.js';
 
 export interface SourcedService {
   readonly definition: ServiceDefinition;
@@ -20,6 +20,15 @@ export interface ServiceTable {
 export interface SourceSet {
   readonly source: string;
   readonly services: readonly ServiceDefinition[];
+}
+
+/** A VIP that several sources define together. */
+export interface JointVip {
+  readonly vip: VipKey;
+  /** Name of the service, which is that of the first source. */
+  readonly service: string;
+  /** Names, those of higher priority first. */
+  readonly sources: readonly string[];
 }
 
 export const EMPTY_TABLE: ServiceTable = { services: new Map(), faults: [] };

@@ -1,4 +1,6 @@
+import type { LabelReport } from '../model/label.js';
 import type { DeclaredService } from '../model/service.js';
+import type { TaskTable } from '../model/task.js';
 import type { Fault } from '../util/errors.js';
 
 /** A source's report: always its whole set. One bad record goes to `faults` and never hides its neighbours. */
@@ -6,6 +8,10 @@ export interface Report {
   readonly services: readonly DeclaredService[];
   /** What is wrong with the input now, each fault naming its place. */
   readonly faults: readonly Fault[];
+  /** What is known of a cluster manager's tasks. */
+  readonly tasks?: TaskTable;
+  /** What became of the labels of these tasks. */
+  readonly labels?: LabelReport;
   /** The input could not be read at all: `services` is ignored and the last good set stays in force. */
   readonly keepLast?: boolean;
 }
@@ -16,5 +22,7 @@ export interface Report {
  */
 export interface Source {
   readonly name: string;
+  /** Its VIPs may be those of other sources as well: each then has the backends of all. Else the later one loses. */
+  readonly joins?: boolean;
   run(report: (report: Report) => void, signal: AbortSignal): Promise<void>;
 }

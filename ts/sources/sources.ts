@@ -1,11 +1,15 @@
 import { type AllocateOptions, Allocator, shippedNames } from '../allocate/allocate.js';
+import type { LabelReport } from '../model/label.js';
 import type { DeclaredService } from '../model/service.js';
 import type { SourceStatus } from '../model/status.js';
-import { EMPTY_TABLE, mergeReports, type ServiceTable } from '../model/table.js';
+import { EMPTY_TABLE, type JointVip, mergeReports, type ServiceTable } from '../model/table.js';
+import { NO_TASKS, type TaskTable } from '../model/task.js';
 import { type Fault, faultOf } from '../util/errors.js';
 import type { Logger } from '../util/logger.js';
 import { Wakeup } from '../util/wakeup.js';
+import { join } from './join.js';
 import type { Report, Source } from './source.js';
+import { mergeTasks } from './tasks.js';
 
 export interface SourcesOptions {
   /** After this many milliseconds the sources count as ready even if some have not reported. */
@@ -30,6 +34,8 @@ interface Standing {
   faults: readonly Fault[];
   /** Why it is not running, while it waits to be run again. */
   failure: Fault | undefined;
+  tasks: TaskTable | undefined;
+  labels: LabelReport | undefined;
 }
 
 /** Runs the sources and merges what they say. A source that fails keeps its last set and is run again. */
@@ -42,6 +48,8 @@ export class Sources {
   readonly #allocator: Allocator;
   #merged: ServiceTable = EMPTY_TABLE;
   #table: ServiceTable = EMPTY_TABLE;
+  #joint: readonly JointVip[] = [];
+  #tasks: TaskTable | undefined = NO_TASKS;
   #stale = false;
   #waited = false;
 
@@ -63,14 +71,35 @@ export class Sources {
   /** The same object until something changed. */
   table(): ServiceTable {
     if (this.#stale) {
-      const declared = Array.from(this.#standings, ([source, { services }]) => ({ source, services }));
-      const { sets, faults } = this.#allocator.allocate(declared);
+      const declared = this.#sources.map(({ name, joins = false }) => {
+        return { source: name, joins, services: this.#standings.get(name)!.services };
+      });
+      const joined = join(declared);
+      this.#joint = joined.joint;
+      const { sets, faults } = this.#allocator.allocate(joined.sets);
       this.#merged = mergeReports(sets, this.#merged);
       this.#table =
         faults.length === 0 ? this.#merged : { ...this.#merged, faults: [...this.#merged.faults, ...faults] };
       this.#stale = false;
     }
     return this.#table;
+  }
+
+  /** VIPs that several sources define together. */
+  joint(): readonly JointVip[] {
+    this.table();
+    return this.#joint;
+  }
+
+  /** What all sources know of tasks; the same object until something changed. */
+  tasks(): TaskTable {
+    this.#tasks ??= mergeTasks([...this.#standings.values()].flatMap(({ tasks }) => tasks ?? []));
+    return this.#tasks;
+  }
+
+  /** What became of labels, by the source that read them. */
+  labels(): ReadonlyMap<string, LabelReport> {
+    return new Map([...this.#standings].flatMap(([name, { labels }]) => (labels ? [[name, labels] as const] : [])));
   }
 
   status(): readonly SourceStatus[] {
@@ -126,17 +155,20 @@ export class Sources {
 
   #accept(name: string, report: Report): void {
     const standing = this.#standings.get(name)!;
+    const news = isNews(report, standing);
     standing.failure = undefined;
     standing.faults = report.faults;
-    if (!report.keepLast) {
-      standing.reported = true;
-      standing.services = report.services;
-      standing.updated = Date.now();
-      this.#stale = true;
-    }
+    if (!report.keepLast) this.#enter(standing, report);
+    if (!news) return;
     const fields = { source: name, services: standing.services.length, faults: report.faults.length };
     this.#logger?.info(fields, 'source reported');
     this.#changed();
+  }
+
+  #enter(standing: Standing, { services, tasks, labels }: Report): void {
+    this.#stale ||= standing.services !== services || !standing.reported;
+    if (standing.tasks !== tasks) this.#tasks = undefined;
+    Object.assign(standing, { reported: true, updated: Date.now(), services, tasks, labels });
   }
 
   #endWait(): void {
@@ -153,5 +185,14 @@ export class Sources {
 }
 
 function newStanding(): Standing {
-  return { reported: false, services: [], updated: undefined, faults: [], failure: undefined };
+  const nothing = { tasks: undefined, labels: undefined };
+  return { reported: false, services: [], updated: undefined, faults: [], failure: undefined, ...nothing };
+}
+
+/** Whether it says anything beyond that the last set still stands. */
+function isNews({ services, tasks, labels, faults, keepLast }: Report, standing: Standing): boolean {
+  if (standing.failure !== undefined || JSON.stringify(faults) !== JSON.stringify(standing.faults)) return true;
+  if (keepLast) return false;
+  const same = services === standing.services && tasks === standing.tasks && labels === standing.labels;
+  return !standing.reported || !same;
 }

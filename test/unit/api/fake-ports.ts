@@ -2,9 +2,11 @@ import type { ApiPorts } from '../../../ts/api/ports.js';
 import type { Event } from '../../../ts/api/routes/traffic.js';
 import type { Flow, HookStatus, VipCounters } from '../../../ts/dataplane/dataplane.js';
 import type { Forwarding } from '../../../ts/model/forwarding.js';
+import type { RejectedLabel } from '../../../ts/model/label.js';
 import { namesOf } from '../../../ts/model/names.js';
 import { type ServiceDefinition, vipKey } from '../../../ts/model/service.js';
 import type { VipStatus } from '../../../ts/model/status.js';
+import { NO_TASKS, type Task, taskKey } from '../../../ts/model/task.js';
 
 export const web: ServiceDefinition = {
   name: 'web',
@@ -54,6 +56,38 @@ export const desired: Forwarding = {
   pools: [{ address: '11.0.0.0', bits: 8 }],
   vips: new Map([[webStatus.key, { frontend: web.frontend, backends: [{ ...web.backends[0]!, weight: 1 }] }]]),
 };
+
+export const task: Task = {
+  id: 'app2.dcos-101.1',
+  frameworkId: 'F-1',
+  framework: 'marathon',
+  name: 'app2.dcos-101',
+  discovery: true,
+  agentId: 'A-1',
+  agentAddress: '10.0.0.1',
+  addresses: ['172.18.0.2'],
+  runtime: 'docker',
+  phase: 'running',
+  state: 'TASK_RUNNING',
+  healthy: true,
+  ports: [{ name: 'http', protocol: 'tcp', port: 80, hostPort: 31000, vips: ['/dcos-101/app2:10000', '/bad'] }],
+  resourcePorts: [31000],
+};
+
+export const rejected: RejectedLabel = {
+  framework: 'marathon',
+  task: 'app2.dcos-101',
+  taskId: task.id,
+  agent: '10.0.0.1',
+  key: 'VIP_1',
+  value: '/bad',
+  code: 'LABEL_PORT_MISSING',
+  reason: 'has no port',
+  mended: '/bad:31000',
+};
+
+export const shared = { vip: 'web.marathon:80', protocol: 'tcp', apps: ['marathon/a', 'marathon/b'] } as const;
+export const joint = { vip: 'tcp/11.0.0.80:80', service: 'web', sources: ['file', 'mesos-agent'] };
 
 /** A daemon with one service from a file and one set through the API; every change it is asked for lands in `calls`. */
 export class FakePorts implements ApiPorts {
@@ -109,6 +143,12 @@ export class FakePorts implements ApiPorts {
     hooks: () => [hook],
     inspect: async () => ({ id: 7, table: 'maglev 251' }),
     held: async () => ({ frontend: web.frontend, backends: [{ ...web.backends[0]!, weight: 2 }] }),
+  };
+
+  readonly tasks: ApiPorts['tasks'] = {
+    table: () => ({ ...NO_TASKS, tasks: new Map([[taskKey(task), task]]) }),
+    labels: () => new Map([['mesos-agent', { rejected: [rejected], shared: [shared] }]]),
+    joint: () => [joint],
   };
 
   private record(...call: unknown[]): void {

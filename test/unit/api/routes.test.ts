@@ -3,7 +3,7 @@ import type { Client } from '../../../ts/api/client.js';
 import { routes } from '../../../ts/api/routes/routes.js';
 import type { ServiceDefinition } from '../../../ts/model/service.js';
 import { serviceToJson } from '../../../ts/model/validation.js';
-import { event, type FakePorts, flow, hook, web, webStatus } from './fake-ports.js';
+import { event, type FakePorts, flow, hook, joint, rejected, shared, task, web, webStatus } from './fake-ports.js';
 import { serve } from './with-server.js';
 
 interface Case {
@@ -64,6 +64,37 @@ const cases: { readonly [K in keyof Client]: Case } = {
     answer: { backends: vip.backends.map((backend) => ({ vip: vip.key, service: 'web', backend })) },
   },
   names: { call: (client) => client.names(), answer: { names: [named] } },
+  labels: {
+    call: (client) => client.labels(),
+    answer: {
+      rejected: [{ source: 'mesos-agent', ...rejected }],
+      shared: [{ source: 'mesos-agent', ...shared }],
+      joint: [joint],
+    },
+  },
+  endpoints: {
+    call: (client) => client.endpoints({ app: '/dcos-101/app2' }),
+    answer: {
+      apps: [
+        {
+          framework: 'marathon',
+          app: 'app2.dcos-101',
+          address: ['10.0.0.1:31000'],
+          dns: ['app2-dcos-101.marathon.autoip.dcos.thisdcos.directory:31000'],
+          vip: ['dcos-101app2.marathon.l4lb.thisdcos.directory:10000'],
+          tasks: [
+            {
+              id: task.id,
+              state: 'TASK_RUNNING',
+              healthy: true,
+              agent: '10.0.0.1',
+              endpoints: ['10.0.0.1:31000'],
+            },
+          ],
+        },
+      ],
+    },
+  },
   where: { call: (client) => client.where({ name: 'web' }), answer: { name: named, vips: [vip] } },
   explain: {
     call: (client) => client.explain({ key: 'web' }),

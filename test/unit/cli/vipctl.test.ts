@@ -39,6 +39,19 @@ const views: readonly Case[] = [
     args: ['where', 'web.marathon.l4lb.thisdcos.directory'],
     lines: [/^name +web\.marathon\.l4lb/, /^addresses +11\.0\.0\.80$/, /^10\.0\.0\.1:8080 .*healthy$/],
   },
+  {
+    args: ['labels', '--rejected'],
+    status: 1,
+    lines: [/^TASK +AGENT +LABEL/, /^marathon\/app2\.dcos-101 +10\.0\.0\.1 +VIP_1=\/bad +has no port +\/bad:31000$/],
+  },
+  {
+    args: ['labels'],
+    lines: [/^tcp\/web\.marathon:80 +marathon\/a, marathon\/b$/, /^tcp\/11\.0\.0\.80:80 +web +file, mesos-agent$/],
+  },
+  {
+    args: ['endpoints', 'marathon/app2.dcos-101'],
+    lines: [/^address +10\.0\.0\.1:31000$/, /^vip +dcos-101app2\.marathon\.l4lb\S+:10000$/, /TASK_RUNNING +healthy/],
+  },
   { args: ['rm', 'stored'], lines: [/^service stored removed$/] },
   { args: ['drain', 'web', '10.0.0.1:8080'], lines: [/^backend 10\.0\.0\.1:8080 of web takes no new connections$/] },
   { args: ['undrain', 'web', '10.0.0.1:8080'], lines: [/takes new connections again$/] },

@@ -12,7 +12,7 @@ function collectors() {
   return [
     planeCollector(ports.plane, () => new Map([[webStatus.key, 'web']])),
     reconcileCollector({ status: ports.status.reconcile, vips: () => ports.vips }),
-    sourceCollector({ status: ports.status.sources }, () => 3_400),
+    sourceCollector({ status: ports.status.sources, labels: ports.tasks.labels }, () => 3_400),
   ];
 }
 
@@ -40,6 +40,8 @@ const expected = [
   'vipd_backends{state="down"} 1',
   'vipd_source_services{source="file"} 1',
   'vipd_source_age_seconds{source="file"} 2.5',
+  'vipd_labels_rejected{source="mesos-agent"} 1',
+  'vipd_labels_shared_vips{source="mesos-agent"} 1',
   `vipd_build_info{version="1.2.3",node="${process.versions.node}"} 1`,
   '# TYPE process_resident_memory_bytes gauge',
 ];

@@ -1,5 +1,7 @@
 import type { ApiPorts } from '../ports.js';
 import type { Handlers } from '../routes/routes.js';
+import { endpointHandlers } from './endpoints.js';
+import { labelHandlers } from './labels.js';
 import { nameHandlers } from './names.js';
 import { nodeHandlers } from './node.js';
 import { serviceHandlers } from './services.js';
@@ -13,5 +15,7 @@ export function createHandlers(ports: ApiPorts): Handlers {
     ...nameHandlers(ports),
     ...serviceHandlers(ports),
     ...trafficHandlers(ports),
+    ...labelHandlers(ports),
+    ...endpointHandlers(ports),
   };
 }

@@ -1,3 +1,5 @@
+import { endpointRoutes } from './endpoints.js';
+import { labelRoutes } from './labels.js';
 import { nameRoutes } from './names.js';
 import { nodeRoutes } from './node.js';
 import type { Handler } from './route.js';
@@ -6,7 +8,15 @@ import { trafficRoutes } from './traffic.js';
 import { vipRoutes } from './vips.js';
 
 /** Every route of the API, by the name its method has in the client. */
-export const routes = { ...nodeRoutes, ...vipRoutes, ...nameRoutes, ...serviceRoutes, ...trafficRoutes };
+export const routes = {
+  ...nodeRoutes,
+  ...vipRoutes,
+  ...nameRoutes,
+  ...serviceRoutes,
+  ...trafficRoutes,
+  ...labelRoutes,
+  ...endpointRoutes,
+};
 
 export type Routes = typeof routes;
 

@@ -20,6 +20,7 @@ export const Event = Type.Object({
     Type.Literal('table-pressure'),
     Type.Literal('severed'),
     Type.Literal('backend'),
+    Type.Literal('label'),
   ]),
   hook: Type.Optional(Type.Union([Type.Literal('sock'), Type.Literal('tc'), Type.Literal('xdp')])),
   vip: Type.Optional(Type.String()),

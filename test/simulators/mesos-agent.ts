@@ -1,0 +1,59 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type Guard, readCall } from './call.js';
+import { Listener, sendJson, sendText } from './http.js';
+import { agentInfo, frameworkMessage, type World } from './world.js';
+
+/** The operator API of one Mesos agent of a world. */
+export class MesosAgentSimulator {
+  readonly listener: Listener;
+  guard: Guard = {};
+  /** Answer 503 as while it recovers its tasks. */
+  recovering = false;
+  /** Said instead of the state when it is set: whatever a broken agent or proxy may say. */
+  instead: ((response: ServerResponse) => unknown) | undefined;
+  readonly #world: World;
+
+  constructor(
+    world: World,
+    readonly id: string,
+  ) {
+    this.#world = world;
+    this.listener = new Listener((request, response, body) => this.#answer(request, response, body));
+  }
+
+  get url(): string {
+    return this.listener.url;
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse, body: Buffer): unknown {
+    if (this.recovering) return sendText(response, 503, 'Agent has not finished recovery');
+    if (this.instead) return this.instead(response);
+    const call = readCall(request, response, body, this.guard, () => '');
+    if (!call) return undefined;
+    if (call.type === 'GET_AGENT') return sendJson(response, { type: 'GET_AGENT', get_agent: this.#agent() });
+    if (call.type === 'GET_STATE') return sendJson(response, { type: 'GET_STATE', get_state: this.#state() });
+    if (call.type === 'GET_HEALTH') return sendJson(response, { type: 'GET_HEALTH', get_health: { healthy: true } });
+    return sendText(response, 501, `${call.type} is not implemented`);
+  }
+
+  #agent(): object {
+    return { agent_info: agentInfo(this.#world.agents.get(this.id)!) };
+  }
+
+  /** Only what this agent runs, and only the frameworks of that. */
+  #state(): object {
+    const tasks = this.#world.tasksOf(this.id);
+    const used = new Set(tasks.map(({ frameworkId }) => frameworkId));
+    const frameworks = [...this.#world.frameworks.values()].filter(({ id }) => used.has(id)).map(frameworkMessage);
+    const launched = tasks.filter(({ message }) => message.state !== 'TASK_STAGING').map(({ message }) => message);
+    const queued = tasks.filter(({ message }) => message.state === 'TASK_STAGING').map(({ message }) => message);
+    return {
+      get_tasks: {
+        ...(launched.length > 0 && { launched_tasks: launched }),
+        ...(queued.length > 0 && { queued_tasks: queued }),
+      },
+      get_executors: {},
+      get_frameworks: frameworks.length > 0 ? { frameworks } : {},
+    };
+  }
+}

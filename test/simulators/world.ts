@@ -1,0 +1,114 @@
+import { EventEmitter } from 'node:events';
+
+/** Messages in the form of the Mesos v1 operator API's JSON. */
+export type Json = Record<string, unknown>;
+
+export interface SimulatedTask {
+  readonly id: string;
+  readonly frameworkId: string;
+  readonly agentId: string;
+  /** As its agent knows it: the Task message. */
+  readonly message: Json & { state: string; statuses: Json[] };
+}
+
+export interface SimulatedAgent {
+  readonly id: string;
+  readonly hostname: string;
+  readonly port: number;
+  /** Whether the master counts it in. */
+  registered: boolean;
+}
+
+export interface SimulatedFramework {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** An event of the master's stream, as its JSON is: `{ type, task_added: {...} }`. */
+export type MasterEvent = Json & { readonly type: string };
+
+const TERMINAL = /FINISHED|FAILED|KILLED|LOST|ERROR|DROPPED|GONE/;
+
+/** What is so in a simulated Mesos cluster. Masters and agents answer from it and tell its changes. */
+export class World extends EventEmitter<{ event: [MasterEvent] }> {
+  readonly agents = new Map<string, SimulatedAgent>();
+  readonly frameworks = new Map<string, SimulatedFramework>();
+  readonly tasks = new Map<string, SimulatedTask>();
+  #clock = 1_700_000_000;
+
+  addFramework(id: string, name: string): SimulatedFramework {
+    const framework = { id, name };
+    this.frameworks.set(id, framework);
+    this.tell({ type: 'FRAMEWORK_ADDED', framework_added: { framework: frameworkMessage(framework) } });
+    return framework;
+  }
+
+  /** Registers it, with the tasks it brings along: these are told before the agent is, as by the real master. */
+  addAgent(agent: Omit<SimulatedAgent, 'registered'>): SimulatedAgent {
+    const known = this.agents.get(agent.id) ?? { ...agent, registered: false };
+    known.registered = true;
+    this.agents.set(agent.id, known);
+    for (const task of this.tasksOf(agent.id)) this.tell({ type: 'TASK_ADDED', task_added: { task: task.message } });
+    this.tell({ type: 'AGENT_ADDED', agent_added: { agent: agentMessage(known) } });
+    return known;
+  }
+
+  /** The master has lost it: its tasks are unreachable, for the master alone. */
+  loseAgent(id: string): void {
+    const agent = this.agents.get(id)!;
+    agent.registered = false;
+    for (const task of this.tasksOf(id)) this.#tellUpdate(task, 'TASK_UNREACHABLE');
+    this.tell({ type: 'AGENT_REMOVED', agent_removed: { agent_id: { value: id } } });
+  }
+
+  launch(task: SimulatedTask): SimulatedTask {
+    this.tasks.set(task.id, task);
+    this.tell({ type: 'TASK_ADDED', task_added: { task: task.message } });
+    return task;
+  }
+
+  /** Another state, with what its status says beyond it. */
+  turn(id: string, state: string, more: Json = {}): void {
+    const task = this.tasks.get(id);
+    if (!task) return;
+    task.message.state = state;
+    this.#clock += 1;
+    const last = task.message.statuses.at(-1) ?? {};
+    const status = { ...last, task_id: { value: id }, state, timestamp: this.#clock, ...more };
+    task.message.statuses.push(status);
+    this.tell({ type: 'TASK_UPDATED', task_updated: { framework_id: { value: task.frameworkId }, status, state } });
+    if (TERMINAL.test(state)) this.tasks.delete(id);
+  }
+
+  /** A check has found something: an update without a change of state. */
+  check(id: string, healthy: boolean): void {
+    const task = this.tasks.get(id);
+    if (task) this.turn(id, task.message.state, { healthy, reason: 'REASON_TASK_HEALTH_CHECK_STATUS_UPDATED' });
+  }
+
+  tasksOf(agentId: string): readonly SimulatedTask[] {
+    return [...this.tasks.values()].filter((task) => task.agentId === agentId);
+  }
+
+  tell(event: MasterEvent): void {
+    this.emit('event', event);
+  }
+
+  #tellUpdate(task: SimulatedTask, state: string): void {
+    const status = { task_id: { value: task.id }, state, timestamp: this.#clock };
+    this.tell({ type: 'TASK_UPDATED', task_updated: { framework_id: { value: task.frameworkId }, status, state } });
+  }
+}
+
+export function frameworkMessage({ id, name }: SimulatedFramework): Json {
+  return { framework_info: { id: { value: id }, name, user: 'root' }, active: true, connected: true, recovered: false };
+}
+
+export function agentInfo({ id, hostname, port }: SimulatedAgent): Json {
+  return { id: { value: id }, hostname, port };
+}
+
+export function agentMessage(agent: SimulatedAgent): Json {
+  const pid = `slave(1)@${agent.hostname}:${agent.port}`;
+  return { agent_info: agentInfo(agent), active: true, version: '1.11.0', pid };
+}

@@ -1,0 +1,197 @@
+import type { ServerResponse } from 'node:http';
+import test, { type ExecutionContext } from 'ava';
+import { formatFrontend } from '../../../../ts/model/service.js';
+import { HttpClient } from '../../../../ts/sources/http/client.js';
+import { MesosAgentSource } from '../../../../ts/sources/mesos/agent.js';
+import type { Report } from '../../../../ts/sources/source.js';
+import { Reports } from '../../../contract/reports.js';
+import { sendText } from '../../../simulators/http.js';
+import { MesosAgentSimulator } from '../../../simulators/mesos-agent.js';
+import { simulatedTask, type TaskSpec } from '../../../simulators/tasks.js';
+import { World } from '../../../simulators/world.js';
+
+interface Scene {
+  readonly world: World;
+  readonly agent: MesosAgentSimulator;
+  readonly reports: Reports;
+}
+
+const ID = 'A-S0';
+const HOST = '10.0.0.1';
+
+async function scene(t: ExecutionContext, ...tasks: readonly Partial<TaskSpec>[]): Promise<Scene> {
+  const world = new World();
+  world.addFramework('F-0001', 'marathon');
+  world.addAgent({ id: ID, hostname: HOST, port: 5051 });
+  for (const [i, more] of tasks.entries()) launch(world, { id: `task.${i}`, ...more });
+  const agent = new MesosAgentSimulator(world, ID);
+  await agent.listener.listen();
+  const http = new HttpClient({ files: {}, answerMs: 5_000 });
+  const source = new MesosAgentSource({ url: agent.url, intervalMs: 5, ipv6: true }, { http });
+  const reports = new Reports(source);
+  t.teardown(async () => {
+    await reports.stop();
+    await http.close();
+    await agent.listener.close();
+  });
+  return { world, agent, reports };
+}
+
+function launch(world: World, more: Partial<TaskSpec> & { id: string }): void {
+  const ports = [{ number: 9000, name: 'http', labels: { VIP_0: '/web:80' } }];
+  world.launch(simulatedTask({ agent: ID, addresses: [HOST], ports, ...more }));
+}
+
+/** `web.marathon:80 10.0.0.1:9000=1` of each VIP. */
+function shown({ services }: Report): readonly string[] {
+  return services
+    .map(({ frontend, backends }) => {
+      const each = backends.map(({ address, port, weight }) => `${address}:${port}=${weight}`);
+      return [formatFrontend(frontend), ...each].join(' ');
+    })
+    .sort();
+}
+
+const saying =
+  (...lines: readonly string[]) =>
+  (report: Report) =>
+    !report.keepLast && shown(report).join() === lines.join();
+
+test('labels of the tasks of an agent become VIPs, and follow the tasks', async (t) => {
+  const { world, reports } = await scene(t, {});
+  const first = await reports.until(saying('web.marathon:80 10.0.0.1:9000=1'));
+  t.is(first.tasks?.tasks.get('F-0001\0task.0')?.framework, 'marathon');
+  t.is(first.tasks?.agents.get(ID)?.address, HOST);
+  world.turn('task.0', 'TASK_KILLING');
+  await reports.until(saying('web.marathon:80 10.0.0.1:9000=0'));
+  world.turn('task.0', 'TASK_KILLED');
+  await reports.until(saying());
+  t.pass();
+});
+
+test('a check that is not passed yet, passed, and failed', async (t) => {
+  const { world, reports } = await scene(t, { checked: true });
+  await reports.until(saying('web.marathon:80 10.0.0.1:9000=0'));
+  world.check('task.0', true);
+  await reports.until(saying('web.marathon:80 10.0.0.1:9000=1'));
+  const before = reports.all.length;
+  world.check('task.0', false);
+  t.is(
+    (await reports.until(saying('web.marathon:80 10.0.0.1:9000=0'), before)).services[0]?.backends[0]?.reason,
+    'task is not healthy',
+  );
+});
+
+test('bridge, container and pod networks, udp, IPv6 and legacy labels', async (t) => {
+  const labelled = (label: string, more = {}) => ({ VIP_0: label, ...more });
+  const { reports } = await scene(
+    t,
+    {
+      addresses: ['172.18.0.2'],
+      mappings: [[80, 31000]],
+      ports: [{ number: 31000, labels: labelled('/bridge:80', { 'network-scope': 'host' }) }],
+    },
+    { addresses: ['9.0.1.5'], ports: [{ number: 53, protocol: 'udp', labels: labelled('/overlay:53') }] },
+    { addresses: ['fd01:b::5'], ports: [{ number: 80, labels: labelled('fd01:c::12:80') }] },
+    { resources: [[31005, 31006]], ports: [], labels: { VIP_PORT1: 'tcp://1.2.3.4:5000' } },
+  );
+  const lines = [
+    '1.2.3.4:5000 10.0.0.1:31006=1',
+    '[fd01:c::12]:80 fd01:b::5:80=1',
+    'bridge.marathon:80 10.0.0.1:31000=1',
+    'overlay.marathon:53 9.0.1.5:53=1',
+  ];
+  await reports.until(saying(...lines));
+  t.pass();
+});
+
+test('one odd task hides none of its neighbours', async (t) => {
+  const { world, reports } = await scene(t, {});
+  const odd = simulatedTask({ id: 'odd', agent: ID, addresses: [HOST] });
+  world.launch({ ...odd, message: { ...odd.message, discovery: { ports: { ports: 'many' } } } });
+  launch(world, { id: 'homeless', addresses: [] });
+  launch(world, { id: 'bad', ports: [{ number: 9001, labels: { VIP_0: '/bad' } }] });
+  const report = await reports.until(({ faults }) => faults.length > 0);
+  t.deepEqual(shown(report), ['web.marathon:80 10.0.0.1:9000=1']);
+  t.is(report.faults[0]?.object, 'task F-0001/odd');
+  t.regex(report.faults[0]?.cause ?? '', /discovery\.ports\.ports must be array/);
+  t.deepEqual(report.labels?.rejected.map(({ taskId, code, mended }) => [taskId, code, mended]).sort(), [
+    ['bad', 'LABEL_PORT_MISSING', '/bad:9001'],
+    ['homeless', 'LABEL_NO_ADDRESS', undefined],
+  ]);
+});
+
+test('a task of a framework that is not known yet waits', async (t) => {
+  const { world, reports } = await scene(t, { framework: 'F-0002' });
+  await reports.until(saying());
+  world.addFramework('F-0002', 'kafka');
+  await reports.until(saying('web.kafka:80 10.0.0.1:9000=1'));
+  t.pass();
+});
+
+test('tasks of other agents are not published', async (t) => {
+  const { world, reports } = await scene(t, {});
+  world.launch({ ...simulatedTask({ id: 'b', agent: ID, addresses: ['10.0.0.2'] }) });
+  const stray = simulatedTask({
+    id: 'stray',
+    agent: 'A-S1',
+    addresses: ['10.0.0.2'],
+    ports: [{ number: 1, labels: { VIP_0: '/x:1' } }],
+  });
+  world.launch({ ...stray, agentId: ID });
+  const report = await reports.until(({ tasks }) => tasks?.tasks.has('F-0001\0b') === true);
+  t.deepEqual(shown(report), ['web.marathon:80 10.0.0.1:9000=1']);
+});
+
+type Failure = Partial<Pick<MesosAgentSimulator, 'recovering' | 'instead' | 'guard'>>;
+
+/** What an agent, or whatever answers in its place, may do, and what is said of it. */
+const failures: readonly (readonly [string, Failure, string])[] = [
+  ['503 while it recovers', { recovering: true }, 'HTTP_STATUS'],
+  ['garbage', { instead: (response) => sendText(response, 200, '<html>') }, 'ANSWER_INVALID'],
+  ['null', { instead: (response) => sendText(response, 200, 'null') }, 'ANSWER_INVALID'],
+  ['an empty object', { instead: (response) => sendText(response, 200, '{}') }, 'AGENT_UNKNOWN'],
+  ['tasks that are no list', { instead: (response) => sendText(response, 200, ODD) }, 'ANSWER_INVALID'],
+  ['half an answer', { instead: half }, 'HTTP_UNREACHABLE'],
+  ['401', { guard: { authorization: 'token=x' } }, 'ACCESS_DENIED'],
+];
+
+const ODD = JSON.stringify({
+  get_agent: { agent_info: { id: { value: ID }, hostname: HOST } },
+  get_state: { get_tasks: { launched_tasks: 'many' } },
+});
+
+function half(response: ServerResponse): void {
+  response.writeHead(200, { 'content-length': '100' }).write('{"type":');
+  setImmediate(() => response.destroy());
+}
+
+for (const [what, failure, code] of failures) {
+  test(`${what}: the last state stays, the fault is named, and it goes on afterwards`, async (t) => {
+    const { world, agent, reports } = await scene(t, {});
+    await reports.until(saying('web.marathon:80 10.0.0.1:9000=1'));
+    Object.assign(agent, failure);
+    const failed = await reports.until(({ keepLast }) => keepLast === true);
+    t.is(failed.faults[0]?.code, code);
+    t.true(failed.faults[0]?.object.startsWith(agent.url));
+    Object.assign(agent, { recovering: false, instead: undefined, guard: {} });
+    world.turn('task.0', 'TASK_KILLING');
+    await reports.until(saying('web.marathon:80 10.0.0.1:9000=0'));
+  });
+}
+
+test('an endless answer is given up', async (t) => {
+  const { agent, reports } = await scene(t, {});
+  await reports.until(saying('web.marathon:80 10.0.0.1:9000=1'));
+  const piece = Buffer.alloc(1 << 20, ' ');
+  agent.instead = (response) => {
+    const more = () => {
+      while (!response.destroyed && response.write(piece));
+      if (!response.destroyed) response.once('drain', more);
+    };
+    response.writeHead(200);
+    more();
+  };
+  const failed = await reports.until(({ keepLast }) => keepLast === true);
+  t.is(failed.faults[0]?.code, 'ANSWER_TOO_LARGE');
+});

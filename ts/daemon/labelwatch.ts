@@ -1,0 +1,27 @@
+import type { Event } from '../api/routes/traffic.js';
+import { type LabelReport, labelFault, type RejectedLabel, type SharedVip } from '../model/label.js';
+import { faultText } from '../util/errors.js';
+
+/** Tells once of every label that makes no VIP, and of every VIP that more applications ask for than before. */
+export class LabelWatch {
+  #told: ReadonlySet<string> = new Set();
+
+  /** What is new since the last call, as events. */
+  news(reports: ReadonlyMap<string, LabelReport>, now: number): readonly Event[] {
+    const lines = [...reports.values()].flatMap(({ rejected, shared }) => [
+      ...rejected.map(rejectedText),
+      ...shared.map(sharedText),
+    ]);
+    const fresh = [...new Set(lines)].filter((line) => !this.#told.has(line));
+    this.#told = new Set(lines);
+    return fresh.map((text) => ({ at: now, kind: 'label', text }));
+  }
+}
+
+function rejectedText(label: RejectedLabel): string {
+  return faultText(labelFault(label));
+}
+
+function sharedText({ protocol, vip, apps }: SharedVip): string {
+  return `${protocol}/${vip} is asked for by ${apps.length} applications: ${apps.join(', ')}`;
+}
