@@ -24,6 +24,8 @@ readonly build_packages=(
   'iproute2|makes the namespaces of the quickstart'
   'util-linux|enters namespaces, mounts the BPF file system'
 )
+# Debian's own Node.js comes without its headers; every other one brings them along.
+readonly node_headers='libnode-dev|headers of Node.js for the native addon'
 # redis-tools holds the redis-server binary too, without the service that the package redis-server would bring.
 readonly test_packages=(
   'curl|client'
@@ -57,6 +59,12 @@ check_node() {
   if (( ${version%%.*} < 20 || (${version%%.*} == 20 && ${minor%%.*} < 19) )); then
     die "Node.js $version is too old; vipd needs Node.js 20.19 or newer"
   fi
+}
+
+has_node_headers() {
+  local prefix
+  prefix=$(node -p 'path.dirname(path.dirname(process.execPath))')
+  [[ -e $prefix/include/node/node_api.h || -e /usr/include/node/node_api.h ]]
 }
 
 # Prints those of the given `package|reason` entries whose package is not installed.
@@ -105,6 +113,7 @@ install_npm() {
 
 check_node
 packages=("${build_packages[@]}")
+has_node_headers || packages+=("$node_headers")
 [[ ${1:-} == --test ]] && packages+=("${test_packages[@]}")
 install_debian "${packages[@]}"
 install_npm

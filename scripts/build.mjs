@@ -97,19 +97,19 @@ function forgetMovedTree(directory) {
 
 /** node-gyp in a directory; variables are gyp's. */
 function gyp(directory, variables = []) {
-  const headers = nodeHeaders();
-  const nodedir = headers === undefined ? [] : [`--nodedir=${headers}`];
-  const common = ['--loglevel=warn', ...nodedir, '-C', directory];
+  const common = ['--loglevel=warn', `--nodedir=${nodeHeaders()}`, '-C', directory];
   run(join(tools, 'node-gyp'), ['configure', ...common, '--', ...variables]);
   run(join(tools, 'node-gyp'), ['build', '-j', 'max', ...common]);
 }
 
-/** Where the headers of this Node are; undefined leaves it to node-gyp to fetch them. */
+/** Where the headers of this Node are. Without them node-gyp would fetch some from the Internet. */
 function nodeHeaders() {
   const candidates = [process.env.npm_config_nodedir, dirname(dirname(process.execPath)), '/usr'];
-  return candidates.find(
+  const found = candidates.find(
     (directory) => directory !== undefined && existsSync(join(directory, 'include/node/node_api.h')),
   );
+  if (found !== undefined) return found;
+  return fail(`the headers of ${process.execPath} are missing; with Debian's own Node.js install libnode-dev`);
 }
 
 /** node-gyp builds into `build` beside binding.gyp and nowhere else; so this is a second place with the same sources. */
