@@ -49,6 +49,16 @@ for (const name of ['vips', 'vip_sets', 'backends', 'reply_sets', 'tables', 'set
   });
 }
 
+rootTest('unreachable routes of the pools that were flushed are back within one interval', async (t) => {
+  const { lab } = await setScene(t, 'tc', ['one'], services, '--reconcile-interval', '1s');
+  const covers = (family: string) =>
+    run(lab.node.inside(['ip', family, 'route', 'show', 'type', 'unreachable', 'proto', '118']));
+  const before = ['-4', '-6'].map(covers);
+  for (const family of ['-4', '-6']) run(lab.node.inside(['ip', family, 'route', 'flush', 'proto', '118']));
+  await until('the routes', 10_000, () => ['-4', '-6'].every((family, i) => covers(family) === before[i]));
+  t.regex(before.join(), /^unreachable 11\.0\.0\.0\/8 .*unreachable fd01:c::\/64 /s);
+});
+
 rootTest(
   'a pinned map of another version is refused by name and left alone',
   async (t) => {

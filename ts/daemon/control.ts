@@ -10,6 +10,7 @@ import { ApiSource } from '../sources/api.js';
 import { FileSource } from '../sources/file.js';
 import { Sources } from '../sources/sources.js';
 import type { Logger } from '../util/logger.js';
+import { Cover } from './cover.js';
 import { Definitions } from './definitions.js';
 import { Intent } from './intent.js';
 import { Journal } from './journal.js';
@@ -20,7 +21,7 @@ import { type TaskSources, taskSources } from './tasksources.js';
 
 export interface ControlModules {
   readonly plane: DataPlane;
-  readonly machine: Pick<Machine, 'localAddresses'>;
+  readonly machine: Pick<Machine, 'cover' | 'localAddresses'>;
   readonly logger: Logger;
   /** What the kernel held when this process started. */
   readonly adopted: Forwarding;
@@ -34,6 +35,7 @@ export class Control {
   readonly sources: Sources;
   readonly definitions: Definitions;
   readonly intent: Intent;
+  readonly cover: Cover;
   readonly reconciler: Reconciler;
   readonly journal = new Journal({ capacity: journalCapacity });
   readonly severed = new SeveredSockets();
@@ -57,12 +59,14 @@ export class Control {
     this.#health = new HealthMonitor({ concurrency: healthConcurrency });
     const modules = { sources: this.sources, health: this.#health, api, machine, onEvent };
     this.intent = new Intent({ pools, adopted }, modules);
+    this.cover = new Cover(pools, { machine, logger });
     const desired = () => this.intent.wanted();
     this.reconciler = new Reconciler({ intervalMs: reconcileInterval }, { plane, desired, logger });
     const trigger = () => this.reconciler.trigger();
     this.#unsubscribe = [
       plane.events(onEvent),
       plane.events((event) => this.severed.hear(event)),
+      this.reconciler.onPass(() => this.cover.check()),
       this.sources.onChange(trigger),
       this.sources.onChange(() => this.#labels.news(this.sources.labels(), Date.now()).forEach(onEvent)),
       this.#health.onChange(trigger),

@@ -13,8 +13,11 @@ import { checkPrivilege } from './privilege.js';
 export interface Machine {
   /** Makes this process the one daemon. @throws VipdError PRIVILEGE_MISSING, DAEMON_RUNNING, BPFFS_UNUSABLE */
   claim(): Lock;
-  /** From now on no packet for an address of these prefixes leaves the machine unless somebody routes it on purpose. */
-  cover(pools: readonly Prefix[]): void;
+  /**
+   * From now on no packet for an address of these prefixes leaves the machine unless somebody routes it on purpose.
+   * Returns those that were not covered before.
+   */
+  cover(pools: readonly Prefix[]): readonly Prefix[];
   uncover(pools: readonly Prefix[]): void;
   /** The machine's own addresses, canonical, and the interface of each. */
   localAddresses(): ReadonlyMap<string, string>;
@@ -43,8 +46,8 @@ export class HostMachine implements Machine {
     throw new VipdError({ code: 'BPFFS_UNUSABLE', object: `directory ${bpffs}`, cause: 'it is not on a bpffs', hint });
   }
 
-  cover(pools: readonly Prefix[]): void {
-    for (const pool of pools) addUnreachableRoute(pool, coverMetric);
+  cover(pools: readonly Prefix[]): readonly Prefix[] {
+    return pools.filter((pool) => addUnreachableRoute(pool, coverMetric));
   }
 
   uncover(pools: readonly Prefix[]): void {

@@ -21,14 +21,14 @@ export function apiPorts(node: Omit<NodePort, 'metrics'>, plane: DataPlane, cont
 }
 
 function statusPort(control: Control): StatusPort {
-  const { sources, reconciler, intent } = control;
+  const { sources, reconciler, intent, cover } = control;
   return {
     sources: () => sources.status(),
     reconcile: () => reconciler.status(),
     vips: () => [...reconciler.vips(), ...intent.refused()],
     names: () => control.names(),
     desired: () => intent.forwarding(),
-    faults: () => intent.faults(),
+    faults: () => [...intent.faults(), ...cover.faults()],
   };
 }
 

@@ -3,6 +3,7 @@ import { statSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import test from 'ava';
 import { MemoryDataPlane } from '../../../ts/dataplane/memory.js';
+import { until } from '../../../ts/quickstart/until.js';
 import { run as vipctl } from '../cli/terminal.js';
 import { Home, ready, run } from './running.js';
 
@@ -151,6 +152,21 @@ test('a pool that is not configured any more is uncovered', async (t) => {
   const pools = [{ address: '11.0.0.0', bits: 8 }];
   const { machine } = await ready(t, home, { options: { pools } });
   t.true(machine.calls.includes('uncover fd01:c::/64'));
+});
+
+test('a pool whose route somebody flushed is covered again, and the status says so while that fails', async (t) => {
+  const { machine, client } = await ready(t, new Home(t), { options: { reconcileInterval: 10 } });
+  machine.covered.clear();
+  await until('cover', 10_000, () => machine.covered.size === 2);
+  machine.cover = () => {
+    throw new Error('no routes today');
+  };
+  const status = await until('fault', 10_000, async () => {
+    const now = await client.status();
+    return now.faults.length > 0 && now;
+  });
+  t.false(status.healthy);
+  t.like(status.faults[0], { object: 'unreachable routes of the pools', cause: 'no routes today' });
 });
 
 test('only root and the group may use the socket', async (t) => {

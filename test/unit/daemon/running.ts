@@ -15,6 +15,8 @@ import { formatPrefix } from '../../../ts/model/address.js';
 /** A machine that only writes down what it is asked. */
 export class FakeMachine implements Machine {
   readonly calls: string[] = [];
+  /** Prefixes with an unreachable route. */
+  readonly covered = new Set<string>();
   readonly local = new Map([['11.0.0.2', 'eth0']]);
   #ready = () => {};
   readonly ready = new Promise<void>((resolve) => {
@@ -26,11 +28,15 @@ export class FakeMachine implements Machine {
     return { release: () => void this.calls.push('unclaim') };
   }
 
-  cover(pools: Parameters<Machine['cover']>[0]): void {
-    this.calls.push(`cover ${pools.map(formatPrefix).join(' ')}`);
+  cover(pools: Parameters<Machine['cover']>[0]): ReturnType<Machine['cover']> {
+    const missing = pools.filter((pool) => !this.covered.has(formatPrefix(pool)));
+    for (const pool of missing) this.covered.add(formatPrefix(pool));
+    if (missing.length > 0) this.calls.push(`cover ${missing.map(formatPrefix).join(' ')}`);
+    return missing;
   }
 
   uncover(pools: Parameters<Machine['cover']>[0]): void {
+    for (const pool of pools) this.covered.delete(formatPrefix(pool));
     if (pools.length > 0) this.calls.push(`uncover ${pools.map(formatPrefix).join(' ')}`);
   }
 
