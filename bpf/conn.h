@@ -153,12 +153,12 @@ static __always_inline __u64 flow_rank(__u64 flow, __u64 now)
 	return (RANK_BASE >> state16 & 0xffff) + (idle << (RANK_SHIFT >> state16 & 3));
 }
 
-/* The most willing way of a set, as rank << 3 | way. */
+/* The most willing way of a set, as rank << 3 | way. Unrolled it has all eight on the stack, which is short of room. */
 static __always_inline __u64 flow_victim(const struct flow_set *set, __u64 now)
 {
 	__u64 worst = 0;
 
-#pragma unroll
+#pragma nounroll
 	for (int i = 0; i < FLOW_SET_WAYS; i++) {
 		__u64 candidate = flow_rank(set->flow[i], now) << 3 | i;
 

@@ -40,6 +40,7 @@ readonly test_packages=(
   'iptables|compared in the benchmark'
   'ethtool|switches offloads in the benchmark'
   'bpftool|reads maps independently of vipd'
+  'clang-19|compiles the BPF programs as on Debian 13'
 )
 
 say() { printf 'vipd: %s\n' "$*" >&2; }
