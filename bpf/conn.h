@@ -84,18 +84,19 @@ static __always_inline struct flow_set *flow_set_of(__u64 hash)
 static __always_inline __u64 flow_find(__u64 hash)
 {
 	struct flow_set *set = flow_set_of(hash);
-	__u64 tag = flow_tag(hash);
+	__u64 tag = flow_tag(hash) << FLOW_TAG_SHIFT, found = 0;
 
 	if (!set)
 		return 0;
 #pragma unroll
 	for (int i = 0; i < FLOW_SET_WAYS; i++) {
 		__u64 flow = set->flow[i];
+		__s64 other = (flow ^ tag) >> FLOW_TAG_SHIFT;
 
-		if (flow >> FLOW_TAG_SHIFT == tag)
-			return flow;
+		/* A choice without a branch: which way it is, no CPU can predict. */
+		found ^= (found ^ flow) & (__u64)((other - 1) >> 63);
 	}
-	return 0;
+	return found;
 }
 
 /* Puts one word in the place of another. A race lost to another CPU is no harm: that one knew as much. */

@@ -88,12 +88,22 @@ static __always_inline struct words words_of_ipv4(__be32 ip)
 #endif
 }
 
+/* Words at any address: every machine that eBPF is compiled for loads and stores them unaligned. */
+typedef __u64 __attribute__((may_alias)) packet_word;
+
 static __always_inline struct words words_of_ipv6(const void *ip)
 {
-	struct words words;
+	const packet_word *word = ip;
 
-	__builtin_memcpy(&words, ip, sizeof(words));
-	return words;
+	return (struct words){ word[0], word[1] };
+}
+
+static __always_inline void set_words(void *ip, struct words words)
+{
+	packet_word *word = ip;
+
+	word[0] = words.high;
+	word[1] = words.low;
 }
 
 static __always_inline __be32 ipv4_of(struct words words)

@@ -102,8 +102,8 @@ static __always_inline void rewrite(const struct packet *p, const struct end *sr
 
 		delta->address = sum_words_inverted(p->tuple.src.address) + sum_words(src->address);
 		delta->address += sum_words_inverted(p->tuple.dst.address) + sum_words(dst->address);
-		__builtin_memcpy(&ip->saddr, &src->address, sizeof(ip->saddr));
-		__builtin_memcpy(&ip->daddr, &dst->address, sizeof(ip->daddr));
+		set_words(&ip->saddr, src->address);
+		set_words(&ip->daddr, dst->address);
 	}
 	set_ports(p, src->port, dst->port);
 	if (summed != SUMMED_HELPER)

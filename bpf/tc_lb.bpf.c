@@ -4,6 +4,7 @@
  * back the VIP's address. Between the two the host sees a plain connection from client to backend, so its own
  * connection tracking and reverse-path checks agree. Frames keep their offloads.
  */
+#include "established.h"
 #include "forward.h"
 #include "refuse.h"
 
@@ -146,28 +147,64 @@ __noinline int tc_odd(struct __sk_buff *skb, __u32 l3, __u32 way)
 	}
 }
 
-SEC("tc")
-int tc_ingress(struct __sk_buff *skb)
+/* What the long ways answer of a packet for tc_odd, with the offset of its IP header: called from here, it finds more stack. */
+#define TC_ODD 0x100
+
+static __always_inline int tc_long_way(struct __sk_buff *skb, enum way way)
 {
 	struct change change = {};
 	struct packet p = {};
 	enum parsed parsed = parse_skb(skb, &p);
+	enum decision decision;
 
 	if (parsed != PARSED_FLOW)
-		return parsed == PARSED_ODD ? tc_odd(skb, p.tuple.l3_offset, WAY_IN) : TC_NEXT;
-	return act(skb, &p, incoming(&p.tuple, HOOK_TC, false, &change), &change);
+		return parsed == PARSED_ODD ? TC_ODD | p.tuple.l3_offset : TC_NEXT;
+	if (way == WAY_IN)
+		decision = incoming(&p.tuple, HOOK_TC, false, &change);
+	else
+		decision = reply(&p.tuple, false, &change);
+	return act(skb, &p, decision, &change);
+}
+
+/* Every packet that is not settled by shortcut(): new flows, headers beyond the linear part, refusals. */
+__noinline int tc_long_way_in(struct __sk_buff *skb)
+{
+	return tc_long_way(skb, WAY_IN);
+}
+
+__noinline int tc_long_way_out(struct __sk_buff *skb)
+{
+	return tc_long_way(skb, WAY_OUT);
+}
+
+static __always_inline bool tc_shortcut(struct __sk_buff *skb, enum way way)
+{
+	enum summed summed = summed_of(skb, 4);
+
+	return summed != SUMMED_HELPER &&
+	       shortcut((void *)(long)skb->data, (void *)(long)skb->data_end, way, summed) != SHORT_NONE;
+}
+
+SEC("tc")
+int tc_ingress(struct __sk_buff *skb)
+{
+	int verdict;
+
+	if (tc_shortcut(skb, WAY_IN))
+		return TC_NEXT;
+	verdict = tc_long_way_in(skb);
+	return verdict > 0 && verdict & TC_ODD ? tc_odd(skb, verdict & 0xff, WAY_IN) : verdict;
 }
 
 SEC("tc")
 int tc_egress(struct __sk_buff *skb)
 {
-	struct change change = {};
-	struct packet p = {};
-	enum parsed parsed = parse_skb(skb, &p);
+	int verdict;
 
-	if (parsed != PARSED_FLOW)
-		return parsed == PARSED_ODD ? tc_odd(skb, p.tuple.l3_offset, WAY_OUT) : TC_NEXT;
-	return act(skb, &p, reply(&p.tuple, false, &change), &change);
+	if (tc_shortcut(skb, WAY_OUT))
+		return TC_NEXT;
+	verdict = tc_long_way_out(skb);
+	return verdict > 0 && verdict & TC_ODD ? tc_odd(skb, verdict & 0xff, WAY_OUT) : verdict;
 }
 
 /* Kernel ticks, for user space to measure how many make a second. */

@@ -102,13 +102,8 @@ static __always_inline struct settings *settings_now(void)
 	return bpf_map_lookup_elem(&settings, &zero);
 }
 
-/* Does every port of this address belong to us? */
-static __always_inline bool address_in_pool(struct words address)
+static __always_inline bool pools_hold(const struct settings *s, struct words address)
 {
-	struct settings *s = settings_now();
-
-	if (!s)
-		return false;
 #pragma clang loop unroll(disable)
 	for (int i = 0; i < POOLS_MAX; i++) {
 		struct words base, mask;
@@ -121,6 +116,14 @@ static __always_inline bool address_in_pool(struct words address)
 			return true;
 	}
 	return false;
+}
+
+/* Does every port of this address belong to us? */
+static __always_inline bool address_in_pool(struct words address)
+{
+	struct settings *s = settings_now();
+
+	return s && pools_hold(s, address);
 }
 
 /* The same, or is it that of a VIP? */

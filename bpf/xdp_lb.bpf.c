@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* xdp: uplinks. Traffic for a VIP from the network, and answers of backends behind the same link. */
+#include "established.h"
 #include "forward.h"
 #include "refuse.h"
 
@@ -75,8 +76,11 @@ __noinline int xdp_odd(struct xdp_md *ctx, __u32 l3)
 	}
 }
 
-SEC("xdp.frags")
-int xdp_ingress(struct xdp_md *ctx)
+/* What xdp_long_way answers of a packet for xdp_odd, with the offset of its IP header: called from here, it finds more stack. */
+#define XDP_ODD 0x100
+
+/* Every packet that is not settled by shortcut(): new flows, tags, refusals. */
+__noinline int xdp_long_way(struct xdp_md *ctx)
 {
 	struct change change = {};
 	struct delta delta = {};
@@ -84,7 +88,7 @@ int xdp_ingress(struct xdp_md *ctx)
 	enum parsed parsed = parse(&p, (void *)(long)ctx->data, (void *)(long)ctx->data_end);
 
 	if (parsed != PARSED_FLOW)
-		return parsed == PARSED_ODD ? xdp_odd(ctx, p.tuple.l3_offset) : XDP_PASS;
+		return parsed == PARSED_ODD ? XDP_ODD | p.tuple.l3_offset : XDP_PASS;
 	switch (incoming(&p.tuple, HOOK_XDP, true, &change)) {
 	case DECISION_REWRITE:
 		rewrite(&p, &change.src, &change.dst, SUMMED_FULL, &delta);
@@ -99,6 +103,17 @@ int xdp_ingress(struct xdp_md *ctx)
 	default:
 		return XDP_PASS;
 	}
+}
+
+SEC("xdp.frags")
+int xdp_ingress(struct xdp_md *ctx)
+{
+	int verdict;
+
+	if (shortcut((void *)(long)ctx->data, (void *)(long)ctx->data_end, WAY_BOTH, SUMMED_FULL) != SHORT_NONE)
+		return XDP_PASS;
+	verdict = xdp_long_way(ctx);
+	return verdict & XDP_ODD ? xdp_odd(ctx, verdict & 0xff) : verdict;
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -1,12 +1,12 @@
 import { faultOf, faultText } from '../../ts/util/errors.js';
 import type { Owner } from '../helpers/lab.js';
-import { programCost } from './program-cost.js';
+import { dataplane } from './dataplane.js';
 import { programming } from './programming.js';
 import { traffic, trafficNames } from './traffic.js';
 
 /** `npm run bench [-- NAME…] [--rounds N]`: everything, or what is named. */
 
-const names = [...trafficNames, 'program', 'programming'];
+const names = [...trafficNames, 'dataplane', 'programming'];
 
 const undos: (() => Promise<void>)[] = [];
 const owner: Owner = { teardown: (undo) => void undos.unshift(undo) };
@@ -26,7 +26,7 @@ async function bench(): Promise<void> {
   const ways = chosen.filter((name) => trafficNames.includes(name));
   if (ways.length > 0) await traffic(owner, ways, rounds);
   await cleanUp();
-  if (chosen.includes('program')) await programCost(owner, rounds);
+  if (chosen.includes('dataplane')) await dataplane(owner);
   await cleanUp();
   if (chosen.includes('programming')) await programming(owner, rounds);
 }

@@ -8,6 +8,13 @@ export function spread(values: readonly number[]): number {
   return (Math.max(...values) - Math.min(...values)) / 2 / median(values);
 }
 
+/** `12.3–14.0`: the middle half of the values lies between. */
+export function quartiles(values: readonly number[]): string {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (share: number) => sorted[Math.floor((sorted.length - 1) * share)]?.toFixed(1);
+  return `${at(0.25)}–${at(0.75)}`;
+}
+
 /** `+14 %`, `-6 %`: how far `value` is from `base`. */
 export function change(value: number, base: number): string {
   const percent = Math.round((value / base - 1) * 100);

@@ -1,6 +1,6 @@
 import type { Owner } from '../helpers/lab.js';
-import { compileEcho, echo } from './echo.js';
 import { change, figure, median, table } from './statistics.js';
+import { compileEcho, echo } from './tools.js';
 import { allVariants, echoPort, type Variant } from './variants.js';
 
 /** What is measured of a way from client to server. */

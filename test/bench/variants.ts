@@ -4,8 +4,8 @@ import { Daemon } from '../helpers/daemon.js';
 import { Lab, type Owner, type Site } from '../helpers/lab.js';
 import type { Hook } from '../helpers/scene.js';
 import { startIn } from '../helpers/servers.js';
-import { echo } from './echo.js';
 import { iptables, type Job, nftables } from './rivals.js';
+import { echo } from './tools.js';
 
 export const echoPort = 7000;
 export const iperfPort = 5201;

@@ -31,6 +31,8 @@ export interface TestPlane {
   /** The kernel's side, by its pins; the caller closes what it gets. */
   openMap(name: string): BpfMap;
   openProgram(name: string): BpfProgram;
+  /** Where a map or program is pinned, for tools that open it themselves. */
+  pinOf(kind: 'maps' | 'programs', name: string): string;
   /** Back to an engaged plane without VIPs, pools and flows; counts go on. */
   reset(): Promise<void>;
   forgetFlows(): void;
@@ -100,6 +102,7 @@ export async function openPlane(limits: Partial<Limits> = {}, flowSeed?: bigint)
     settings: () => settingsIn(openMap),
     openMap,
     openProgram: (name) => BpfProgram.openPinned(join(bpffs, 'programs', name)),
+    pinOf: (kind, name) => join(bpffs, kind, name),
     close: leave,
   };
 }

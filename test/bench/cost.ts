@@ -1,0 +1,73 @@
+import { join } from 'node:path';
+import { Child } from '../../ts/quickstart/child.js';
+import { packageRoot } from '../../ts/util/paths.js';
+import { packet } from '../bpf/packet.js';
+import { cost } from './tools.js';
+
+const wrapper = join(packageRoot, 'out/test/wrap.bpf.o');
+const FRAME_BYTES = 96;
+
+/** Frames that are alike but for the client's end. */
+export interface Stream {
+  readonly hook: 'xdp' | 'tc';
+  /** Path of the pinned program that gets them. */
+  readonly program: string;
+  readonly protocol?: 'tcp' | 'udp';
+  /** Of a TCP header; `A` when absent. */
+  readonly flags?: string;
+  readonly source: string;
+  readonly destination: string;
+  readonly sourcePort?: number;
+  readonly destinationPort?: number;
+  /** Which end is the client's and varies. */
+  readonly client: 'source' | 'destination';
+  /** A power of two. */
+  readonly flows: number;
+}
+
+export interface Measured {
+  /** ns of a run less what the wrapper takes with an empty program, one value a batch. */
+  readonly net: readonly number[];
+  readonly floor: readonly number[];
+  readonly verdict: number;
+}
+
+/** Runs each flow of a stream so often that its state is known, without measuring. */
+export async function pass(stream: Stream, times = 1): Promise<void> {
+  await Child.start([cost, ...keys(stream), 'batches=0', `repeat=${stream.flows * times}`]).success();
+}
+
+/** Measures a stream, on CPU 0; with a rival another CPU gives the program other flows of its kind meanwhile. */
+export async function measure(stream: Stream, rival = false): Promise<Measured> {
+  const size = [`batches=${BATCHES}`, `repeat=${REPEAT}`, `rival=${rival ? 1 : -1}`];
+  const lines = (await Child.start([cost, ...keys(stream), ...size]).success()).trim().split('\n');
+  const verdict = Number(lines.pop());
+  const pairs = lines.map((line) => line.split(' ').map(Number) as [number, number]);
+  return { net: pairs.map(([empty, whole]) => whole - empty), floor: pairs.map(([empty]) => empty), verdict };
+}
+
+const BATCHES = 21;
+const REPEAT = 200_000;
+
+function keys(stream: Stream): string[] {
+  const { hook, program, flows, client } = stream;
+  const ipv6 = stream.source.includes(':');
+  const address = (ipv6 ? 36 : 28) + (client === 'source' ? 0 : ipv6 ? 16 : 4);
+  const port = (ipv6 ? 54 : 34) + (client === 'source' ? 0 : 2);
+  return [
+    ...[`wrapper=${wrapper}`, `hook=${hook}`, `target=${program}`, `frame=${frameOf(stream).toString('hex')}`],
+    ...[`flows=${flows}`, `address=${address}`, `port=${port}`],
+    ...[`ipv6=${ipv6 ? 1 : 0}`, `udp=${stream.protocol === 'udp' ? 1 : 0}`],
+  ];
+}
+
+/** Headers, and room behind them up to the size the wrapper wants. */
+function frameOf(stream: Stream): Buffer {
+  const { source: src, destination: dst, sourcePort: sport = 1024, destinationPort: dport = 80, flags = 'A' } = stream;
+  const ends = packet().eth();
+  const ip = src.includes(':') ? ends.ipv6({ src, dst }) : ends.ipv4({ src, dst });
+  const headers = (stream.protocol === 'udp' ? ip.udp({ sport, dport }) : ip.tcp({ sport, dport, flags })).build();
+  const frame = Buffer.alloc(FRAME_BYTES);
+  headers.copy(frame);
+  return frame;
+}
