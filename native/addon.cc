@@ -1,6 +1,7 @@
 #include <napi.h>
 #include <uv.h>
 
+#include "datagram.h"
 #include "handle.h"
 #include "link.h"
 #include "log.h"
@@ -47,6 +48,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   ExportHandle<Link>(env, exports, "Link");
   exports.Set("RingBuffer", RingBuffer::Define(env));
   exports.Set("Netlink", Netlink::Define(env));
+  exports.Set("Datagram", Datagram::Define(env));
   ExportFunction<AttachClsact>(env, exports, "attachClsact");
   ExportFunction<DetachClsact>(env, exports, "detachClsact");
   ExportFunction<RemoveClsact>(env, exports, "removeClsact");

@@ -89,6 +89,23 @@ export interface NativeNetlink {
   close(): void;
 }
 
+/** Slots of a batch, one behind the other: datagrams of 4,096 bytes, answers of 6,144, 32-bit lengths, peers of 28 bytes. */
+export interface DatagramMemory {
+  readonly in: Buffer;
+  readonly inLengths: Buffer;
+  readonly out: Buffer;
+  readonly outLengths: Buffer;
+  readonly peers: Buffer;
+}
+
+export interface NativeDatagram {
+  readonly memory: DatagramMemory;
+  send(bytes: Uint8Array, peer: Uint8Array): boolean;
+  port(): number;
+  dropped(): { received: number; sent: number };
+  close(): void;
+}
+
 export interface Addon {
   Object: new (bytes: Uint8Array, name: string) => NativeObject;
   Map: { openPinned(path: string): NativeMap };
@@ -99,6 +116,13 @@ export interface Addon {
     openPinned(path: string): NativeLink;
   };
   RingBuffer: new (map: NativeMap, onEvents: (events: Buffer, lengths: Uint32Array) => void) => NativeRingBuffer;
+  Datagram: new (
+    address: Uint8Array,
+    port: number,
+    shared: boolean,
+    receiveBuffer: number,
+    onBatch: (count: number) => void,
+  ) => NativeDatagram;
   Netlink: new (protocol: number, namespace?: string) => NativeNetlink;
   attachClsact(program: NativeProgram, ifindex: number, egress: boolean, handle: number, priority: number): void;
   detachClsact(ifindex: number, egress: boolean, handle: number, priority: number): void;

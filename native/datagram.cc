@@ -1,0 +1,221 @@
+#include "datagram.h"
+
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "args.h"
+#include "error.h"
+
+namespace vipd {
+namespace {
+
+/// Batches before other events get their turn.
+constexpr int kRounds = 4;
+
+socklen_t AddressSize(sa_family_t family) { return family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6); }
+
+sockaddr_storage MakeAddress(Bytes bytes, uint16_t port) {
+  sockaddr_storage storage = {};
+  if (bytes.size == 4) {
+    auto* v4 = reinterpret_cast<sockaddr_in*>(&storage);
+    v4->sin_family = AF_INET;
+    v4->sin_port = htons(port);
+    memcpy(&v4->sin_addr, bytes.data, 4);
+  } else {
+    auto* v6 = reinterpret_cast<sockaddr_in6*>(&storage);
+    v6->sin6_family = AF_INET6;
+    v6->sin6_port = htons(port);
+    memcpy(&v6->sin6_addr, bytes.data, 16);
+  }
+  return storage;
+}
+
+/// The larger buffer only with CAP_NET_ADMIN; what the kernel gives is enough to go on.
+void SetReceiveBuffer(int fd, int size) {
+  if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) == 0) return;
+  setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+}
+
+/// Bound, non-blocking; invalid (with errno set) when that fails.
+Fd Bind(const sockaddr_storage& address, bool shared, int receiveBuffer) {
+  Fd fd(socket(address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return fd;
+  int on = 1;
+  if (address.ss_family == AF_INET6) setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  if (shared && setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) return Fd();
+  SetReceiveBuffer(fd.get(), receiveBuffer);
+  if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), AddressSize(address.ss_family)) == 0) return fd;
+  int error = errno;
+  fd.Close();
+  errno = error;
+  return fd;
+}
+
+uint8_t* BytesOf(const Napi::Object& object, const char* name, size_t size) {
+  Napi::Value value = object.Get(name);
+  if (!value.IsTypedArray()) return nullptr;
+  auto array = value.As<Napi::Uint8Array>();
+  return array.ByteLength() == size ? array.Data() : nullptr;
+}
+
+}  // namespace
+
+Napi::Function Datagram::Define(Napi::Env env) {
+  return DefineClass(env, "Datagram",
+                     {
+                         InstanceMethod<&Datagram::Send>("send"),
+                         InstanceMethod<&Datagram::Port>("port"),
+                         InstanceMethod<&Datagram::Dropped>("dropped"),
+                         InstanceMethod<&Datagram::Close>("close"),
+                     });
+}
+
+/// new Datagram(address, port, shared, receiveBuffer, onBatch): `shared` lets others bind the same address and port
+/// (SO_REUSEPORT). Its property `memory` holds the slots; onBatch(count) finds `count` datagrams in them and leaves its
+/// answers there, length 0 for none.
+Datagram::Datagram(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+  Napi::Env env = info.Env();
+  Bytes bytes = BytesArg(info, 0, "bind", "address");
+  uint32_t port = UintArg(info, 1, "bind", "port");
+  bool shared = FlagArg(info, 2, "bind", "shared");
+  uint32_t receiveBuffer = UintArg(info, 3, "bind", "receiveBuffer");
+  Napi::Function onBatch = FunctionArg(info, 4, "bind", "onBatch");
+  if (bytes.size != 4 && bytes.size != 16) throw MakeError(env, {"bind", EINVAL, "address must be 4 or 16 bytes long"});
+  if (port > 65535) throw MakeError(env, {"bind", EINVAL, "port must be at most 65535"});
+  sockaddr_storage address = MakeAddress(bytes, static_cast<uint16_t>(port));
+  family_ = address.ss_family;
+  fd_ = Bind(address, shared, static_cast<int>(std::min<uint32_t>(receiveBuffer, 1u << 30)));
+  if (!fd_.valid()) throw MakeError(env, {"bind", errno});
+  Napi::Object memory = Napi::Object::New(env);
+  memory.Set("in", Napi::Buffer<uint8_t>::New(env, kSlots * kInStride));
+  memory.Set("inLengths", Napi::Buffer<uint8_t>::New(env, kSlots * sizeof(uint32_t)));
+  memory.Set("out", Napi::Buffer<uint8_t>::New(env, kSlots * kOutStride));
+  memory.Set("outLengths", Napi::Buffer<uint8_t>::New(env, kSlots * sizeof(uint32_t)));
+  memory.Set("peers", Napi::Buffer<uint8_t>::New(env, kSlots * kPeerStride));
+  memory_ = Napi::Persistent(memory);
+  info.This().As<Napi::Object>().Set("memory", memory);
+  listener_ = std::make_unique<Listener>(env, onBatch, "vipd.datagram");
+  poller_ = std::make_unique<Poller>(env, fd_.get(), [this] { OnReadable(); });
+  Ref();
+}
+
+bool Datagram::Lookup(Memory* memory) {
+  Napi::Object object = memory_.Value();
+  memory->in = BytesOf(object, "in", kSlots * kInStride);
+  memory->inLengths = BytesOf(object, "inLengths", kSlots * sizeof(uint32_t));
+  memory->out = BytesOf(object, "out", kSlots * kOutStride);
+  memory->outLengths = BytesOf(object, "outLengths", kSlots * sizeof(uint32_t));
+  memory->peers = BytesOf(object, "peers", kSlots * kPeerStride);
+  return memory->in && memory->inLengths && memory->out && memory->outLengths && memory->peers;
+}
+
+void Datagram::OnReadable() {
+  Napi::HandleScope scope(Env());
+  [[maybe_unused]] Napi::Object self = Value();  // the listener may close this object, and the collector take it while it runs
+  for (int round = 0; round < kRounds && fd_.valid(); ++round) {
+    Memory memory;
+    if (!Lookup(&memory)) return poller_.reset();
+    int count = Receive(memory);
+    if (count <= 0) return;
+    listener_->Call({Napi::Number::New(Env(), count)});
+    if (fd_.valid() && Lookup(&memory)) Answer(memory, count);
+    if (count < static_cast<int>(kSlots)) return;
+  }
+}
+
+/// A datagram that does not fit gets the length 0.
+int Datagram::Receive(const Memory& memory) {
+  mmsghdr messages[kSlots] = {};
+  iovec vectors[kSlots];
+  for (uint32_t i = 0; i < kSlots; ++i) {
+    vectors[i] = {memory.in + i * kInStride, kInStride};
+    messages[i].msg_hdr.msg_name = memory.peers + i * kPeerStride;
+    messages[i].msg_hdr.msg_namelen = kPeerStride;
+    messages[i].msg_hdr.msg_iov = &vectors[i];
+    messages[i].msg_hdr.msg_iovlen = 1;
+  }
+  int count = recvmmsg(fd_.get(), messages, kSlots, MSG_DONTWAIT, nullptr);
+  for (int i = 0; i < count; ++i) {
+    uint32_t length = (messages[i].msg_hdr.msg_flags & MSG_TRUNC) != 0 ? 0 : messages[i].msg_len;
+    memcpy(memory.inLengths + i * sizeof length, &length, sizeof length);
+  }
+  memset(memory.outLengths, 0, kSlots * sizeof(uint32_t));
+  return count;
+}
+
+void Datagram::Answer(const Memory& memory, int count) {
+  mmsghdr messages[kSlots] = {};
+  iovec vectors[kSlots];
+  unsigned answers = 0;
+  for (int i = 0; i < count; ++i) {
+    uint32_t length;
+    memcpy(&length, memory.outLengths + i * sizeof length, sizeof length);
+    if (length == 0) continue;
+    vectors[answers] = {memory.out + i * kOutStride, std::min(length, kOutStride)};
+    messages[answers].msg_hdr.msg_name = memory.peers + i * kPeerStride;
+    messages[answers].msg_hdr.msg_namelen = AddressSize(family_);
+    messages[answers].msg_hdr.msg_iov = &vectors[answers];
+    messages[answers].msg_hdr.msg_iovlen = 1;
+    ++answers;
+  }
+  for (unsigned sent = 0; sent < answers;) {
+    int result = sendmmsg(fd_.get(), messages + sent, answers - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (result > 0) {
+      sent += static_cast<unsigned>(result);
+    } else if (errno == EAGAIN) {
+      unsent_ += answers - sent;
+      return;
+    } else if (errno != EINTR) {
+      ++unsent_;
+      ++sent;  // this one cannot be delivered, the others may
+    }
+  }
+}
+
+/// send(bytes, peer): an answer that came later; peer is 28 bytes of `memory.peers`. False when the kernel did not take it.
+Napi::Value Datagram::Send(const Napi::CallbackInfo& info) {
+  Bytes bytes = BytesArg(info, 0, "send", "bytes");
+  Bytes peer = BytesArg(info, 1, "send", "peer", kPeerStride);
+  if (!fd_.valid()) return Napi::Boolean::New(info.Env(), false);
+  sockaddr_storage address = {};
+  memcpy(&address, peer.data, peer.size);
+  if (address.ss_family != family_) throw MakeError(info.Env(), {"send", EINVAL, "peer is of another family"});
+  ssize_t sent = sendto(fd_.get(), bytes.data, bytes.size, MSG_DONTWAIT | MSG_NOSIGNAL,
+                        reinterpret_cast<sockaddr*>(&address), AddressSize(family_));
+  if (sent < 0) ++unsent_;
+  return Napi::Boolean::New(info.Env(), sent >= 0);
+}
+
+Napi::Value Datagram::Port(const Napi::CallbackInfo& info) {
+  sockaddr_storage address = {};
+  socklen_t size = sizeof address;
+  if (getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+    throw MakeError(info.Env(), {"port", errno});
+  }
+  // The port is at the same place in both families.
+  return Napi::Number::New(info.Env(), ntohs(reinterpret_cast<sockaddr_in*>(&address)->sin_port));
+}
+
+/// dropped(): datagrams the kernel threw away for want of room, and answers it did not take, both since the start.
+Napi::Value Datagram::Dropped(const Napi::CallbackInfo& info) {
+  uint32_t values[SK_MEMINFO_VARS] = {};
+  socklen_t size = sizeof values;
+  if (fd_.valid()) getsockopt(fd_.get(), SOL_SOCKET, SO_MEMINFO, values, &size);
+  Napi::Object dropped = Napi::Object::New(info.Env());
+  dropped.Set("received", Napi::Number::New(info.Env(), values[SK_MEMINFO_DROPS]));
+  dropped.Set("sent", Napi::Number::New(info.Env(), static_cast<double>(unsent_)));
+  return dropped;
+}
+
+void Datagram::Close(const Napi::CallbackInfo&) {
+  bool open = fd_.valid();
+  poller_.reset();
+  fd_.Close();
+  if (open) Unref();
+}
+
+}  // namespace vipd
