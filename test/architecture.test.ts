@@ -14,6 +14,11 @@ const rules: readonly { from: string; to: readonly string[]; because: string }[]
   { from: 'allocate', to: ['model', 'util'], because: 'an address is a function of names alone' },
   { from: 'sources', to: ['allocate', 'model', 'util'], because: 'a source only says what there should be' },
   { from: 'health', to: ['model', 'util'], because: 'a check knows one backend' },
+  {
+    from: 'dns',
+    to: ['model', 'native', 'netlink', 'util'],
+    because: 'it knows names and addresses, never how they are forwarded',
+  },
   { from: 'dataplane/dataplane.ts', to: ['model', 'util'], because: 'the interface is in model terms' },
   { from: 'dataplane/memory.ts', to: ['dataplane/dataplane.ts', 'model', 'util'], because: 'it stands for a kernel' },
   {

@@ -4,6 +4,8 @@ import {
   collectDefaultMetrics,
   Gauge,
   type GaugeConfiguration,
+  Histogram,
+  type HistogramConfiguration,
   Registry,
 } from 'prom-client';
 import { type Collector, gauge, type Measured, type Sample } from '../util/metric.js';
@@ -35,8 +37,9 @@ function buildInfo(version: string): Measured {
  * The library keeps a hash entry for every sample that was ever set. With one sample per backend that costs more than the
  * measurement, so a family hands over the samples of one scrape as they are and is then forgotten.
  */
-function familyOf({ name, help, type, samples }: Measured): Counter | Gauge {
+function familyOf({ name, help, type, samples }: Measured): Counter | Gauge | Histogram {
   const configuration = { name, help, registers: [] };
+  if (type === 'histogram') return new SampledHistogram(configuration, samples);
   return type === 'counter' ? new SampledCounter(configuration, samples) : new SampledGauge(configuration, samples);
 }
 
@@ -63,5 +66,24 @@ class SampledGauge extends Gauge {
 
   override async get() {
     return { ...(await super.get()), values: [...this.samples] };
+  }
+}
+
+class SampledHistogram extends Histogram {
+  constructor(
+    configuration: HistogramConfiguration<string>,
+    private readonly samples: readonly Sample[],
+  ) {
+    super(configuration);
+  }
+
+  override async get() {
+    const family = await super.get();
+    const values = this.samples.map(({ suffix = '', ...sample }) => ({
+      ...sample,
+      metricName: `${family.name}${suffix}`,
+      exemplar: null,
+    }));
+    return { ...family, values };
   }
 }

@@ -2,13 +2,15 @@
 export interface Measured {
   readonly name: string;
   readonly help: string;
-  readonly type: 'counter' | 'gauge';
+  readonly type: 'counter' | 'gauge' | 'histogram';
   readonly samples: readonly Sample[];
 }
 
 export interface Sample {
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
+  /** Of a histogram: `_bucket`, cumulative, with its upper bound as the label `le`; `_sum`; `_count`. */
+  readonly suffix?: string;
 }
 
 /** Measures anew at every call. Lives beside what it measures. */
@@ -20,6 +22,10 @@ export function counter(name: string, help: string, samples: readonly Sample[]):
 
 export function gauge(name: string, help: string, samples: readonly Sample[]): Measured {
   return { name, help, type: 'gauge', samples };
+}
+
+export function histogram(name: string, help: string, samples: readonly Sample[]): Measured {
+  return { name, help, type: 'histogram', samples };
 }
 
 /** The samples of a family that has exactly one. */

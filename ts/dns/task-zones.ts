@@ -1,0 +1,152 @@
+import type { Task, TaskTable } from '../model/task.js';
+import { type Entry, Ledger } from './ledger.js';
+import { mesosAgentEntries, mesosFrameworkEntries, mesosMasterEntries, mesosTaskEntries } from './mesos-records.js';
+import { nameKey } from './name.js';
+import { address } from './record.js';
+import type { ReverseBook } from './reverse-book.js';
+import type { Routing } from './routing.js';
+import { addressesOf, isNamed, keyOf, taskEntries, taskName } from './task-records.js';
+import { Zone } from './zone.js';
+
+export interface TaskZonesOptions {
+  readonly suffix: string;
+  /** Seconds. */
+  readonly ttl: number;
+  readonly mesosTtl: number;
+  readonly parity: boolean;
+}
+
+/** Names of ZooKeeper servers; DC/OS gives five, whatever the number of masters. */
+const zookeepers = 5;
+
+/** The zones that are made from tasks: `dcos.SUFFIX`, `mesos` and `zk`. */
+export class TaskZones {
+  readonly #tasks: Ledger;
+  readonly #mesos: Ledger;
+  readonly #zk: Ledger;
+  readonly #dcosZone: string;
+  #table: TaskTable | undefined;
+  /** By owner: what the entries were made of. */
+  readonly #made = new Map<string, { readonly from: object; readonly agent: boolean }>();
+
+  constructor(
+    private readonly options: TaskZonesOptions,
+    routing: Routing,
+    private readonly reverse: ReverseBook,
+  ) {
+    const { suffix, ttl, mesosTtl, parity } = options;
+    this.#dcosZone = `dcos.${suffix}`;
+    const zone = (apex: string, origin: string, seconds: number, like: boolean) => {
+      const made = new Zone({ apex: nameKey(apex), kind: 'authority', ttl: seconds, parity: like, origin });
+      routing.set(made.apex, { to: 'zone', zone: made });
+      return new Ledger(made);
+    };
+    this.#tasks = zone(this.#dcosZone, 'tasks', ttl, false);
+    this.#mesos = zone('mesos', 'tasks, in the forms of Mesos-DNS', mesosTtl, parity);
+    this.#zk = zone('zk', 'masters', ttl, false);
+  }
+
+  get ledgers(): readonly Ledger[] {
+    return [this.#tasks, this.#mesos, this.#zk];
+  }
+
+  /** Tasks whose names would be these, running or not. */
+  *tasksOf(name: string): Generator<Task> {
+    for (const task of this.#table?.tasks.values() ?? []) {
+      const names = (['agentip', 'containerip', 'autoip'] as const).map((kind) => taskName(task, kind, this.#dcosZone));
+      if (names.includes(name)) yield task;
+    }
+  }
+
+  /** Tasks and their records in the zone `mesos`. */
+  *tasks(): Generator<{ readonly task: Task; readonly entries: readonly Entry[] }> {
+    for (const task of this.#table?.tasks.values() ?? []) {
+      yield { task, entries: this.#mesos.entriesOf(ownerOf(task)) };
+    }
+  }
+
+  /** All there is. What is the same object as before is not looked at again. */
+  set(table: TaskTable): void {
+    this.#tasks.together(() => this.#mesos.together(() => this.reverse.together(() => this.#update(table))));
+    for (const { zone } of this.ledgers) zone.ready = true;
+  }
+
+  #update(table: TaskTable): void {
+    const present = new Set<string>();
+    for (const task of table.tasks.values()) this.#task(task, table, present);
+    for (const agent of table.agents.values()) {
+      const owner = `agent ${agent.id}`;
+      this.#renew(owner, agent, true, present, () => this.#mesos.set(owner, mesosAgentEntries(agent, 'mesos')));
+    }
+    for (const framework of table.frameworks.values()) {
+      const owner = `framework ${framework.name} (${framework.id})`;
+      this.#renew(owner, framework, true, present, () =>
+        this.#mesos.set(owner, mesosFrameworkEntries(framework, 'mesos')),
+      );
+    }
+    this.#forget(present);
+    if (table.masters !== this.#table?.masters || table.leader !== this.#table?.leader) this.#masters(table);
+    this.#table = table;
+  }
+
+  #task(task: Task, table: TaskTable, present: Set<string>): void {
+    const owner = ownerOf(task);
+    const agent = table.agents.has(task.agentId);
+    this.#renew(owner, task, agent, present, () => {
+      this.#tasks.set(owner, taskEntries(task, this.#dcosZone));
+      this.#mesos.set(owner, mesosTaskEntries(task, table.agents, { zone: 'mesos', parity: this.options.parity }));
+      this.reverse.set(owner, this.#reverseOf(task));
+    });
+  }
+
+  /** Containers have a name of their own; an agent's address is that of many tasks. */
+  #reverseOf(task: Task): { address: string; name: string }[] {
+    const name = keyOf(taskName(task, 'containerip', this.#dcosZone));
+    if (name === undefined || !isNamed(task)) return [];
+    const own = addressesOf(task, 'containerip').filter((one) => one !== task.agentAddress);
+    return own.map((one) => ({ address: one, name }));
+  }
+
+  #renew(owner: string, from: object, agent: boolean, present: Set<string>, make: () => void): void {
+    present.add(owner);
+    const made = this.#made.get(owner);
+    if (made?.from === from && made.agent === agent) return;
+    this.#made.set(owner, { from, agent });
+    make();
+  }
+
+  #forget(present: ReadonlySet<string>): void {
+    for (const owner of this.#made.keys()) {
+      if (present.has(owner)) continue;
+      this.#made.delete(owner);
+      this.#tasks.delete(owner);
+      this.#mesos.delete(owner);
+      this.reverse.set(owner, []);
+    }
+  }
+
+  #masters(table: TaskTable): void {
+    const { masters, leader } = table;
+    const all = [...new Set([...masters, ...(leader === undefined ? [] : [leader])].map((one) => one.address))];
+    const named = (name: string, some: readonly string[]): Entry[] =>
+      some.map((one) => ({ name: nameKey(name), data: address(one) }));
+    this.#tasks.set('masters', [
+      ...named(`leader.${this.#dcosZone}`, leader === undefined ? [] : [leader.address]),
+      ...named(`master.${this.#dcosZone}`, all),
+    ]);
+    this.#mesos.set('masters', mesosMasterEntries(table, 'mesos'));
+    const servers = all.length === 0 ? [] : Array.from({ length: zookeepers }, (_, i) => all[i % all.length]!);
+    this.#zk.set(
+      'masters',
+      servers.flatMap((one, i) => named(`zk-${i + 1}.zk`, [one])),
+    );
+    this.reverse.set(
+      'masters',
+      all.map((one) => ({ address: one, name: nameKey(`master.${this.#dcosZone}`) })),
+    );
+  }
+}
+
+function ownerOf({ id, framework, frameworkId }: Task): string {
+  return `task ${id} of framework ${framework} (${frameworkId})`;
+}

@@ -1,0 +1,142 @@
+import { rrType } from './codes.js';
+import { isWithin, type NameKey, nameKey, nameText, parent } from './name.js';
+import { type RecordData, RecordSet } from './record.js';
+
+/**
+ * `authority`: what it does not hold does not exist. `overlay`: it only knows some names better than others do; the
+ * rest is asked elsewhere.
+ */
+export type ZoneKind = 'authority' | 'overlay';
+
+export interface ZoneOptions {
+  readonly apex: NameKey;
+  readonly kind: ZoneKind;
+  /** Of the zone's records, seconds. */
+  readonly ttl: number;
+  /** Answers as Mesos-DNS gives them where it differs from the RFCs: see answer.ts. Default false. */
+  readonly parity?: boolean;
+  /** Where its records come from, for people. */
+  readonly origin: string;
+}
+
+interface Node {
+  readonly sets: ReadonlyMap<number, RecordSet>;
+  /** Names below it that have records: with one it exists, even without records of its own (RFC 8020). */
+  below: number;
+}
+
+const noSets: ReadonlyMap<number, RecordSet> = new Map();
+
+const nameServer = nameKey('ns.spartan');
+const mailbox = nameKey('hostmaster.spartan');
+const nameServerTtl = 3600;
+/** Short: a name that does not exist yet may exist a moment later. Seconds. */
+const times = { refresh: 60, retry: 180, expire: 86_400, minimum: 1 };
+const soaTtl = 5;
+
+/** Names and their records below one apex, in memory. */
+export class Zone {
+  readonly apex: NameKey;
+  readonly kind: ZoneKind;
+  readonly ttl: number;
+  readonly parity: boolean;
+  readonly origin: string;
+  /** False until it has been filled: before that nobody can say what does not exist. */
+  ready = false;
+  readonly #nodes = new Map<NameKey, Node>();
+  #serial = Math.floor(Date.now() / 1000);
+  #soa: RecordSet | undefined;
+  readonly #ns: RecordSet;
+  #records = 0;
+
+  constructor({ apex, kind, ttl, parity = false, origin }: ZoneOptions) {
+    this.apex = apex;
+    this.kind = kind;
+    this.ttl = ttl;
+    this.parity = parity;
+    this.origin = origin;
+    this.#ns = new RecordSet(rrType.NS, nameServerTtl, [{ type: rrType.NS, target: nameServer }]);
+  }
+
+  get serial(): number {
+    return this.#serial;
+  }
+
+  /** Names that have records, the apex not counted for its SOA. */
+  get size(): number {
+    return this.#nodes.size;
+  }
+
+  get records(): number {
+    return this.#records;
+  }
+
+  /** Replaces all records of a name; none removes it. The name must be inside the zone. */
+  set(key: NameKey, records: readonly RecordData[]): void {
+    const before = this.#nodes.get(key);
+    const had = before !== undefined && before.sets.size > 0;
+    const sets = records.length === 0 ? noSets : this.#setsOf(records);
+    this.#records += count(sets) - count(before?.sets ?? noSets);
+    this.#put(key, sets, before?.below ?? 0);
+    if (had !== sets.size > 0) this.#countAbove(key, had ? -1 : 1);
+    this.#serial = (this.#serial + 1) >>> 0;
+    this.#soa = undefined;
+  }
+
+  /** The record sets of a name by type; empty when it exists without any; undefined when it does not exist. */
+  find(key: NameKey): ReadonlyMap<number, RecordSet> | undefined {
+    return this.#nodes.get(key)?.sets ?? (key === this.apex ? noSets : undefined);
+  }
+
+  /** Its start of authority; in a negative answer as well. */
+  soa(): RecordSet {
+    const { refresh, retry, expire, minimum } = times;
+    this.#soa ??= new RecordSet(rrType.SOA, soaTtl, [
+      { type: rrType.SOA, mname: nameServer, rname: mailbox, serial: this.#serial, refresh, retry, expire, minimum },
+    ]);
+    return this.#soa;
+  }
+
+  ns(): RecordSet {
+    return this.#ns;
+  }
+
+  /** Every name with records. */
+  *entries(): Generator<readonly [NameKey, ReadonlyMap<number, RecordSet>]> {
+    for (const [key, { sets }] of this.#nodes) if (sets.size > 0) yield [key, sets];
+  }
+
+  #setsOf(records: readonly RecordData[]): ReadonlyMap<number, RecordSet> {
+    const byType = new Map<number, RecordData[]>();
+    for (const record of records) {
+      const same = byType.get(record.type);
+      if (same === undefined) byType.set(record.type, [record]);
+      else same.push(record);
+    }
+    return new Map([...byType].map(([type, some]) => [type, new RecordSet(type, this.ttl, some)]));
+  }
+
+  #put(key: NameKey, sets: ReadonlyMap<number, RecordSet>, below: number): void {
+    if (sets.size === 0 && below === 0) this.#nodes.delete(key);
+    else this.#nodes.set(key, { sets, below });
+  }
+
+  #countAbove(key: NameKey, step: 1 | -1): void {
+    for (let above = key; above !== this.apex && above !== ''; ) {
+      above = parent(above);
+      const node = this.#nodes.get(above);
+      this.#put(above, node?.sets ?? noSets, (node?.below ?? 0) + step);
+    }
+  }
+}
+
+function count(sets: ReadonlyMap<number, RecordSet>): number {
+  let sum = 0;
+  for (const set of sets.values()) sum += set.records.length;
+  return sum;
+}
+
+/** @throws RangeError */
+export function assertWithin(key: NameKey, zone: Zone): void {
+  if (!isWithin(key, zone.apex)) throw new RangeError(`${nameText(key)} is not in the zone ${nameText(zone.apex)}`);
+}

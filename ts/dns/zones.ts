@@ -1,0 +1,203 @@
+import type { Prefix } from '../model/address.js';
+import type { NameEntry, Names } from '../model/names.js';
+import type { TaskTable } from '../model/task.js';
+import { type Entry, Ledger } from './ledger.js';
+import { isWithin, type NameKey, nameKey } from './name.js';
+import { address, cname, type RecordData } from './record.js';
+import { ReverseBook } from './reverse-book.js';
+import { Routing } from './routing.js';
+import { TaskZones } from './task-zones.js';
+import { forwardingAddresses, vipEntries, vipKeyName } from './vip-records.js';
+import { Zone } from './zone.js';
+
+export interface ZonesOptions {
+  /** `thisdcos.directory` */
+  readonly suffix: string;
+  /** Of records of VIPs and tasks, seconds. */
+  readonly ttl: number;
+  readonly pools: readonly Prefix[];
+  /** Where the resolver listens. */
+  readonly servers: readonly string[];
+  /** In z-base-32; names below `ID.dcos.directory` are then ours as well. */
+  readonly clusterId: string | undefined;
+  /** Zones of the configuration, by name; what is not among the records does not exist. */
+  readonly zones: readonly NameKey[];
+  /** Records of the configuration. */
+  readonly records: readonly Entry[];
+  /** Suffixes that are asked of others. */
+  readonly forwarded: readonly NameKey[];
+  /** Whether there is a source of tasks; without one their zones are left to others. */
+  readonly tasks: { readonly mesosTtl: number; readonly parity: boolean } | undefined;
+}
+
+/** TTLs of what hardly ever changes, seconds. */
+const longTtl = 3_600;
+export const shippedSuffix = 'thisdcos.directory';
+
+/** Everything this node answers by itself, and where the rest is asked. */
+export class Zones {
+  readonly routing = new Routing();
+  readonly vips: Ledger;
+  readonly node: Ledger;
+  readonly reverse: ReverseBook;
+  readonly tasks: TaskZones | undefined;
+  readonly #fixed: Ledger[] = [];
+  /** Of the VIP names, as published. */
+  readonly #published = new Map<string, string>();
+  #names: Names = new Map();
+  #nodeState = '';
+
+  constructor(private readonly options: ZonesOptions) {
+    const { suffix, ttl } = options;
+    this.#add('localhost', 'built in', longTtl, [
+      ['localhost', address('127.0.0.1')],
+      ['localhost', address('::1')],
+    ]);
+    this.#add('spartan', 'built in', ttl, [
+      ['ready.spartan', address('127.0.0.1')],
+      ...options.servers.map((server): [string, RecordData] => ['ns.spartan', address(server)]),
+    ]);
+    this.#add(suffix, 'built in', ttl, []);
+    this.#add(`component.${suffix}`, 'built in', ttl, [
+      [`registry.component.${suffix}`, cname(nameKey(`master.mesos.${suffix}`))],
+    ]);
+    this.vips = this.#ledger(`l4lb.${suffix}`, 'named VIPs', ttl);
+    this.node = this.#ledger(`thisnode.${suffix}`, 'addresses of this node', ttl);
+    this.reverse = new ReverseBook({ pools: options.pools, ttl });
+    for (const zone of this.reverse.zones) this.routing.set(zone.apex, { to: 'zone', zone });
+    this.tasks = options.tasks && new TaskZones({ ...options, ...options.tasks }, this.routing, this.reverse);
+    this.#configured();
+    this.#aliases();
+    for (const apex of options.forwarded) this.routing.set(apex, { to: 'servers', group: apex });
+    this.reverse.set(
+      'this resolver',
+      options.servers.map((server) => ({ address: server, name: nameKey('ns.spartan') })),
+    );
+    for (const { zone } of this.#fixed) zone.ready = true;
+    this.#readiness();
+  }
+
+  /** What became of named VIPs. They are known from now on. */
+  setNames(names: Names): void {
+    this.#names = names;
+    const zone = `l4lb.${this.options.suffix}`;
+    for (const [text, entry] of names) {
+      const state = JSON.stringify([entry.v4, entry.v6, entry.ports]);
+      if (this.#published.get(text) === state) continue;
+      this.#published.set(text, state);
+      this.#publish(`VIP ${text}`, entry, zone);
+    }
+    for (const text of this.#published.keys()) {
+      if (names.has(text)) continue;
+      this.#published.delete(text);
+      this.vips.delete(`VIP ${text}`);
+      this.reverse.set(`VIP ${text}`, []);
+    }
+    this.vips.zone.ready = true;
+    for (const one of this.reverse.zones) one.ready = true;
+    this.#readiness();
+  }
+
+  setTasks(table: TaskTable): void {
+    this.tasks?.set(table);
+    this.#readiness();
+  }
+
+  /** The node's own addresses; those for the outside may be others. */
+  setNode(inside: readonly string[], outside: readonly string[]): void {
+    const state = JSON.stringify([inside, outside]);
+    if (state === this.#nodeState) return;
+    this.#nodeState = state;
+    const own = nameKey(`thisnode.${this.options.suffix}`);
+    const all = nameKey(`public.thisnode.${this.options.suffix}`);
+    this.node.set('this node', [
+      ...inside.map((one) => ({ name: own, data: address(one) })),
+      ...outside.map((one) => ({ name: all, data: address(one) })),
+    ]);
+    this.reverse.set(
+      'this node',
+      inside.map((one) => ({ address: one, name: own })),
+    );
+    this.node.zone.ready = true;
+    this.#readiness();
+  }
+
+  /** A named VIP, forwarding or not. */
+  vipAt(key: NameKey): NameEntry | undefined {
+    const zone = `l4lb.${this.options.suffix}`;
+    if (!isWithin(key, this.vips.zone.apex)) return undefined;
+    return [...this.#names.values()].find((entry) => vipKeyName(entry, zone) === key);
+  }
+
+  /** Who gave a record. */
+  ownersOf(name: NameKey, data: RecordData): readonly string[] {
+    const ledgers = [this.vips, this.node, ...this.#fixed, ...(this.tasks?.ledgers ?? [])];
+    const owners = ledgers.flatMap((ledger) => (isWithin(name, ledger.zone.apex) ? ledger.ownersOf(name, data) : []));
+    return [...new Set([...owners, ...this.reverse.ownersOf(name, data)])];
+  }
+
+  #publish(owner: string, entry: NameEntry, zone: string): void {
+    this.vips.set(owner, vipEntries(entry, zone));
+    const name = vipKeyName(entry, zone);
+    const known = forwardingAddresses(entry).map((one) => ({ address: one, name: name! }));
+    this.reverse.set(owner, name === undefined ? [] : known);
+  }
+
+  /** The watchdog's name is known when all others are. */
+  #readiness(): void {
+    const spartan = this.routing.find(nameKey('spartan')).to;
+    if (spartan.to !== 'zone') return;
+    spartan.zone.ready = this.routing.zones().every((zone) => zone.ready || zone === spartan.zone);
+  }
+
+  #configured(): void {
+    const { zones, records, ttl } = this.options;
+    for (const apex of zones)
+      this.#fixed.push(this.#routed(new Zone({ apex, kind: 'authority', ttl, origin: 'configuration' })));
+    const apexes = new Set(records.map(({ name }) => zones.find((apex) => isWithin(name, apex)) ?? name));
+    for (const apex of apexes) {
+      const known = this.#fixed.find(({ zone }) => zone.apex === apex);
+      const ledger = known ?? this.#routed(new Zone({ apex, kind: 'overlay', ttl, origin: 'configuration' }));
+      if (known === undefined) this.#fixed.push(ledger);
+      const own =
+        known === undefined
+          ? records.filter(({ name }) => name === apex)
+          : records.filter(({ name }) => isWithin(name, apex));
+      ledger.set('configuration', own);
+    }
+  }
+
+  /** Names that DC/OS knows for the same. */
+  #aliases(): void {
+    const { suffix, clusterId } = this.options;
+    const [base, vips] = [nameKey(suffix), nameKey(`l4lb.${suffix}`)];
+    const below = [suffix];
+    if (suffix === shippedSuffix) below.push('thisdcos.global');
+    if (clusterId !== undefined) below.push(`${clusterId}.dcos.directory`);
+    for (const name of below) {
+      this.routing.set(nameKey(`dclb.${name}`), { to: 'alias', suffix: vips });
+      if (name !== suffix) this.routing.set(nameKey(name), { to: 'alias', suffix: base });
+    }
+    const mesos = nameKey('mesos');
+    if (this.tasks === undefined && !this.options.forwarded.includes(mesos)) return;
+    this.routing.set(nameKey(`mesos.${suffix}`), { to: 'alias', suffix: mesos });
+  }
+
+  #add(apex: string, origin: string, ttl: number, records: readonly (readonly [string, RecordData])[]): void {
+    const ledger = this.#ledger(apex, origin, ttl);
+    ledger.set(
+      origin,
+      records.map(([name, data]) => ({ name: nameKey(name), data })),
+    );
+    this.#fixed.push(ledger);
+  }
+
+  #ledger(apex: string, origin: string, ttl: number): Ledger {
+    return this.#routed(new Zone({ apex: nameKey(apex), kind: 'authority', ttl, origin }));
+  }
+
+  #routed(zone: Zone): Ledger {
+    this.routing.set(zone.apex, { to: 'zone', zone });
+    return new Ledger(zone);
+  }
+}
