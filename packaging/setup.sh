@@ -33,6 +33,7 @@ readonly test_packages=(
   'redis-tools|backend with long idle connections'
   'dnsmasq-base|DNS backend'
   'bind9-dnsutils|DNS client'
+  'musl-tools|a C library that resolves names its own way'
   'iperf3|bulk traffic'
   'iputils-ping|echo requests'
   'wrk|many connections at once'

@@ -44,7 +44,15 @@ export async function startRedis(lab: Lab, site: Site): Promise<void> {
 /** A DNS server that knows `host.test` by IPv4 and IPv6, over UDP and TCP. */
 export async function startDnsmasq(lab: Lab, site: Site): Promise<void> {
   const names = ['--address=/host.test/192.0.2.7', '--address=/host.test/2001:db8::7'];
-  const alone = ['--no-daemon', '--no-resolv', '--no-hosts', '--user=root', '--pid-file=', '--conf-file=/dev/null'];
+  const alone = [
+    '--no-daemon',
+    '--no-resolv',
+    '--no-hosts',
+    '--user=root',
+    '--pid-file=',
+    '--conf-file=/dev/null',
+    '--local-ttl=60',
+  ];
   await startIn(lab, site, ['dnsmasq', ...alone, ...names]).wrote('started');
 }
 

@@ -21,6 +21,17 @@ export function reading<T>(read: () => T): T {
   }
 }
 
+/** The same for what takes a while. */
+export async function readingLater<T>(read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    return reading(() => {
+      throw error;
+    });
+  }
+}
+
 export interface Failure {
   readonly status: number;
   readonly fault: Fault;

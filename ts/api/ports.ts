@@ -7,7 +7,9 @@ import type { ReconcileStatus, SourceStatus, VipStatus } from '../model/status.j
 import type { JointVip } from '../model/table.js';
 import type { TaskTable } from '../model/task.js';
 import type { Fault } from '../util/errors.js';
+import type { DnsCached, DnsListener, DnsRecord, DnsSuffix, DnsUpstream, DnsZone, Lookup } from './routes/dns.js';
 import type { DoctorReport } from './routes/node.js';
+import type { Frozen } from './routes/route.js';
 import type { Event } from './routes/traffic.js';
 
 /** The daemon as a whole. */
@@ -72,6 +74,31 @@ export interface TasksPort {
   joint(): readonly JointVip[];
 }
 
+/** The resolver of this node. */
+export interface DnsPort {
+  /** @throws VipdError NAME_INVALID, TYPE_INVALID */
+  lookup(name: string, type: string): Promise<Frozen<Lookup>>;
+  listeners(): Frozen<DnsListener[]>;
+  zones(): Frozen<DnsZone[]>;
+  /** Suffixes that are known by another name, or asked of others. */
+  forwarded(): Frozen<DnsSuffix[]>;
+  records(): Iterable<Frozen<DnsRecord>>;
+  cache(): { readonly bytes: number; readonly entries: number; readonly evictions: number };
+  cached(): Iterable<Frozen<DnsCached>>;
+  /** Forgets all answers of others; returns how many there were. */
+  flush(): number;
+  upstreams(): Frozen<DnsUpstream[]>;
+  /** Tasks with the records they have in the zone `mesos`. */
+  tasks(): Iterable<DnsTask>;
+}
+
+export interface DnsTask {
+  readonly framework: string;
+  readonly name: string;
+  readonly id: string;
+  readonly records: readonly { readonly name: string; readonly host: string; readonly rtype: string }[];
+}
+
 /** All the API needs from the daemon. */
 export interface ApiPorts {
   readonly node: NodePort;
@@ -80,4 +107,6 @@ export interface ApiPorts {
   readonly events: EventsPort;
   readonly plane: PlanePort;
   readonly tasks: TasksPort;
+  /** undefined when this daemon does not answer DNS. */
+  readonly dns: DnsPort | undefined;
 }

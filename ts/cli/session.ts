@@ -48,13 +48,24 @@ export type Action<A extends readonly unknown[]> = (session: Session, ...args: A
 
 /** Binds commands to a terminal and collects the exit status. */
 export class Commands {
-  status = 0;
+  #status = 0;
 
   constructor(
     readonly program: Command,
     private readonly terminal: Terminal,
+    private readonly above?: Commands,
   ) {
     program.option('--socket <path>', SOCKET_HELP).option('--json', JSON_HELP);
+  }
+
+  get status(): number {
+    return this.#status;
+  }
+
+  /** A command that has commands of its own. */
+  group(name: string, description: string): Commands {
+    const program = this.program.command(name).description(description).enablePositionalOptions();
+    return new Commands(program, this.terminal, this);
   }
 
   /** A command with the common options, which may also stand in front of it; `spec` is its name and arguments in commander's notation. */
@@ -70,10 +81,21 @@ export class Commands {
   action<A extends readonly unknown[]>(action: Action<A>): (...args: unknown[]) => Promise<void> {
     return async (...args) => {
       const command = args.at(-1) as Command;
-      const given = { ...this.program.opts<Partial<CommonOptions>>(), ...command.opts<Partial<CommonOptions>>() };
+      const given = commonOptions(command);
       const socket = given.socket ?? process.env.VIPD_SOCKET ?? defaultSocket;
       const session = new Session({ socket, json: given.json ?? false }, this.terminal);
-      this.status = await action(session, ...(args.slice(0, -1) as unknown as A));
+      this.#end(await action(session, ...(args.slice(0, -1) as unknown as A)));
     };
   }
+
+  #end(status: number): void {
+    this.#status = status;
+    if (this.above !== undefined) this.above.#end(status);
+  }
+}
+
+/** Of the command and of those it belongs to; what stands closest to the end counts. */
+function commonOptions(command: Command): Partial<CommonOptions> {
+  const above = command.parent === null ? {} : commonOptions(command.parent);
+  return { ...above, ...command.opts<Partial<CommonOptions>>() };
 }

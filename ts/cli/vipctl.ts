@@ -3,6 +3,7 @@ import { faultText } from '../util/errors.js';
 import { exitOf, exitStatusHelp } from '../util/exit.js';
 import { addApply } from './commands/apply.js';
 import { addBackends } from './commands/backends.js';
+import { addDns } from './commands/dns.js';
 import { addDoctor } from './commands/doctor.js';
 import { addDrain } from './commands/drain.js';
 import { addEndpoints } from './commands/endpoints.js';
@@ -26,7 +27,7 @@ const commands = [
   ...[addEndpoints, addLabels],
   ...[addSet, addRm, addApply, addDrain],
   ...[addEvents, addFlows],
-  ...[addExplain, addDoctor],
+  ...[addExplain, addDoctor, addDns],
   ...[addExec, addTeardown],
 ];
 

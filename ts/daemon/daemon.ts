@@ -10,6 +10,7 @@ import type { Forwarding } from '../model/forwarding.js';
 import { VipdError } from '../util/errors.js';
 import { Closers } from './closers.js';
 import { Control } from './control.js';
+import { forgetResolver, NameService } from './dns.js';
 import { listenUnix } from './listen.js';
 import type { Machine } from './machine.js';
 import { Notifier } from './notify.js';
@@ -78,11 +79,13 @@ class Daemon {
     const control = new Control(options, { plane, machine, logger, adopted });
     closers.add('control', () => control.stop());
     control.listen();
-    await this.#serve(control);
+    const names = options['dns.enabled'] ? await this.#names() : undefined;
+    await this.#serve(control, names);
     logger.info({ socket: options.socket, plane: plane.name, adopted: adopted.vips.size }, 'started');
     await control.begin(this.ending.signal);
     if (this.ending.signal.aborted) return;
     await plane.engage();
+    names?.follow(control);
     machine.uncover(missingFrom(options.pools, adopted.pools));
     this.#notifyReady(control);
     logger.info({ vips: control.reconciler.vips().length, hooks: plane.hooks() }, 'ready');
@@ -101,10 +104,19 @@ class Daemon {
     return await plane.read();
   }
 
-  async #serve(control: Control): Promise<void> {
+  /** Answers at once, with SERVFAIL for what is not known yet: a client that finds nobody would ask elsewhere. */
+  async #names(): Promise<NameService> {
+    const { machine, logger } = this.modules;
+    const names = new NameService(this.options, { machine, logger });
+    this.closers.add('DNS', () => names.stop());
+    await names.start();
+    return names;
+  }
+
+  async #serve(control: Control, names: NameService | undefined): Promise<void> {
     const { version, cgroup, doctor, plane, logger } = this.modules;
     const teardown = () => this.#teardown(control);
-    const ports = apiPorts({ version, started: this.#started, cgroup, doctor, teardown }, plane, control);
+    const ports = apiPorts({ version, started: this.#started, cgroup, doctor, teardown }, plane, control, names);
     await this.#serveApi(ports);
     const { listen } = this.options;
     if (listen === undefined) return;
@@ -125,6 +137,7 @@ class Daemon {
     await this.modules.plane.remove();
     this.#removed = true;
     this.modules.machine.uncover([...this.options.pools, ...missingFrom(this.options.pools, pools)]);
+    forgetResolver(this.modules.machine, this.options);
     this.modules.logger.info({}, 'everything removed from the kernel');
     this.ending.abort();
   }

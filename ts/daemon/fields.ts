@@ -96,7 +96,7 @@ export function oneOf<const T extends string>(choices: readonly T[], field: Desc
   return { ...field, argument: choices.join('|'), list: false, read };
 }
 
-function listOf<T>(read: (value: unknown) => T): (value: unknown) => readonly T[] {
+export function listOf<T>(read: (value: unknown) => T): (value: unknown) => readonly T[] {
   return (value) => {
     if (Array.isArray(value)) return value.map(read);
     throw wrong(value, 'must be a list', 'write [] for none');
@@ -110,7 +110,7 @@ function httpOrigin(value: unknown): string {
   throw wrong(value, 'must be http:// or https:// with a host, and a port if it is not the usual one');
 }
 
-function text(value: unknown): string {
+export function text(value: unknown): string {
   if (typeof value === 'string' && value !== '') return value;
   throw wrong(value, 'must be text');
 }
@@ -126,7 +126,7 @@ function interfacePattern(value: unknown): string {
   throw wrong(value, 'must be the name of an interface, at most 15 characters', '* stands for any characters: veth*');
 }
 
-function wrong(value: unknown, must: string, hint?: string): VipdError {
+export function wrong(value: unknown, must: string, hint?: string): VipdError {
   const cause = `${must}, not ${preview(value)}`;
   return new VipdError({ code: 'VALUE_INVALID', object: 'option', cause, ...(hint === undefined ? {} : { hint }) });
 }

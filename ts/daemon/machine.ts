@@ -3,8 +3,9 @@ import { isBpffs } from '../libbpf/features.js';
 import type { Prefix } from '../model/address.js';
 import { mountBpffs, sdNotify } from '../native/system.js';
 import { addresses } from '../netlink/addresses.js';
+import { removeAddress, removeDevice } from '../netlink/devices.js';
 import { links } from '../netlink/links.js';
-import { addUnreachableRoute, removeUnreachableRoute } from '../netlink/routes.js';
+import { addUnreachableRoute, mainTable, removeUnreachableRoute, routes } from '../netlink/routes.js';
 import { VipdError } from '../util/errors.js';
 import { type Lock, lockDirectory } from './lock.js';
 import { checkPrivilege } from './privilege.js';
@@ -21,6 +22,10 @@ export interface Machine {
   uncover(pools: readonly Prefix[]): void;
   /** The machine's own addresses, canonical, and the interface of each. */
   localAddresses(): ReadonlyMap<string, string>;
+  /** Addresses others know this machine by: those of the interfaces with a default route. */
+  outwardAddresses(): readonly string[];
+  /** Takes the resolver's device away, and those of its addresses that the loopback interface has. */
+  forgetResolver(device: string, listen: readonly string[]): void;
   /** Tells the service manager, see sd_notify(3). */
   notify(message: string): void;
 }
@@ -57,6 +62,22 @@ export class HostMachine implements Machine {
   localAddresses(): ReadonlyMap<string, string> {
     const names = new Map(links().map((link) => [link.index, link.name]));
     return new Map(addresses().map(({ address, ifindex }) => [address, names.get(ifindex) ?? `interface ${ifindex}`]));
+  }
+
+  outwardAddresses(): readonly string[] {
+    const found = routes({ type: 'unicast', table: mainTable }).filter(({ destination }) => destination.bits === 0);
+    const outward = new Set(found.map(({ ifindex }) => ifindex));
+    return addresses()
+      .filter(({ ifindex, scope }) => outward.has(ifindex) && scope === 'global')
+      .map(({ address }) => address);
+  }
+
+  forgetResolver(device: string, listen: readonly string[]): void {
+    removeDevice(device);
+    const loopbacks = new Set(links().flatMap(({ kind, index }) => (kind === 'loopback' ? [index] : [])));
+    for (const { address, ifindex, scope } of addresses()) {
+      if (loopbacks.has(ifindex) && scope === 'global' && listen.includes(address)) removeAddress(ifindex, address);
+    }
   }
 
   notify(message: string): void {

@@ -6,6 +6,7 @@ import { type PlacedDocument, parsePlaced, placed } from '../model/document.js';
 import { type Problem, preview, problemFault, problemOf } from '../model/problem.js';
 import { unknownKey } from '../model/shape.js';
 import type { Fault } from '../util/errors.js';
+import { dnsFields } from './dns-fields.js';
 import {
   delay,
   duration,
@@ -118,6 +119,7 @@ export const fields = {
     help: 'health checks by command in services that are set through the API',
     fallback: 'refuse',
   }),
+  ...dnsFields,
   listen: endpoint({ flag: 'listen', help: 'serve /metrics on this TCP address as well', fallback: undefined }),
   logLevel: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace'], {
     flag: 'log-level',

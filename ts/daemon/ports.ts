@@ -5,11 +5,21 @@ import { Metrics } from '../metrics/metrics.js';
 import { reconcileCollector } from '../reconcile/metrics.js';
 import { sourceCollector } from '../sources/metrics.js';
 import type { Control } from './control.js';
+import type { NameService } from './dns.js';
+import { dnsPort } from './dns-port.js';
 
 /** The daemon as the API sees it. */
-export function apiPorts(node: Omit<NodePort, 'metrics'>, plane: DataPlane, control: Control): ApiPorts {
-  const status = statusPort(control);
-  const metrics = new Metrics({ version: node.version }, { collectors: collectors(plane, control, status) });
+export function apiPorts(
+  node: Omit<NodePort, 'metrics'>,
+  plane: DataPlane,
+  control: Control,
+  names?: NameService,
+): ApiPorts {
+  const status = statusPort(control, names);
+  const metrics = new Metrics(
+    { version: node.version },
+    { collectors: [...collectors(plane, control, status), ...dnsCollectors(names)] },
+  );
   return {
     node: { ...node, metrics: () => metrics.text() },
     status,
@@ -17,10 +27,11 @@ export function apiPorts(node: Omit<NodePort, 'metrics'>, plane: DataPlane, cont
     events: control.journal,
     plane: planePort(plane),
     tasks: tasksPort(control),
+    dns: names && dnsPort(names),
   };
 }
 
-function statusPort(control: Control): StatusPort {
+function statusPort(control: Control, resolver: NameService | undefined): StatusPort {
   const { sources, reconciler, intent, cover } = control;
   return {
     sources: () => sources.status(),
@@ -28,7 +39,7 @@ function statusPort(control: Control): StatusPort {
     vips: () => [...reconciler.vips(), ...intent.refused()],
     names: () => control.names(),
     desired: () => intent.forwarding(),
-    faults: () => [...intent.faults(), ...cover.faults()],
+    faults: () => [...intent.faults(), ...cover.faults(), ...(resolver?.faults() ?? [])],
   };
 }
 
@@ -56,4 +67,8 @@ function collectors(plane: DataPlane, { sources, reconciler, severed }: Control,
     reconcileCollector({ status: () => reconciler.status(), vips: status.vips }),
     sourceCollector(sources),
   ];
+}
+
+function dnsCollectors(names: NameService | undefined) {
+  return names === undefined ? [] : [() => names.collect()];
 }

@@ -2,7 +2,9 @@ import type { DataPlane } from '../dataplane/dataplane.js';
 import type { Prefix } from '../model/address.js';
 import { faultOf } from '../util/errors.js';
 import type { Logger } from '../util/logger.js';
+import { forgetResolver } from './dns.js';
 import type { Machine } from './machine.js';
+import type { DaemonOptions } from './options.js';
 
 export interface UninstallModules {
   readonly plane: DataPlane;
@@ -12,7 +14,7 @@ export interface UninstallModules {
 
 /** Leaves the kernel as it was before vipd. @throws VipdError PRIVILEGE_MISSING, or DAEMON_RUNNING while there is a daemon */
 export async function uninstall(
-  options: { readonly pools: readonly Prefix[] },
+  options: Pick<DaemonOptions, 'pools' | 'dns.device' | 'dns.listen'>,
   modules: UninstallModules,
 ): Promise<void> {
   const { plane, machine } = modules;
@@ -21,6 +23,7 @@ export async function uninstall(
     const held = await poolsHeld(modules);
     await plane.remove();
     machine.uncover([...options.pools, ...held]);
+    forgetResolver(machine, options);
   } finally {
     lock.release();
   }

@@ -7,6 +7,7 @@ import { namesOf } from '../../../ts/model/names.js';
 import { type ServiceDefinition, vipKey } from '../../../ts/model/service.js';
 import type { VipStatus } from '../../../ts/model/status.js';
 import { NO_TASKS, type Task, taskKey } from '../../../ts/model/task.js';
+import { fakeDns } from './fake-dns.js';
 
 export const web: ServiceDefinition = {
   name: 'web',
@@ -88,7 +89,6 @@ export const rejected: RejectedLabel = {
 
 export const shared = { vip: 'web.marathon:80', protocol: 'tcp', apps: ['marathon/a', 'marathon/b'] } as const;
 export const joint = { vip: 'tcp/11.0.0.80:80', service: 'web', sources: ['file', 'mesos-agent'] };
-
 /** A daemon with one service from a file and one set through the API; every change it is asked for lands in `calls`. */
 export class FakePorts implements ApiPorts {
   readonly calls: unknown[][] = [];
@@ -150,6 +150,8 @@ export class FakePorts implements ApiPorts {
     labels: () => new Map([['mesos-agent', { rejected: [rejected], shared: [shared] }]]),
     joint: () => [joint],
   };
+
+  dns: ApiPorts['dns'] = fakeDns;
 
   private record(...call: unknown[]): void {
     this.calls.push(call);

@@ -3,6 +3,7 @@ import type { Client } from '../../../ts/api/client.js';
 import { routes } from '../../../ts/api/routes/routes.js';
 import type { ServiceDefinition } from '../../../ts/model/service.js';
 import { serviceToJson } from '../../../ts/model/validation.js';
+import { cached, listed, lookup, record, service, upstream, zone } from './fake-dns.js';
 import { event, type FakePorts, flow, hook, joint, rejected, shared, task, web, webStatus } from './fake-ports.js';
 import { serve } from './with-server.js';
 
@@ -133,6 +134,56 @@ const cases: { readonly [K in keyof Client]: Case } = {
     answer: { ...placed, drained: false },
     calls: [['undrain', 'web', '10.0.0.1:8080']],
   },
+  dnsLookup: {
+    call: (client) => client.dnsLookup({ name: record.name, type: 'A' }),
+    answer: lookup(record.name, 'A'),
+  },
+  dnsZones: {
+    call: (client) => client.dnsZones(),
+    answer: {
+      listeners: [{ endpoint: '198.51.100.1:53', listening: true }],
+      zones: [zone],
+      suffixes: [{ suffix: 'mesos.thisdcos.directory', target: 'as mesos' }],
+    },
+  },
+  dnsRecords: {
+    call: (client) => client.dnsRecords({ zone: 'Mesos.', limit: 1 }),
+    answer: { records: [record], more: true },
+  },
+  dnsCache: {
+    call: (client) => client.dnsCache({}),
+    answer: { bytes: 700, entries: 1, evictions: 2, cached: [cached] },
+  },
+  dnsFlush: { call: (client) => client.dnsFlush(), answer: { forgotten: 1 } },
+  dnsUpstreams: { call: (client) => client.dnsUpstreams(), answer: { upstreams: [upstream] } },
+  version: { call: (client) => client.version(), answer: { Service: 'vipd', Version: '1.2.3', URL: '' } },
+  hosts: {
+    call: (client) => client.hosts({ name: 'web.marathon.mesos' }),
+    answer: [{ host: 'web.marathon.mesos.', ip: '10.0.0.1' }],
+  },
+  servicesOf: {
+    call: (client) => client.servicesOf({ name: '_web._tcp.marathon.mesos' }),
+    answer: [{ service: '_web._tcp.marathon.mesos', host: 'web.marathon.mesos.', ip: '10.0.0.1', port: '80' }],
+  },
+  records: {
+    call: (client) => client.records(),
+    answer: [listed, { name: service.name, host: 'web.marathon.mesos:80', rtype: 'SRV' }],
+  },
+  enumerate: {
+    call: (client) => client.enumerate(),
+    answer: { frameworks: [{ name: 'marathon', tasks: [{ name: 'web', id: 'web.1', records: [listed] }] }] },
+  },
+  axfr: {
+    call: (client) => client.axfr(),
+    answer: {
+      ...{ TTL: 60, Serial: 7, RefreshSeconds: 1, Mname: 'ns.spartan.', Rname: 'hostmaster.spartan.', Domain: 'mesos' },
+      Records: {
+        As: { 'web.marathon.mesos.': ['10.0.0.1'] },
+        AAAAs: {},
+        SRVs: { '_web._tcp.marathon.mesos.': ['web.marathon.mesos.:80'] },
+      },
+    },
+  },
   flows: { call: (client) => client.flows({ limit: 1 }), answer: { flows: [flow] } },
   events: { call: async (client) => collect(await client.events({ follow: false })), answer: [event] },
 };
@@ -246,6 +297,19 @@ const refusals: readonly Refusal[] = [
     object: 'x',
   },
 ];
+
+test('says so when the daemon does not answer DNS', async (t) => {
+  const { client, ports } = await serve(t);
+  ports.dns = undefined;
+  for (const call of [client.dnsZones, client.axfr, client.records]) await t.throwsAsync(call(), { code: 'DNS_OFF' });
+  await t.throwsAsync(client.hosts({ name: 'a' }), { code: 'DNS_OFF' });
+});
+
+test('answers for names nobody knows as Mesos-DNS does', async (t) => {
+  const { client } = await serve(t);
+  t.deepEqual(await client.hosts({ name: 'nobody.mesos' }), [{ host: '', ip: '' }]);
+  t.deepEqual(await client.servicesOf({ name: '_x._tcp.mesos' }), [{ service: '', host: '', ip: '', port: '' }]);
+});
 
 for (const { title, call, code, object } of refusals) {
   test(`refuses ${title}`, async (t) => {

@@ -62,6 +62,27 @@ const views: readonly Case[] = [
     lines: [/backend 10\.0\.0\.1:8080 has weight 2 in the kernel, 1 is desired$/, /^ {2}table: maglev 251$/],
   },
   { args: ['doctor'], lines: [/^ok +kernel +6\.18$/] },
+  {
+    args: ['dns', 'lookup', 'web.marathon.mesos', '--trace'],
+    lines: [/^web\.marathon\.mesos +60 +A +10\.0\.0\.1 +task web\.1$/, /^ {2}the zone mesos$/],
+  },
+  {
+    args: ['dns', 'lookup', 'nobody.mesos', 'srv'],
+    status: 1,
+    lines: [/^nobody\.mesos SRV: NXDOMAIN$/, /^ {2}the zone mesos$/],
+  },
+  {
+    args: ['dns', 'zones'],
+    lines: [
+      /^listening +198\.51\.100\.1:53$/,
+      /^mesos +2 +2 +7 +authority +tasks$/,
+      /mesos\.thisdcos\.directory → as mesos$/,
+    ],
+  },
+  { args: ['dns', 'records', 'mesos'], lines: [/^_web\._tcp\.marathon\.mesos +60 +SRV +0 1 80 web\.marathon\.mesos/] },
+  { args: ['dns', 'cache'], lines: [/^memory +700 B$/, /^example\.org +A +30s +3 +A 192\.0\.2\.1$/] },
+  { args: ['dns', 'cache', '--flush'], lines: [/^1 forgotten$/] },
+  { args: ['dns', 'upstreams'], lines: [/^\. +192\.0\.2\.53:53 +9 +1 +2\.5 ms +12\.5 ms +0 +timeout$/] },
   { args: ['teardown'], lines: [/^the kernel is as it was before vipd$/] },
   {
     args: ['set', 'x', '--vip', '11.0.0.9:53', '--protocol', 'udp'],

@@ -44,6 +44,14 @@ export class FakeMachine implements Machine {
     return this.local;
   }
 
+  outwardAddresses(): readonly string[] {
+    return ['192.0.2.1'];
+  }
+
+  forgetResolver(device: string): void {
+    this.calls.push(`forget ${device}`);
+  }
+
   notify(message: string): void {
     this.calls.push(message);
     if (message === 'READY=1') this.#ready();

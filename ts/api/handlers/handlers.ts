@@ -1,7 +1,9 @@
 import type { ApiPorts } from '../ports.js';
 import type { Handlers } from '../routes/routes.js';
+import { dnsHandlers } from './dns.js';
 import { endpointHandlers } from './endpoints.js';
 import { labelHandlers } from './labels.js';
+import { mesosDnsHandlers } from './mesosdns.js';
 import { nameHandlers } from './names.js';
 import { nodeHandlers } from './node.js';
 import { serviceHandlers } from './services.js';
@@ -17,5 +19,7 @@ export function createHandlers(ports: ApiPorts): Handlers {
     ...trafficHandlers(ports),
     ...labelHandlers(ports),
     ...endpointHandlers(ports),
+    ...dnsHandlers(ports),
+    ...mesosDnsHandlers(ports),
   };
 }

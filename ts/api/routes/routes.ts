@@ -1,5 +1,7 @@
+import { dnsRoutes } from './dns.js';
 import { endpointRoutes } from './endpoints.js';
 import { labelRoutes } from './labels.js';
+import { mesosDnsRoutes } from './mesosdns.js';
 import { nameRoutes } from './names.js';
 import { nodeRoutes } from './node.js';
 import type { Handler } from './route.js';
@@ -16,6 +18,8 @@ export const routes = {
   ...trafficRoutes,
   ...labelRoutes,
   ...endpointRoutes,
+  ...dnsRoutes,
+  ...mesosDnsRoutes,
 };
 
 export type Routes = typeof routes;

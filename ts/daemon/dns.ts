@@ -1,0 +1,144 @@
+import { OwnAddresses } from '../dns/addresses.js';
+import { Dns, type DnsOptions } from '../dns/dns.js';
+import { resolvConfPlaces, systemServers } from '../dns/resolv-conf.js';
+import type { Names } from '../model/names.js';
+import type { TaskTable } from '../model/task.js';
+import type { Fault } from '../util/errors.js';
+import type { Logger } from '../util/logger.js';
+import { type Collector, counter, single } from '../util/metric.js';
+import type { Machine } from './machine.js';
+import type { DaemonOptions } from './options.js';
+
+export interface NameServiceModules {
+  readonly machine: Pick<Machine, 'outwardAddresses'>;
+  readonly logger: Logger;
+}
+
+/** What the rest of the daemon knows. */
+export interface Followed {
+  readonly reconciler: { onPass(listener: () => void): () => void };
+  readonly sources: { tasks(): TaskTable; onChange(listener: () => void): () => void };
+  names(): Names;
+}
+
+/** The servers of the machine, and its addresses, are looked at again this often. */
+const serversMs = 5_000;
+const nodeMs = 60_000;
+
+/** As the original: seconds. */
+const ttl = 5;
+const receiveBuffer = 1 << 20;
+const dayMs = 86_400_000;
+const limits = { maxConnections: 1_024, maxPipelined: 128 };
+const questions = { maxQuestions: 10_000, maxWaiting: 50_000 };
+
+/** The resolver of a daemon, and what it has to know of the node. */
+export class NameService {
+  readonly dns: Dns;
+  readonly addresses: OwnAddresses;
+  #timers: NodeJS.Timeout[] = [];
+
+  #unfollow = () => {};
+
+  constructor(
+    private readonly options: DaemonOptions,
+    private readonly modules: NameServiceModules,
+  ) {
+    const { logger } = modules;
+    this.dns = new Dns(dnsOptions(options), { logger });
+    const listen = options['dns.listen'].map(({ address }) => address);
+    this.addresses = new OwnAddresses({ addresses: listen, device: options['dns.device'] }, { logger });
+  }
+
+  /** Answers from now on; names of VIPs and tasks once they are known, with SERVFAIL before. */
+  async start(): Promise<void> {
+    this.addresses.start();
+    this.#servers();
+    this.#node();
+    this.#timers = [setInterval(() => this.#servers(), serversMs), setInterval(() => this.#node(), nodeMs)];
+    for (const timer of this.#timers) timer.unref();
+    await this.dns.open();
+  }
+
+  /** Publishes names from now on: of VIPs once they forward, of tasks once the cluster has been heard of. */
+  follow(known: Followed): void {
+    const { zones } = this.dns;
+    const publishNames = () => zones.setNames(known.names());
+    const publishTasks = () => {
+      const table = known.sources.tasks();
+      if (table.leader !== undefined || table.agents.size > 0) zones.setTasks(table);
+    };
+    const unsubscribe = [known.reconciler.onPass(publishNames), known.sources.onChange(publishTasks)];
+    this.#unfollow = () => unsubscribe.forEach((stop) => void stop());
+    publishNames();
+    publishTasks();
+  }
+
+  faults(): readonly Fault[] {
+    return [...this.addresses.faults(), ...this.dns.faults()];
+  }
+
+  readonly collect: Collector = async () => [
+    ...(await this.dns.collect()),
+    counter(
+      'vipd_dns_addresses_restored_total',
+      'Addresses put back after somebody removed them',
+      single(this.addresses.restored),
+    ),
+  ];
+
+  stop(): void {
+    this.#unfollow();
+    for (const timer of this.#timers) clearInterval(timer);
+    this.addresses.stop();
+    this.dns.close();
+  }
+
+  #node(): void {
+    const given = this.options['dns.nodeAddresses'];
+    const inside = given.length > 0 ? given : this.modules.machine.outwardAddresses();
+    this.dns.zones.setNode(inside, this.options['dns.publicAddresses']);
+  }
+
+  #servers(): void {
+    const given = this.options['dns.upstreams'];
+    this.dns.setUpstreams(given.length > 0 ? given : systemServers(resolvConfPlaces, this.options['dns.listen']));
+  }
+}
+
+/** Leaves the machine as it was before there was a resolver. */
+export function forgetResolver(
+  machine: Pick<Machine, 'forgetResolver'>,
+  options: Pick<DaemonOptions, 'dns.device' | 'dns.listen'>,
+): void {
+  const listen = options['dns.listen'].map(({ address }) => address);
+  machine.forgetResolver(options['dns.device'], listen);
+}
+
+function dnsOptions(options: DaemonOptions): DnsOptions {
+  const mesos = { mesosTtl: Math.ceil(options['dns.mesosTtl'] / 1000), parity: options['dns.mesosParity'] };
+  return {
+    endpoints: options['dns.listen'],
+    socketsEach: 1,
+    receiveBuffer,
+    ...limits,
+    order: options['dns.order'],
+    udpCeiling: options['dns.udpSize'],
+    forward: new Map(options['dns.forward'].map(({ suffix, servers }) => [suffix, servers])),
+    recursor: {
+      bytes: options['dns.cacheMiB'] * (1 << 20),
+      staleMs: options['dns.serveStale'] ? dayMs : 0,
+      serveStale: options['dns.serveStale'],
+      ...questions,
+    },
+    zones: {
+      suffix: options['dns.suffix'],
+      ttl,
+      pools: options.pools,
+      clusterId: options['dns.clusterId'],
+      zones: options['dns.zones'],
+      records: options['dns.records'],
+      tasks: options['dns.tasks'] ? mesos : undefined,
+    },
+  };
+}
