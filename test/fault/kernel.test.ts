@@ -1,5 +1,8 @@
-import { mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
+import { BpfLink } from '../../ts/libbpf/link.js';
 import { BpfMap } from '../../ts/libbpf/map.js';
+import { Cgroup } from '../../ts/quickstart/cgroup.js';
 import { run } from '../../ts/quickstart/command.js';
 import { until } from '../../ts/quickstart/until.js';
 import { Daemon } from '../helpers/daemon.js';
@@ -15,6 +18,13 @@ const services = (servers: readonly EchoServer[]) => [
   serviceOf('web', '11.0.0.80:80', servers),
   serviceOf('web6', '[fd01:c::80]:80', servers),
 ];
+
+function isAttached(path: string): boolean {
+  const link = BpfLink.openPinned(path);
+  const { cgroupId } = link.info;
+  link.close();
+  return cgroupId !== undefined && cgroupId !== 0n;
+}
 
 /** Zeroes every entry of a pinned array. */
 function wipe(path: string): void {
@@ -48,6 +58,40 @@ for (const name of ['vips', 'vip_sets', 'backends', 'reply_sets', 'tables', 'set
     }
   });
 }
+
+rootTest('what was unpinned or detached by hand is back within one interval, and outlives the daemon', async (t) => {
+  const interval = ['--reconcile-interval', '1s'];
+  const { lab, servers, client, daemon } = await setScene(t, 'sock', ['one'], services, ...interval);
+  const directories = ['links', 'maps'].map((name) => `${lab.bpffs}/vipd/${name}`);
+  const pins = () => directories.map((directory) => (existsSync(directory) ? readdirSync(directory).sort() : []));
+  const before = pins();
+  const link = BpfLink.openPinned(`${directories[0]}/sock_connect4`);
+  link.detach();
+  link.close();
+  for (const directory of directories) run(['rm', '-r', directory]);
+  await until('the pins', 20_000, () => isDeepStrictEqual(pins(), before));
+  await until('the hook', 20_000, () => isAttached(`${directories[0]}/sock_connect4`));
+  await daemon.end('SIGKILL');
+  for (const service of services(servers)) t.like(await client.ask('tcp', targetOf(service)), { name: 'one' });
+});
+
+rootTest('a cgroup that is removed shows in the status, and the other hooks stay', async (t) => {
+  const interval = ['--reconcile-interval', '1s'];
+  const { lab, servers, client, daemon } = await setScene(t, 'tc', ['one'], services, ...interval);
+  const cgroup = new Cgroup(`${lab.id}-gone`);
+  t.teardown(() => cgroup.remove());
+  cgroup.create();
+  await daemon.end('SIGTERM');
+  await daemon.restart('--cgroup', cgroup.path);
+  cgroup.remove();
+  const status = await until('a hook with a fault', 20_000, async () => {
+    const now = await daemon.client.status();
+    return now.hooks.some(({ hook, fault }) => hook === 'sock' && fault !== undefined) && now;
+  });
+  t.false(status.healthy);
+  t.true(status.hooks.filter(({ hook }) => hook === 'tc').every(({ attached, fault }) => attached && !fault));
+  t.like(await client.ask('tcp', targetOf(services(servers)[0]!)), { name: 'one' });
+});
 
 rootTest('unreachable routes of the pools that were flushed are back within one interval', async (t) => {
   const { lab } = await setScene(t, 'tc', ['one'], services, '--reconcile-interval', '1s');

@@ -123,12 +123,24 @@ export class EbpfDataPlane implements DataPlane {
   }
 
   async read(depth: 'full' | 'recent' = 'full'): Promise<Forwarding> {
-    const { drift, hooks } = this.#open('read');
+    const { loaded, drift, hooks } = this.#open('read');
     if (depth === 'full') {
+      this.#keepPinned(loaded);
       hooks.check();
       drift.look();
     }
     return drift.forwarding();
+  }
+
+  /** A bpffs that is gone shows in the status of the hooks, whose links have their pins there too. */
+  #keepPinned(loaded: Loaded): void {
+    const { logger } = this.modules;
+    try {
+      const maps = loaded.keepPinned();
+      if (maps.length > 0) logger?.warn({ maps }, 'maps were unpinned and are pinned again');
+    } catch (error) {
+      logger?.warn({ fault: faultOf(error, 'pins of the maps') }, 'maps not pinned');
+    }
   }
 
   async apply(steps: readonly Step[]): Promise<readonly Outcome[]> {

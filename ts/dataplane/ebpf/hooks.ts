@@ -14,7 +14,7 @@ import { links, type NetworkLink, watchLinks } from '../../netlink/links.js';
 import { type Fault, faultOf, VipdError } from '../../util/errors.js';
 import type { Logger } from '../../util/logger.js';
 import type { HookStatus } from '../dataplane.js';
-import { makePinDirectory, pinsIn, removePins, unpin } from './pins.js';
+import { keepPinned, makePinDirectory, pinsIn, removePins, unpin } from './pins.js';
 import type { ObjectName } from './programs.js';
 
 export interface Interfaces {
@@ -73,6 +73,8 @@ export class Hooks {
   readonly #statuses = new Map<string, HookStatus>();
   #stopWatching: (() => void) | undefined;
   #attached = false;
+  /** Why the last check came to nothing. */
+  #fault: Fault | undefined;
 
   constructor(
     readonly options: HooksOptions,
@@ -80,23 +82,26 @@ export class Hooks {
   ) {}
 
   statuses(): readonly HookStatus[] {
-    return [...this.#statuses.values()];
+    const statuses = [...this.#statuses.values()];
+    return this.#fault === undefined ? statuses : statuses.map((one) => ({ fault: this.#fault!, ...one }));
   }
 
   /** Attaches everywhere, and from now on to interfaces that appear. A place that fails shows it in its status. */
   attach(): void {
-    makePinDirectory(this.options.pins);
     this.#settle();
     this.#stopWatching ??= watchLinks(() => this.check());
   }
 
-  /** Attaches anew what was detached by hand, or where the cgroup or interface is another now. */
+  /** Attaches and pins anew what was detached or unpinned by hand, or where the cgroup or interface is another now. */
   check(): void {
     if (!this.#attached) return;
     try {
       this.#settle();
+      this.#fault = undefined;
     } catch (error) {
-      this.modules.logger?.warn({ fault: faultOf(error, 'hooks') }, 'hooks not checked');
+      const fault = faultOf(error, 'hooks');
+      if (fault.cause !== this.#fault?.cause) this.modules.logger?.warn({ fault }, 'hooks not checked');
+      this.#fault = fault;
     }
   }
 
@@ -112,6 +117,7 @@ export class Hooks {
   /** Attaches what is missing, takes away what no place wants any more. */
   #settle(): void {
     this.#attached = true;
+    makePinDirectory(this.options.pins);
     const present = links();
     const places = [...this.#sockPlaces(), ...present.flatMap((link) => this.#placesOn(link))];
     const wanted = new Set(places.map(({ pin }) => pin));
@@ -120,6 +126,8 @@ export class Hooks {
     }
     for (const { index, kind } of present) if (kind !== 'loopback') dropClsact(index, wanted);
     for (const place of places) this.#keep(place);
+    const again = keepPinned(this.options.pins, this.#links);
+    if (again.length > 0) this.modules.logger?.warn({ links: again }, 'links were unpinned and are pinned again');
   }
 
   #keep(place: Place): void {
@@ -256,7 +264,8 @@ function unfit({ name, ethernet }: NetworkLink): { unfit?: Fault } {
 /** Whether a link is where it belongs: the cgroup may be another of the same name, the interface may be gone. */
 function isAt(link: BpfLink, place: Place): boolean {
   const { ifindex, cgroupId } = link.info;
-  if (place.ifindex === undefined) return cgroupId === statSync(place.where, { bigint: true }).ino;
+  if (place.ifindex === undefined)
+    return cgroupId === statSync(place.where, { bigint: true, throwIfNoEntry: false })?.ino;
   if (ifindex !== place.ifindex) return false;
   return place.hook !== 'xdp' || place.targets.some(({ mode }) => mode === xdpModeOf(ifindex));
 }

@@ -15,6 +15,17 @@ export function unpin(path: string): void {
   if (existsSync(path)) unlinkSync(path);
 }
 
+/**
+ * Pins again what somebody has unpinned: without its pin it would end with this process.
+ * @returns the names of those
+ * @throws BpfError, or what the file system says
+ */
+export function keepPinned(directory: string, things: ReadonlyMap<string, { pin(path: string): void }>): string[] {
+  const missing = [...things].filter(([name]) => !existsSync(join(directory, name)));
+  for (const [name, thing] of missing) thing.pin(join(directory, name));
+  return missing.map(([name]) => name);
+}
+
 /** Removes a directory of pins with all that is in it; maps and programs end when nothing else holds them. */
 export function removePins(directory: string): void {
   for (const name of pinsIn(directory)) unlinkSync(join(directory, name));

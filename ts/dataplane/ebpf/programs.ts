@@ -9,7 +9,7 @@ import type { BpfProgram } from '../../libbpf/program.js';
 import { VipdError } from '../../util/errors.js';
 import { bpfObject } from '../../util/paths.js';
 import { enums, LbSize, type Rodata, type Settings } from './lb.gen.js';
-import { makePinDirectory, unpin } from './pins.js';
+import { keepPinned, makePinDirectory, unpin } from './pins.js';
 import { measureHz, shiftOf } from './ticks.js';
 
 /** Most VIPs, backends (summed over all VIPs) and tracked flows. */
@@ -53,6 +53,8 @@ export interface Loaded {
   readonly settings: Settings;
   /** Names of maps that keep a size other than the limits ask for, because they were there already. */
   readonly kept: readonly string[];
+  /** Pins the maps again whose pins are gone, and names them. @throws BpfError, or what the file system says */
+  keepPinned(): readonly string[];
   close(): void;
 }
 
@@ -90,6 +92,7 @@ export function loadPrograms(directory: string, limits: Limits, sampleConnection
     offset: (struct, field) => offsetOf(btf, struct, field),
     settings,
     kept: kept.map(([name]) => name),
+    keepPinned: () => keepPinned(makePinDirectory(pins), maps),
     close() {
       for (const object of loaded.values()) object.close();
       for (const map of maps.values()) map.close();
