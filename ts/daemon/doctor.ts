@@ -4,7 +4,7 @@ import type { DoctorCheck, DoctorReport } from '../api/routes/node.js';
 import type { HookStatus } from '../dataplane/dataplane.js';
 import { type Feature, features, isBpffs, kernelRelease, missingCapabilities } from '../libbpf/features.js';
 import { faultOf } from '../util/errors.js';
-import { type ForeignProgram, foreignOnCgroup, foreignOnInterfaces } from './foreign.js';
+import { type ForeignProgram, foreignOnCgroup, foreignOnInterfaces, ownProgramIds } from './foreign.js';
 import type { DaemonOptions } from './options.js';
 
 /** What the doctor looks at; the machine's own, unless a test says otherwise. */
@@ -14,6 +14,7 @@ export interface Subject {
   readonly features: () => readonly Feature[];
   readonly isBpffs: (path: string) => boolean;
   readonly isCgroup: (path: string) => boolean;
+  readonly ownProgramIds: (bpffs: string) => ReadonlySet<number>;
   readonly foreignOnCgroup: (path: string) => readonly ForeignProgram[];
   readonly foreignOnInterfaces: (tc: readonly string[], xdp: readonly string[]) => readonly ForeignProgram[];
 }
@@ -25,6 +26,7 @@ const host: Subject = {
   isBpffs,
   // Every cgroup but the root has more, but this one is in all of them and in version 2 only.
   isCgroup: (path) => existsSync(join(path, 'cgroup.procs')) && existsSync(join(path, 'cgroup.controllers')),
+  ownProgramIds,
   foreignOnCgroup,
   foreignOnInterfaces,
 };
@@ -108,10 +110,11 @@ function hookChecks(hooks: readonly HookStatus[] | undefined): DoctorCheck[] {
 }
 
 function foreignChecks(options: DoctorOptions, subject: Subject): DoctorCheck[] {
+  const own = subject.ownProgramIds(options.bpffs);
   const foreign = [
     ...(options.cgroup === undefined ? [] : subject.foreignOnCgroup(options.cgroup)),
     ...subject.foreignOnInterfaces(options['interfaces.tc'], options['interfaces.xdp']),
-  ];
+  ].filter(({ id }) => !own.has(id));
   const name = 'other programs';
   if (foreign.length === 0) return [ok(name, 'none where vipd attaches')];
   const hint = 'they run beside those of vipd, except that an interface takes one XDP program only';

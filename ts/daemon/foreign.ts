@@ -1,3 +1,5 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { nameMatches } from '../dataplane/ebpf/hooks.js';
 import { tcxSupported } from '../libbpf/features.js';
 import {
@@ -5,8 +7,10 @@ import {
   attachedProgram,
   attachedTcx,
   attachedToCgroup,
+  BpfLink,
   isOwnClsactFilter,
 } from '../libbpf/link.js';
+import { BpfProgram } from '../libbpf/program.js';
 import { clsactFilters } from '../netlink/filters.js';
 import { links, type NetworkLink } from '../netlink/links.js';
 
@@ -16,6 +20,7 @@ export interface ForeignProgram {
   readonly where: string;
   /** Its name, else its id. */
   readonly program: string;
+  readonly id: number;
 }
 
 /** `enum bpf_attach_type` of linux/bpf.h: what the sock hook attaches. */
@@ -34,6 +39,35 @@ const directions = ['ingress', 'egress'] as const;
 
 /** By the names of the functions in bpf/, of which the kernel keeps the first 15 characters. */
 const ownName = /^(sock_(connect|sendmsg|recvmsg)[46]|sock_getpeernam(e[46])?|tc_(ingress|egress)|xdp_ingress)$/;
+
+/**
+ * Ids of the programs pinned, or attached by links pinned, under the daemon's directory. The kernel tells names to root
+ * alone; of a daemon with fewer capabilities only these are known to be ours.
+ */
+export function ownProgramIds(bpffs: string): ReadonlySet<number> {
+  const programs = pinned(join(bpffs, 'programs'), (path) => idOf(BpfProgram.openPinned(path), ({ id }) => id));
+  const attached = pinned(join(bpffs, 'links'), (path) => idOf(BpfLink.openPinned(path), ({ progId }) => progId));
+  return new Set([...programs, ...attached]);
+}
+
+function idOf<I>(handle: { readonly info: I; close(): void }, of: (info: I) => number): number {
+  const id = of(handle.info);
+  handle.close();
+  return id;
+}
+
+/** What may not be looked at, or is just being removed, is left out. */
+function pinned(directory: string, read: (path: string) => number): number[] {
+  return readable(() => readdirSync(directory)).flatMap((name) => readable(() => [read(join(directory, name))]));
+}
+
+function readable<T>(read: () => T[]): T[] {
+  try {
+    return read();
+  } catch {
+    return [];
+  }
+}
 
 /** Programs on the cgroup that answer the same calls as ours; they all run, each sees what the one before has made. */
 export function foreignOnCgroup(path: string): ForeignProgram[] {
@@ -65,5 +99,5 @@ function foreignOnXdp({ name, xdp }: NetworkLink): ForeignProgram[] {
 
 function strangers(where: string, programs: readonly AttachedProgram[]): ForeignProgram[] {
   const foreign = programs.filter(({ name }) => name === undefined || !ownName.test(name));
-  return foreign.map(({ id, name }) => ({ where, program: name ?? `program ${id}` }));
+  return foreign.map(({ id, name }) => ({ where, program: name ?? `program ${id}`, id }));
 }

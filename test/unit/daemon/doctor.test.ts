@@ -17,6 +17,7 @@ const healthy: Subject = {
   features: () => [feature],
   isBpffs: (path) => path === '/sys/fs/bpf',
   isCgroup: () => true,
+  ownProgramIds: () => new Set(),
   foreignOnCgroup: () => [],
   foreignOnInterfaces: () => [],
 };
@@ -61,8 +62,10 @@ test('no cgroup-v2 hierarchy, a path that is none, and no bpffs are failures', (
 });
 
 test('programs of others are named with their place', (t) => {
-  const foreignOnCgroup = () => [{ where: 'cgroup /cg, connect4', program: 'cil_sock4' }];
+  const foreignOnCgroup = () => [{ where: 'cgroup /cg, connect4', program: 'cil_sock4', id: 7 }];
   t.like(check('other programs', { foreignOnCgroup }), { ok: true, detail: 'cil_sock4 on cgroup /cg, connect4' });
+  const ownProgramIds = () => new Set([7]);
+  t.like(check('other programs', { foreignOnCgroup, ownProgramIds }), { detail: 'none where vipd attaches' });
 });
 
 test('a probe that fails is a failed check, not the end of the report', (t) => {

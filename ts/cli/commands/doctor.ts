@@ -1,4 +1,4 @@
-import type { DoctorReport } from '../../api/routes/node.js';
+import type { DoctorCheck, DoctorReport } from '../../api/routes/node.js';
 import type { Frozen } from '../../api/routes/route.js';
 import { VipdError } from '../../util/errors.js';
 import { exitStatus } from '../../util/exit.js';
@@ -33,9 +33,16 @@ const marks = { ok: 'ok     ', warning: 'warning', failed: 'FAILED ' } as const;
 
 function reportText(report: Frozen<DoctorReport>): string {
   const width = Math.max(...report.checks.map((check) => check.name.length));
-  const lines = report.checks.map(({ name, result, detail, hint }) => {
-    const line = `${marks[result]}  ${name.padEnd(width)}  ${detail}`;
-    return hint === undefined ? line : `${line}\n${' '.repeat(width + 11)}hint: ${hint}`;
-  });
-  return lines.join('\n');
+  const counts = new Map<string, number>();
+  for (const check of report.checks) {
+    const lines = checkText(check, width);
+    counts.set(lines, (counts.get(lines) ?? 0) + 1);
+  }
+  return [...counts].map(([lines, n]) => (n === 1 ? lines : lines.replace(/$/m, ` (${n} programs)`))).join('\n');
+}
+
+/** One line, and one for the hint; the programs of a hook in one place have the same. */
+function checkText({ name, result, detail, hint }: Frozen<DoctorCheck>, width: number): string {
+  const line = `${marks[result]}  ${name.padEnd(width)}  ${detail}`;
+  return hint === undefined ? line : `${line}\n${' '.repeat(width + 11)}hint: ${hint}`;
 }

@@ -1,0 +1,83 @@
+import { chmodSync, chownSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { createClient } from '../../ts/api/client.js';
+import { unixTransport } from '../../ts/api/unix.js';
+import { Child } from '../../ts/quickstart/child.js';
+import { until } from '../../ts/quickstart/until.js';
+import { packageRoot } from '../../ts/util/paths.js';
+import { Agent } from '../helpers/agent.js';
+import { Lab, pools } from '../helpers/lab.js';
+import { program, rootTest } from '../helpers/needs.js';
+import { startEcho } from '../helpers/servers.js';
+import { targetOf } from '../helpers/services.js';
+
+// There is no systemd in a test, but its unit says what the daemon has: a user of its own and these capabilities.
+
+const nobody = 65_534;
+const service = { name: 'web', vip: '11.0.0.80:80', backends: [] as string[] };
+
+/** As setpriv(1) wants them. */
+function capabilitiesOfUnit(): string {
+  const unit = readFileSync(join(packageRoot, 'packaging/vipd.service'), 'utf8');
+  const names = /^AmbientCapabilities=(.*)$/m.exec(unit)?.[1]?.split(' ') ?? [];
+  return ['-all', ...names.map((name) => `+${name.replace('CAP_', '').toLowerCase()}`)].join(',');
+}
+
+/** What the unit has made before the daemon starts. */
+function directoryOf(lab: Lab): string {
+  const directory = `${lab.directory}/unit`;
+  for (const path of [directory, `${directory}/state`, `${lab.bpffs}/vipd`]) {
+    mkdirSync(path, { mode: 0o750 });
+    chownSync(path, nobody, nobody);
+  }
+  chmodSync(lab.bpffs, statSync(lab.bpffs).mode | 0o001);
+  return directory;
+}
+
+function startUnprivileged(lab: Lab, directory: string): Child {
+  const held = capabilitiesOfUnit();
+  const ids = ['--reuid', `${nobody}`, '--regid', `${nobody}`, '--clear-groups', '--no-new-privs'];
+  const capabilities = ['--inh-caps', held, '--ambient-caps', held, '--bounding-set', held];
+  const flags = [
+    ...['--socket', `${directory}/vipd.sock`, '--state-dir', `${directory}/state`, '--bpffs', `${lab.bpffs}/vipd`],
+    ...['--cgroup', lab.cgroup.path, '--tc', 'w*', '--pool', pools.v4, '--pool', pools.v6, '--source-wait', '1s'],
+  ];
+  const vipd = join(packageRoot, 'packaging/bin/vipd');
+  return Child.start(lab.node.inside(['setpriv', ...ids, ...capabilities, vipd, ...flags]));
+}
+
+rootTest(
+  'the capabilities of the systemd unit are enough to serve, restart, examine and remove',
+  async (t) => {
+    const lab = Lab.create(t);
+    const server = await startEcho(lab, lab.site('one'), 'one');
+    const agents = [await Agent.start(lab, lab.node, lab.cgroup), await Agent.start(lab, lab.site('client').namespace)];
+    const directory = directoryOf(lab);
+    const client = createClient(unixTransport(`${directory}/vipd.sock`));
+    const healthy = (child: Child) =>
+      until('a healthy daemon', 30_000, async () => {
+        if (child.result !== undefined) throw new Error(child.output);
+        return (await client.status().catch(() => undefined))?.healthy;
+      });
+    const first = startUnprivileged(lab, directory);
+    await healthy(first);
+    await client.setService({ name: 'web', body: { ...service, backends: [`${server.v4}:${server.port}`] } });
+    await until(
+      'the VIP',
+      30_000,
+      async () => (await client.vip({ key: 'web' }).catch(() => undefined))?.programmed === 'yes',
+    );
+    first.kill('SIGKILL');
+    await first.exited;
+    for (const agent of agents) t.like(await agent.ask('tcp', targetOf(service)), { name: 'one' });
+    const second = startUnprivileged(lab, directory);
+    await healthy(second);
+    const { checks } = await client.doctor();
+    const strange = checks.filter(({ name, result }) => name === 'other programs' && result !== 'ok');
+    t.deepEqual(strange, [], 'programs of its own are no strangers, although their names are hidden from it');
+    for (const agent of agents) t.like(await agent.ask('tcp', targetOf(service)), { name: 'one' });
+    await client.teardown();
+    t.is(await second.exited, 0, second.output);
+  },
+  program('setpriv'),
+);
