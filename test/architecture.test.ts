@@ -13,6 +13,11 @@ const rules: readonly { from: string; to: readonly string[]; because: string }[]
   { from: 'netlink', to: ['native', 'util'], because: 'it knows sockets and attributes, never services' },
   { from: 'allocate', to: ['model', 'util'], because: 'an address is a function of names alone' },
   { from: 'sources', to: ['allocate', 'model', 'util'], because: 'a source only says what there should be' },
+  {
+    from: 'cluster',
+    to: ['model', 'sources/source.ts', 'util'],
+    because: 'nodes tell each other of services, and know nothing of kernels',
+  },
   { from: 'health', to: ['model', 'util'], because: 'a check knows one backend' },
   {
     from: 'dns',

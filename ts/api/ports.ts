@@ -7,6 +7,7 @@ import type { ReconcileStatus, SourceStatus, VipStatus } from '../model/status.j
 import type { JointVip } from '../model/table.js';
 import type { TaskTable } from '../model/task.js';
 import type { Fault } from '../util/errors.js';
+import type { MemberView } from './routes/cluster.js';
 import type { DnsCached, DnsListener, DnsRecord, DnsSuffix, DnsUpstream, DnsZone, Lookup } from './routes/dns.js';
 import type { DoctorReport } from './routes/node.js';
 import type { Frozen } from './routes/route.js';
@@ -99,6 +100,14 @@ export interface DnsTask {
   readonly records: readonly { readonly name: string; readonly host: string; readonly rtype: string }[];
 }
 
+/** The nodes of the cluster, if this one is in one. */
+export interface ClusterPort {
+  /** This one first. */
+  members(): readonly Frozen<MemberView>[];
+  /** For good. False when it is in none. */
+  leave(): Promise<boolean>;
+}
+
 /** All the API needs from the daemon. */
 export interface ApiPorts {
   readonly node: NodePort;
@@ -109,4 +118,5 @@ export interface ApiPorts {
   readonly tasks: TasksPort;
   /** undefined when this daemon does not answer DNS. */
   readonly dns: DnsPort | undefined;
+  readonly cluster: ClusterPort;
 }

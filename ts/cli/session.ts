@@ -68,6 +68,11 @@ export class Commands {
     return new Commands(program, this.terminal, this);
   }
 
+  /** What another program printed, as it is. */
+  write(text: string): void {
+    this.terminal.out(text);
+  }
+
   /** A command with the common options, which may also stand in front of it; `spec` is its name and arguments in commander's notation. */
   add(spec: string, description: string): Command {
     return this.program

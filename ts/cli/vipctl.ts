@@ -3,6 +3,7 @@ import { faultText } from '../util/errors.js';
 import { exitOf, exitStatusHelp } from '../util/exit.js';
 import { addApply } from './commands/apply.js';
 import { addBackends } from './commands/backends.js';
+import { addCluster } from './commands/cluster.js';
 import { addDns } from './commands/dns.js';
 import { addDoctor } from './commands/doctor.js';
 import { addDrain } from './commands/drain.js';
@@ -12,6 +13,7 @@ import { addExec } from './commands/exec.js';
 import { addExplain } from './commands/explain.js';
 import { addFlows } from './commands/flows.js';
 import { addLabels } from './commands/labels.js';
+import { addMembers } from './commands/members.js';
 import { addRm } from './commands/rm.js';
 import { addSet } from './commands/set.js';
 import { addStatus } from './commands/status.js';
@@ -28,6 +30,7 @@ const commands = [
   ...[addSet, addRm, addApply, addDrain],
   ...[addEvents, addFlows],
   ...[addExplain, addDoctor, addDns],
+  ...[addMembers, addCluster],
   ...[addExec, addTeardown],
 ];
 

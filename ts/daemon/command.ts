@@ -9,6 +9,7 @@ import { faultText, VipdError } from '../util/errors.js';
 import { exitOf, exitStatus, exitStatusHelp } from '../util/exit.js';
 import type { Logger } from '../util/logger.js';
 import { packageVersion } from '../util/version.js';
+import { clusterCommand, clusterVerbs } from './clusterkeys.js';
 import { runDaemon } from './daemon.js';
 import { doctor } from './doctor.js';
 import { dryRun, dryRunText } from './dryrun.js';
@@ -36,6 +37,12 @@ export async function main(args: readonly string[]): Promise<number> {
   program.action(bind((options) => (program.opts().dryRun === true ? printDryRun(options) : serve(options))));
   program.command('uninstall').description('remove everything from the kernel; no daemon may run').action(bind(remove));
   program.command('doctor').description('what this machine offers, as JSON; see vipctl doctor').action(bind(examine));
+  program
+    .command('cluster <verb> [file]')
+    .description(`the cluster key of this machine: ${clusterVerbs.join(', ')}; see vipctl cluster`)
+    .action(async (verb: string, file: string | undefined) => {
+      await bind(async (options) => tellCluster(verb, options, file))();
+    });
   try {
     await program.parseAsync([...args], { from: 'user' });
     return status;
@@ -85,6 +92,16 @@ async function remove(options: DaemonOptions): Promise<number> {
   const logger = pino({ level: 'warn', base: null }, pino.destination(2));
   const plane = planeOf(options, cgroupOf(options), logger);
   await uninstall(options, { plane, machine: new HostMachine({ bpffs: options.bpffs }), logger });
+  return exitStatus.ok;
+}
+
+async function tellCluster(word: string, options: DaemonOptions, file: string | undefined): Promise<number> {
+  const verb = clusterVerbs.find((one) => one === word);
+  if (verb === undefined) {
+    const hint = `one of ${clusterVerbs.join(', ')}`;
+    throw new VipdError({ code: 'USAGE_INVALID', object: `cluster ${word}`, cause: 'no such verb', hint });
+  }
+  process.stdout.write(`${clusterCommand(verb, options, file)}\n`);
   return exitStatus.ok;
 }
 

@@ -4,12 +4,14 @@ import { SeveredSockets } from '../dataplane/metrics.js';
 import { HealthMonitor } from '../health/health.js';
 import type { Forwarding } from '../model/forwarding.js';
 import { type Names, namesOf } from '../model/names.js';
+import type { Policy } from '../model/policy.js';
 import type { VipStatus } from '../model/status.js';
 import { Reconciler } from '../reconcile/reconcile.js';
 import { ApiSource } from '../sources/api.js';
 import { FileSource } from '../sources/file.js';
 import { Sources } from '../sources/sources.js';
 import type { Logger } from '../util/logger.js';
+import { Clustering } from './clustering.js';
 import { Cover } from './cover.js';
 import { Definitions } from './definitions.js';
 import { Intent } from './intent.js';
@@ -34,6 +36,7 @@ const journalCapacity = 1_000;
 export class Control {
   readonly sources: Sources;
   readonly definitions: Definitions;
+  readonly clustering: Clustering;
   readonly intent: Intent;
   readonly cover: Cover;
   readonly reconciler: Reconciler;
@@ -53,14 +56,20 @@ export class Control {
     const files = services.map((path) => new FileSource({ path }));
     const onEvent = (event: Event) => this.journal.add(event);
     // What is in files wins: it is what the node's owner wrote down.
-    const sources = [...files, api, ...this.#tasks.sources];
+    this.clustering = new Clustering(options, logger);
+    const cluster = this.clustering.source;
+    const sources = [...files, api, ...this.#tasks.sources, ...(cluster ? [cluster] : [])];
     this.sources = new Sources({ waitMs: sourceWait, names: namesIn(options) }, { sources, logger });
     this.definitions = new Definitions(api, options.apiCommandChecks === 'allow');
     this.#health = new HealthMonitor({ concurrency: healthConcurrency });
     const modules = { sources: this.sources, health: this.#health, api, machine, onEvent };
     this.intent = new Intent({ pools, adopted }, modules);
     this.cover = new Cover(pools, { machine, logger });
-    const desired = () => this.intent.wanted();
+    const desired = () => {
+      const wanted = this.intent.wanted();
+      if (wanted.ready) cluster?.publish(wanted.rows, (name) => this.#policyOf(name), plane.name);
+      return wanted;
+    };
     this.reconciler = new Reconciler({ intervalMs: reconcileInterval }, { plane, desired, logger });
     const trigger = () => this.reconciler.trigger();
     this.#unsubscribe = [
@@ -84,6 +93,10 @@ export class Control {
     this.reconciler.start();
     await this.#sourcesReady(signal);
     if (!signal.aborted) await this.reconciler.pass();
+  }
+
+  #policyOf(name: string): Policy | undefined {
+    return this.sources.table().services.get(name)?.definition.policy;
   }
 
   /** The names of VIPs as of the last pass of the loop; the same object until something changed. */

@@ -1,5 +1,12 @@
 import { type AddressRange, parseRange } from '../allocate/range.js';
-import { type Endpoint, type Family, type Prefix, parseEndpoint, parsePrefix } from '../model/address.js';
+import {
+  canonicalAddress,
+  type Endpoint,
+  type Family,
+  type Prefix,
+  parseEndpoint,
+  parsePrefix,
+} from '../model/address.js';
 import { parseDuration } from '../model/duration.js';
 import { preview } from '../model/problem.js';
 import { VipdError } from '../util/errors.js';
@@ -47,6 +54,32 @@ export function range(family: Family, field: Description<AddressRange | undefine
     throw wrong(value, `must be IPv${family} addresses`);
   };
   return { ...field, argument: 'prefix', list: false, read };
+}
+
+/** HOST:PORT, where the host may be a name. */
+export function places(field: Description<readonly string[]>): Field<readonly string[]> {
+  return { ...field, argument: 'host:port', list: true, read: listOf(place) };
+}
+
+export function addressList(field: Description<readonly string[]>): Field<readonly string[]> {
+  return { ...field, argument: 'address', list: true, read: listOf((value) => canonicalAddress(text(value))) };
+}
+
+export function names(field: Description<readonly string[]>): Field<readonly string[]> {
+  return { ...field, argument: 'name', list: true, read: listOf(text) };
+}
+
+export function optionalName(field: Description<string | undefined>): Field<string | undefined> {
+  const read = (value: unknown) => {
+    if (typeof value === 'string' && /^[A-Za-z0-9._-]{1,64}$/.test(value)) return value;
+    throw wrong(value, 'must be 1 to 64 letters, digits, ".", "_" or "-"');
+  };
+  return { ...field, argument: 'name', list: false, read };
+}
+
+/** An endpoint that is always there. */
+export function listener(field: Description<Endpoint>): Field<Endpoint> {
+  return { ...field, argument: 'address:port', list: false, read: (value) => parseEndpoint(text(value)) };
 }
 
 export function endpoint(field: Description<Endpoint | undefined>): Field<Endpoint | undefined> {
@@ -108,6 +141,11 @@ function httpOrigin(value: unknown): string {
   const plain = parsed && /^https?:$/.test(parsed.protocol) && parsed.username === '' && parsed.pathname === '/';
   if (plain && parsed.search === '' && parsed.hash === '') return parsed.origin;
   throw wrong(value, 'must be http:// or https:// with a host, and a port if it is not the usual one');
+}
+
+function place(value: unknown): string {
+  if (typeof value === 'string' && /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):\d{1,5}$/.test(value)) return value;
+  throw wrong(value, 'must be HOST:PORT', 'write 10.0.0.1:61420, [fd00::1]:61420 or node1.example:61420');
 }
 
 export function text(value: unknown): string {

@@ -1,4 +1,5 @@
-import type { ApiPorts, NodePort, PlanePort, StatusPort, TasksPort } from '../api/ports.js';
+import type { ApiPorts, ClusterPort, NodePort, PlanePort, StatusPort, TasksPort } from '../api/ports.js';
+import { clusterCollector } from '../cluster/metrics.js';
 import type { DataPlane } from '../dataplane/dataplane.js';
 import { planeCollector } from '../dataplane/metrics.js';
 import { Metrics } from '../metrics/metrics.js';
@@ -7,6 +8,7 @@ import { sourceCollector } from '../sources/metrics.js';
 import type { Control } from './control.js';
 import type { NameService } from './dns.js';
 import { dnsPort } from './dns-port.js';
+import { memberViews } from './members.js';
 
 /** The daemon as the API sees it. */
 export function apiPorts(
@@ -28,6 +30,7 @@ export function apiPorts(
     plane: planePort(plane),
     tasks: tasksPort(control),
     dns: names && dnsPort(names),
+    cluster: clusterPort(control),
   };
 }
 
@@ -39,12 +42,24 @@ function statusPort(control: Control, resolver: NameService | undefined): Status
     vips: () => [...reconciler.vips(), ...intent.refused()],
     names: () => control.names(),
     desired: () => intent.forwarding(),
-    faults: () => [...intent.faults(), ...cover.faults(), ...(resolver?.faults() ?? [])],
+    faults: () => [
+      ...intent.faults(),
+      ...cover.faults(),
+      ...control.clustering.faults(),
+      ...(resolver?.faults() ?? []),
+    ],
   };
 }
 
 function tasksPort({ sources }: Control): TasksPort {
   return { table: () => sources.tasks(), labels: () => sources.labels(), joint: () => sources.joint() };
+}
+
+function clusterPort({ clustering }: Control): ClusterPort {
+  return {
+    members: () => memberViews(clustering.source?.cluster, Date.now()),
+    leave: () => clustering.leave(),
+  };
 }
 
 function planePort(plane: DataPlane): PlanePort {
@@ -59,13 +74,14 @@ function planePort(plane: DataPlane): PlanePort {
   };
 }
 
-function collectors(plane: DataPlane, { sources, reconciler, severed }: Control, status: StatusPort) {
+function collectors(plane: DataPlane, { sources, reconciler, severed, clustering }: Control, status: StatusPort) {
   const names = () => new Map(reconciler.vips().map((vip) => [vip.key, vip.name]));
   return [
     planeCollector(plane, names),
     () => severed.collect(),
     reconcileCollector({ status: () => reconciler.status(), vips: status.vips }),
     sourceCollector(sources),
+    clusterCollector(() => clustering.source?.cluster),
   ];
 }
 

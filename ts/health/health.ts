@@ -76,7 +76,9 @@ export class HealthMonitor implements Verdicts {
     watched.definition = definition;
     watched.revision = ++this.#revisions;
     this.#services.set(definition.name, watched);
-    const wanted = new Map(definition.backends.map((backend) => [backendKey(backend), backend]));
+    // Those of other nodes are checked by them.
+    const own = definition.backends.filter(({ origin }) => origin === undefined);
+    const wanted = new Map(own.map((backend) => [backendKey(backend), backend]));
     for (const [key, probe] of watched.probes) {
       if (!wanted.has(key)) probe.stop();
       if (!wanted.has(key)) watched.probes.delete(key);

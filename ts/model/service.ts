@@ -1,6 +1,7 @@
 import { type Endpoint, type Family, formatEndpoint, type Protocol } from './address.js';
 import { type VipName, vipNameText } from './name.js';
 import type { Policy } from './policy.js';
+import type { Verdict } from './verdict.js';
 
 /** Where clients connect: the VIP, its port and protocol. */
 export interface Frontend extends Endpoint {
@@ -29,6 +30,20 @@ export interface BackendDefinition extends Endpoint {
   readonly weight: number;
   /** Why its source gave it weight 0, one clause for people. */
   readonly reason?: string;
+  /** Absent for those this node defines itself. */
+  readonly origin?: BackendOrigin;
+  /** Where the node that defines it reaches it itself, if that is another address: behind a mapped port. */
+  readonly local?: Endpoint;
+}
+
+/** Of a backend that another node defines: what that node says of it. */
+export interface BackendOrigin {
+  /** Name of the node. */
+  readonly node: string;
+  /** undefined: nothing checks it. */
+  readonly verdict: Verdict | undefined;
+  /** Why it is not used whatever its node said: the node is unreachable, or has not been heard for too long. */
+  readonly omitted?: string;
 }
 
 /** An active check of one backend. Times in milliseconds. */

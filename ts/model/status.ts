@@ -10,6 +10,8 @@ export interface BackendStatus {
   readonly port: number;
   /** As defined by the source. */
   readonly weight: number;
+  /** Name of the node that defines and checks it; absent for those of this node. */
+  readonly node?: string;
   readonly state: BackendState;
   /** One clause for people: `healthy`, `no health check`, `tcp: ECONNREFUSED, 2 of 2 failures`, `drained by operator`. */
   readonly reason: string;

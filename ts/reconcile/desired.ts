@@ -84,7 +84,8 @@ function work(
   const places = definition.backends.map((backend) => {
     const id = backendKey(backend);
     const drained = inputs.drained.has(`${name}\0${id}`);
-    return place(backend, { drained, verdict: inputs.verdicts.verdict(name, id), held: held.get(id) });
+    const verdict = backend.origin ? backend.origin.verdict : inputs.verdicts.verdict(name, id);
+    return place(backend, { drained, verdict, held: held.get(id) });
   });
   const backends = definition.backends.map((backend, i) =>
     status(backend, places[i]!, rows.get(backendKey(backend)), inputs.now),
@@ -97,9 +98,17 @@ function work(
 
 /** A row keeps the time at which its state was entered. */
 function status(backend: BackendDefinition, found: Place, last: BackendStatus | undefined, now: number): BackendStatus {
-  const { address, port, weight } = backend;
+  const { address, port, weight, origin } = backend;
   const since = last?.state === found.state ? last.since : now;
-  return { address, port, weight, state: found.state, reason: found.reason, since };
+  return {
+    address,
+    port,
+    weight,
+    ...(origin && { node: origin.node }),
+    state: found.state,
+    reason: found.reason,
+    since,
+  };
 }
 
 function heldBackends(vip: ForwardedVip | undefined): ReadonlyMap<BackendKey, ForwardedBackend> {

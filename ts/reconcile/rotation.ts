@@ -27,6 +27,8 @@ export function place(backend: BackendDefinition, { drained, verdict, held }: Ci
   if (drained) return { state: 'draining', reason: 'drained by operator', forwarded: forwarded(backend, 0) };
   if (backend.weight === 0)
     return { state: 'draining', reason: backend.reason ?? 'weight 0', forwarded: forwarded(backend, 0) };
+  const { origin } = backend;
+  if (origin?.omitted !== undefined) return { state: 'down', reason: origin.omitted, forwarded: undefined };
   if (!verdict) return { state: 'active', reason: 'no health check', forwarded: forwarded(backend) };
   if (verdict.state === 'healthy') return { state: 'active', reason: verdict.reason, forwarded: forwarded(backend) };
   if (verdict.state === 'unhealthy') return { state: 'down', reason: verdict.reason, forwarded: undefined };

@@ -11,6 +11,7 @@ import {
   vipKey,
 } from '../model/service.js';
 import type { JointVip } from '../model/table.js';
+import { failOpen, withOwnNames } from './company.js';
 
 /** What one source says, and whether its VIPs may be those of others as well. */
 export interface JoinableSet extends DeclaredSet {
@@ -45,13 +46,15 @@ export function join(sets: readonly JoinableSet[]): Joined {
   if (!sets.some(({ joins }) => joins)) return { sets, joint: [] };
   const hosts = hostsOf(sets);
   const visited = [...hosts.values()].filter(({ guests }) => guests.length > 0);
-  if (visited.length === 0) return { sets, joint: [] };
+  if (visited.length === 0 && !sets.some(({ joins, services }) => joins && services.length > 0))
+    return { sets, joint: [] };
   const guests = new Set(visited.flatMap((host) => host.guests.map(({ service }) => service)));
   const hosting = new Map(visited.map((host) => [host.service, host]));
-  const joined = sets.map(({ source, services }) => ({
-    source,
-    services: services.filter((one) => !guests.has(one)).map((one) => withGuests(one, hosting.get(one))),
-  }));
+  const names = new Set(sets.flatMap(({ joins, services }) => (joins ? [] : services.map(({ name }) => name))));
+  const joined = sets.map(({ source, joins, services }) => {
+    const own = services.filter((one) => !guests.has(one)).map((one) => failOpen(withGuests(one, hosting.get(one))));
+    return { source, services: joins ? withOwnNames(own, names) : own };
+  });
   return { sets: joined, joint: visited.map((host) => jointOf(host, sets)) };
 }
 

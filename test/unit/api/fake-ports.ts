@@ -51,6 +51,23 @@ export const flow: Flow = {
 
 export const hook: HookStatus = { hook: 'sock', where: '/sys/fs/cgroup', mode: 'link', attached: true };
 
+export const member: ReturnType<ApiPorts['cluster']['members']>[number] = {
+  id: '12D3KooWMember',
+  name: 'node-a',
+  state: 'self',
+  since: 1_000,
+  heard: 1_700_000_000_000,
+  incarnation: 3,
+  addresses: ['10.0.0.1'],
+  neighbours: ['node-b'],
+  clockSkewMs: 0,
+  vips: 2,
+  plane: 'ebpf',
+  kernel: '6.18',
+  software: '1.2.3',
+  started: 1_000,
+};
+
 export const event: Event = { at: 1_700_000_000_000, kind: 'refused', hook: 'sock', vip: webStatus.key };
 
 export const desired: Forwarding = {
@@ -152,6 +169,13 @@ export class FakePorts implements ApiPorts {
   };
 
   dns: ApiPorts['dns'] = fakeDns;
+  readonly cluster: ApiPorts['cluster'] = {
+    members: () => [member],
+    leave: async () => {
+      this.record('leave');
+      return true;
+    },
+  };
 
   private record(...call: unknown[]): void {
     this.calls.push(call);

@@ -4,7 +4,19 @@ import { routes } from '../../../ts/api/routes/routes.js';
 import type { ServiceDefinition } from '../../../ts/model/service.js';
 import { serviceToJson } from '../../../ts/model/validation.js';
 import { cached, listed, lookup, record, service, upstream, zone } from './fake-dns.js';
-import { event, type FakePorts, flow, hook, joint, rejected, shared, task, web, webStatus } from './fake-ports.js';
+import {
+  event,
+  type FakePorts,
+  flow,
+  hook,
+  joint,
+  member,
+  rejected,
+  shared,
+  task,
+  web,
+  webStatus,
+} from './fake-ports.js';
 import { serve } from './with-server.js';
 
 interface Case {
@@ -64,6 +76,12 @@ const cases: { readonly [K in keyof Client]: Case } = {
     call: (client) => client.backends(),
     answer: { backends: vip.backends.map((backend) => ({ vip: vip.key, service: 'web', backend })) },
   },
+  members: { call: (client) => client.members(), answer: { members: [member] } },
+  nodes: {
+    call: (client) => client.nodes(),
+    answer: [{ private_ip: '10.0.0.1', public_ips: [], hostname: 'node-a', updated: '2023-11-14T22:13:20.000Z' }],
+  },
+  leave: { call: (client) => client.leave(), answer: { left: true }, calls: [['leave']] },
   names: { call: (client) => client.names(), answer: { names: [named] } },
   labels: {
     call: (client) => client.labels(),

@@ -32,7 +32,7 @@ const views: readonly Case[] = [
   },
   {
     args: ['vip', 'web'],
-    lines: [/^vip +tcp\/11\.0\.0\.80:80$/, /^10\.0\.0\.2:8080 +3 .* down .* tcp: ECONNREFUSED, 2 of 2 failures$/],
+    lines: [/^vip +tcp\/11\.0\.0\.80:80$/, /^10\.0\.0\.2:8080 +- +3 .* down .* tcp: ECONNREFUSED, 2 of 2 failures$/],
   },
   { args: ['backends'], lines: [/^web +tcp\/11\.0\.0\.80:80 +10\.0\.0\.1:8080 +1 +5 +active .* healthy$/] },
   {

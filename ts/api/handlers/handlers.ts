@@ -1,5 +1,6 @@
 import type { ApiPorts } from '../ports.js';
 import type { Handlers } from '../routes/routes.js';
+import { clusterHandlers } from './cluster.js';
 import { dnsHandlers } from './dns.js';
 import { endpointHandlers } from './endpoints.js';
 import { labelHandlers } from './labels.js';
@@ -21,5 +22,6 @@ export function createHandlers(ports: ApiPorts): Handlers {
     ...endpointHandlers(ports),
     ...dnsHandlers(ports),
     ...mesosDnsHandlers(ports),
+    ...clusterHandlers(ports),
   };
 }

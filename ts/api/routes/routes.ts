@@ -1,3 +1,4 @@
+import { clusterRoutes } from './cluster.js';
 import { dnsRoutes } from './dns.js';
 import { endpointRoutes } from './endpoints.js';
 import { labelRoutes } from './labels.js';
@@ -20,6 +21,7 @@ export const routes = {
   ...endpointRoutes,
   ...dnsRoutes,
   ...mesosDnsRoutes,
+  ...clusterRoutes,
 };
 
 export type Routes = typeof routes;

@@ -21,6 +21,7 @@ const BackendView = Type.Object({
   address: Type.String(),
   port: Type.Integer(),
   weight: Type.Integer(),
+  node: Type.Optional(Type.String({ description: 'The node that defines and checks it; absent: this one' })),
   state: BackendState,
   reason: Type.String({ description: 'Why it is, or is not, in rotation' }),
   since: Type.Number({ description: 'When it entered the state, milliseconds since the epoch' }),

@@ -38,6 +38,7 @@ export function vipText(vip: Vip, now: number): string {
 
 const columns = [
   { title: 'BACKEND' },
+  { title: 'NODE' },
   { title: 'WEIGHT', right: true },
   { title: 'CONNECTIONS', right: true },
   { title: 'BYTES', right: true },
@@ -49,6 +50,7 @@ const columns = [
 function backendTable(vip: Vip, now: number): string {
   const rows = vip.backends.map((backend) => [
     formatEndpoint(backend),
+    backend.node ?? '-',
     String(backend.weight),
     count(backend.counters?.connections),
     size(backend.counters?.bytes),

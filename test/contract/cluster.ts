@@ -1,0 +1,121 @@
+import type { TestFn } from 'ava';
+import { EntryCodec } from '../../ts/cluster/entry.js';
+import { Identity, Verifier } from '../../ts/cluster/identity.js';
+import type { ClusterStore, Heard } from '../../ts/cluster/store.js';
+import { entryCodec } from '../../ts/cluster/wire.js';
+import { until } from '../../ts/quickstart/until.js';
+import { nodeMessage, Writer } from '../unit/cluster/writer.js';
+
+export const contractCluster = '00000000000000aa';
+
+/** Makes stores of one new cluster; the first is where the others can meet it. */
+export type Network = (identity: Identity) => ClusterStore;
+
+/** One store under test with what it has heard. */
+class Node {
+  readonly identity = Identity.random();
+  readonly writer = new Writer(this.identity, new EntryCodec(contractCluster, new Verifier()));
+  readonly heard: Heard[] = [];
+  readonly store: ClusterStore;
+  neighbours: readonly string[] = [];
+
+  constructor(network: Network) {
+    this.store = network(this.identity);
+  }
+
+  open(): Promise<void> {
+    return this.store.open({
+      heard: (entries) => this.heard.push(...entries),
+      neighbours: (list) => {
+        this.neighbours = list.map(({ id }) => id);
+      },
+      fault: () => {},
+    });
+  }
+
+  /** Greatest version heard of a key of another node. */
+  version(of: Node, key: string): number {
+    const owner = Buffer.from(of.identity.publicKey);
+    const messages = this.heard.map(({ signed }) => entryCodec.decode(signed.entry));
+    const own = messages.filter((one) => owner.equals(one.owner) && one.key === key);
+    return Math.max(0, ...own.map(({ version }) => version));
+  }
+}
+
+const KEY = 'tcp/11.0.0.1:80';
+const PATIENCE_MS = 60_000;
+
+/** What every cluster store must do. */
+export function contractOfClusterStore(test: TestFn, name: string, newNetwork: () => Network): void {
+  async function nodes(t: { teardown(undo: () => Promise<void>): void }, count: number) {
+    const network = newNetwork();
+    const all: Node[] = [];
+    for (let i = 0; i < count; i++) all.push(await another(t, network));
+    return { network, all };
+  }
+
+  async function another(t: { teardown(undo: () => Promise<void>): void }, network: Network): Promise<Node> {
+    const node = new Node(network);
+    t.teardown(() => node.store.close());
+    await node.open();
+    node.store.put([node.writer.node(1, 1, nodeMessage)]);
+    return node;
+  }
+
+  const hear = (who: Node, of: Node, version: number) =>
+    until(`version ${version}`, PATIENCE_MS, () => who.version(of, KEY) >= version);
+
+  test.serial(`${name}: what one node puts all others hear, the later of two at last`, async (t) => {
+    const { all } = await nodes(t, 3);
+    const [a, b, c] = all as [Node, Node, Node];
+    for (let version = 2; version <= 6; version++) a.store.put([a.writer.vip(KEY, 1, version)]);
+    await Promise.all([hear(b, a, 6), hear(c, a, 6)]);
+    t.is(b.version(a, KEY), 6);
+    t.is(c.version(a, KEY), 6);
+    t.true(
+      a.heard.every(({ signed }) => !Buffer.from(entryCodec.decode(signed.entry).owner).equals(a.identity.publicKey)),
+    );
+  });
+
+  test.serial(`${name}: who joins later hears everything, also what was known before a restart`, async (t) => {
+    const { network, all } = await nodes(t, 2);
+    const [a] = all as [Node, Node];
+    const absent = new Node(() => a.store);
+    a.store.put([a.writer.vip(KEY, 1, 2)]);
+    a.store.restore([{ signed: absent.writer.vip(KEY, 1, 9), at: Date.now() - 1000 }]);
+    const late = await another(t, network);
+    await hear(late, a, 2);
+    await hear(late, absent, 9);
+    t.pass();
+  });
+
+  test.serial(`${name}: neighbours are those that are there`, async (t) => {
+    const { all } = await nodes(t, 3);
+    const [a, b, c] = all as [Node, Node, Node];
+    const ids = (...list: readonly Node[]) =>
+      list
+        .map(({ identity }) => identity.id)
+        .sort()
+        .join();
+    await until('all neighbours', PATIENCE_MS, () => [...a.neighbours].sort().join() === ids(b, c));
+    await b.store.close();
+    await until('one neighbour less', PATIENCE_MS, () => [...a.neighbours].sort().join() === ids(c));
+    t.deepEqual(
+      a.store.neighbours().map(({ id }) => id),
+      [c.identity.id],
+    );
+  });
+
+  test.serial(`${name}: after close nothing is heard`, async (t) => {
+    const { all } = await nodes(t, 2);
+    const [a, b] = all as [Node, Node];
+    a.store.put([a.writer.vip(KEY, 1, 2)]);
+    await hear(b, a, 2);
+    await b.store.close();
+    const before = b.heard.length;
+    a.store.put([a.writer.vip(KEY, 1, 3)]);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    t.is(b.heard.length, before);
+    await t.notThrowsAsync(b.store.close());
+  });
+}

@@ -1,0 +1,380 @@
+import './withresolvers.js';
+import { TopicValidatorResult } from '@libp2p/gossipsub';
+import type { Connection, Stream } from '@libp2p/interface';
+import { multiaddr } from '@multiformats/multiaddr';
+import { type Fault, faultOf } from '../../util/errors.js';
+import { EntryCodec } from '../entry.js';
+import { reachable } from '../graph.js';
+import { Identity, type NodeId, Verifier } from '../identity.js';
+import { type Outcome, Replica } from '../replica.js';
+import type { ClusterStore, Heard, Neighbour, StoreListener, StoreStats } from '../store.js';
+import { answer, compare, type Side } from '../sync.js';
+import { batchCodec, type SignedMessage } from '../wire.js';
+import { Beat } from './beat.js';
+import { type Ban, Guard } from './guard.js';
+import { createHost, endpointText, type Host, multiaddrText } from './host.js';
+import { lineOver } from './line.js';
+import { type Candidate, candidates, degree, Mesh, saidNeighbours } from './mesh.js';
+import { ClusterProtector } from './protector.js';
+import { dialTargets } from './seeds.js';
+import type { GossipSetup } from './setup.js';
+import { batches, newCounters } from './traffic.js';
+
+const TOPIC = 'vipd/entries/1';
+const BEAT = '/vipd/beat/1';
+const COMPARE = '/vipd/compare/1';
+const SHORTEST_COMPARE_MS = 500;
+
+interface Peer {
+  readonly id: NodeId;
+  readonly connection: Connection;
+  readonly beat: Beat;
+  rttMs: number | undefined;
+  /** Beats in a row at which it held something else than this node. */
+  differs: number;
+}
+
+/** The cluster over libp2p and gossipsub, in the calling thread; see {@link GossipThread} for a thread of its own. */
+export class Gossip implements ClusterStore {
+  readonly name = 'gossip';
+  readonly #id: NodeId;
+  readonly #replica: Replica;
+  readonly #protector: ClusterProtector;
+  readonly #guard: Guard;
+  readonly #mesh = new Mesh();
+  /** Seeds that turned out to be this node. */
+  readonly #selves = new Set<string>();
+  readonly #peers = new Map<NodeId, Peer>();
+  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #counters = newCounters();
+  #allow: ReadonlySet<NodeId> | undefined;
+  #compareEvery = SHORTEST_COMPARE_MS;
+  #nextCompare = 0;
+  #host: Host | undefined;
+  #listener: StoreListener | undefined;
+
+  constructor(private readonly setup: GossipSetup) {
+    this.#id = new Identity(setup.seed).id;
+    this.#replica = new Replica(new EntryCodec(setup.clusterId, new Verifier()));
+    this.#protector = new ClusterProtector(setup.clusterKeys, (address) => this.#refusedKey(address));
+    this.#guard = new Guard((ban) => this.#banned(ban));
+    this.#allow = setup.allow && new Set(setup.allow);
+  }
+
+  async open(listener: StoreListener): Promise<void> {
+    this.#listener = listener;
+    const host = await createHost(this.setup, { protector: this.#protector, admits: (peer) => this.#admits(peer) });
+    this.#host = host;
+    host.services.pubsub.topicValidators.set(TOPIC, (peer, { data }) => this.#validate(peer.toString(), data));
+    host.services.pubsub.subscribe(TOPIC);
+    await host.handle(BEAT, (stream, connection) => this.#welcome(stream, connection), { maxInboundStreams: 4 });
+    await host.handle(COMPARE, (stream, connection) => this.#answer(stream, connection), { maxInboundStreams: 4 });
+    host.addEventListener('connection:open', (event) => void this.#connected(event.detail));
+    host.addEventListener('connection:close', (event) => this.#disconnected(event.detail));
+    const { compareMs, meshMs } = this.setup.timing;
+    this.#every(meshMs, () => this.#tendMesh());
+    this.#every(compareMs, () => void this.#compareWithAny());
+    void this.#tendMesh();
+  }
+
+  put(entries: readonly SignedMessage[]): void {
+    const now = Date.now();
+    const accepted = entries.filter((signed) => this.#replica.accept(signed, now).kind === 'new');
+    for (const batch of batches(accepted)) this.#publish(batch);
+  }
+
+  restore(entries: readonly Heard[]): void {
+    for (const { signed, at } of entries) this.#replica.accept(signed, at);
+  }
+
+  /** These keys and nodes from now on; connections of others end. */
+  use(clusterKeys: readonly Uint8Array[], allow: readonly NodeId[] | undefined): void {
+    this.#protector.use(clusterKeys);
+    this.#allow = allow && new Set(allow);
+    this.#mesh.forgive();
+    for (const { id, beat } of this.#peers.values()) if (!this.#admits(id)) beat.end('it is not on the list of nodes');
+  }
+
+  neighbours(): readonly Neighbour[] {
+    return Array.from(this.#peers.values(), ({ id, rttMs, connection }) => {
+      const address = endpointText(connection.remoteAddr.toString());
+      return { id, ...(rttMs === undefined ? {} : { rttMs }), ...(address === undefined ? {} : { address }) };
+    });
+  }
+
+  async stats(): Promise<StoreStats> {
+    const { owners, entries, bytes } = this.#replica.size();
+    const queue = [...this.#peers.values()].reduce((sum, { connection }) => sum + connection.streams.length, 0);
+    const gauges = {
+      owners,
+      entries,
+      bytes,
+      neighbours: this.#peers.size,
+      streams: queue,
+      bans: this.#guard.bans().length,
+    };
+    return { counters: { ...this.#counters }, gauges };
+  }
+
+  async close(): Promise<void> {
+    this.#listener = undefined;
+    for (const timer of this.#timers) clearInterval(timer);
+    for (const { beat } of [...this.#peers.values()]) beat.end('this node leaves');
+    await this.#host?.stop();
+    this.#host = undefined;
+  }
+
+  #every(ms: number, run: () => void): void {
+    // Spread, so that nodes that were started together do not act together.
+    this.#timers.push(setInterval(() => setTimeout(run, Math.random() * ms * 0.5).unref(), ms));
+  }
+
+  #admits(peer: NodeId): boolean {
+    return !this.#guard.banned(peer) && (this.#allow?.has(peer) ?? true);
+  }
+
+  #publish(batch: readonly SignedMessage[]): void {
+    const data = batchCodec.encode({ entries: batch });
+    this.#counters.published += 1;
+    this.#counters.bytesPublished += data.length;
+    this.#host?.services.pubsub.publish(TOPIC, data).catch((error: unknown) => {
+      // Whoever misses it gets it by comparison.
+      this.#counters.publishFailures += 1;
+      this.#listener?.fault('publish', { ...faultOf(error, 'cluster'), code: 'CLUSTER_PUBLISH_FAILED' });
+    });
+  }
+
+  /** For gossipsub: whether a message is worth handing on. */
+  #validate(from: NodeId, data: Uint8Array) {
+    this.#counters.received += 1;
+    this.#counters.bytesReceived += data.length;
+    if (!this.#guard.message(from, data.length)) return this.#shut(from);
+    let entries: readonly SignedMessage[];
+    try {
+      entries = batchCodec.decode(data).entries;
+    } catch {
+      this.#guard.bad(from, 'no batch of entries');
+      this.#counters.bad += 1;
+      return TopicValidatorResult.Reject;
+    }
+    const now = Date.now();
+    const outcomes = entries.map((signed) => this.#replica.accept(signed, now));
+    const heard = outcomes.filter((outcome) => this.#take(outcome, from));
+    this.#hear(heard.length === 0 ? [] : entries.filter((_, i) => outcomes[i]!.kind === 'new'), now);
+    if (outcomes.some(({ kind }) => kind === 'bad')) return TopicValidatorResult.Reject;
+    return heard.length > 0 ? TopicValidatorResult.Accept : TopicValidatorResult.Ignore;
+  }
+
+  #shut(peer: NodeId) {
+    this.#counters.shut += 1;
+    this.#peers.get(peer)?.beat.end('it is shut out');
+    return TopicValidatorResult.Ignore;
+  }
+
+  /** Whether it is news. */
+  #take(outcome: Outcome, from: NodeId): boolean {
+    if (outcome.kind === 'bad') {
+      this.#counters.bad += 1;
+      this.#guard.bad(from, outcome.bad.cause);
+      if (outcome.owner !== undefined) this.#overLimit(outcome.owner, outcome.bad.cause);
+    }
+    if (outcome.kind === 'old') this.#counters.old += 1;
+    if (outcome.kind === 'new') this.#counters.fresh += 1;
+    return outcome.kind === 'new';
+  }
+
+  #hear(entries: readonly SignedMessage[], at: number): void {
+    if (entries.length > 0) this.#listener?.heard(entries.map((signed) => ({ signed, at })));
+  }
+
+  #overLimit(owner: NodeId, cause: string): void {
+    const hint = 'see what it publishes; its further entries are dropped';
+    this.#listener?.fault(`limit ${owner}`, { code: 'NODE_OVER_LIMIT', object: `node ${owner}`, cause, hint });
+  }
+
+  #refusedKey(address: string): void {
+    this.#counters.refusedKeys += 1;
+    const object = `peer ${endpointText(address) ?? address}`;
+    const fault: Fault = {
+      code: 'CLUSTER_KEY_WRONG',
+      object,
+      cause: 'it tried to connect without a key of this cluster',
+    };
+    this.#listener?.fault('key', { ...fault, hint: 'give it the key file of this cluster, or keep it away' });
+  }
+
+  #banned({ peer, reason }: Ban): void {
+    const cause = `it is shut out for five minutes: ${reason}`;
+    this.#listener?.fault(`ban ${peer}`, { code: 'PEER_MISBEHAVES', object: `node ${peer}`, cause });
+    setTimeout(() => this.#listener?.fault(`ban ${peer}`, undefined), 300_000).unref();
+    this.#peers.get(peer)?.beat.end('it is shut out');
+    void this.#hangUp(peer);
+  }
+
+  async #hangUp(peer: NodeId): Promise<void> {
+    for (const connection of this.#host?.getConnections() ?? []) {
+      if (connection.remotePeer.toString() === peer) connection.abort(new Error('shut out'));
+    }
+  }
+
+  async #connected(connection: Connection): Promise<void> {
+    const id = connection.remotePeer.toString();
+    if (connection.direction !== 'outbound') return; // who dials begins
+    this.#protector.succeeded(connection.remoteAddr.toString());
+    this.#mesh.succeeded(id);
+    if (this.#peers.has(id)) return;
+    try {
+      this.#addPeer(await connection.newStream(BEAT, { signal: AbortSignal.timeout(5_000) }), connection);
+    } catch {
+      connection.abort(new Error('no heartbeat'));
+    }
+  }
+
+  #welcome(stream: Stream, connection: Connection): void {
+    this.#addPeer(stream, connection);
+  }
+
+  /** Of two connections to one peer, which arise when both dial at once, both ends keep the one its lesser id dialled. */
+  #addPeer(stream: Stream, connection: Connection): void {
+    const id = connection.remotePeer.toString();
+    const before = this.#peers.get(id);
+    const mine = (connection.direction === 'outbound') === this.#id < id;
+    if (before?.connection.status === 'open' && !mine) return void connection.close().catch(() => {});
+    const { beatMs, deadlineMs } = this.setup.timing;
+    const peer: Peer = {
+      id,
+      connection,
+      rttMs: undefined,
+      differs: 0,
+      beat: new Beat(stream, { beatMs, deadlineMs }, () => this.#replica.whole(), {
+        alive: (rttMs) => {
+          peer.rttMs = rttMs;
+        },
+        holds: (whole) => this.#weigh(peer, whole),
+        gone: (reason) => this.#gone(peer, reason),
+      }),
+    };
+    this.#peers.set(id, peer);
+    before?.beat.end('it has another connection');
+    this.#mesh.succeeded(id);
+    if (!before) this.#neighboursChanged();
+    if (connection.direction === 'outbound') void this.#compareWith(peer);
+  }
+
+  /** What gossip lost is found at the next beats: two that differ are no change under way any more. */
+  #weigh(peer: Peer, whole: Uint8Array): void {
+    peer.differs = Buffer.from(whole).equals(this.#replica.whole()) ? 0 : peer.differs + 1;
+    if (peer.differs < 2 || performance.now() < this.#nextCompare) return;
+    this.#nextCompare = performance.now() + this.#compareEvery;
+    void this.#compareWith(peer);
+  }
+
+  #gone(peer: Peer, reason: string): void {
+    if (peer.connection.status === 'open') peer.connection.abort(new Error(reason));
+    if (this.#peers.get(peer.id) !== peer) return;
+    this.#peers.delete(peer.id);
+    this.#counters.lost += 1;
+    this.#neighboursChanged();
+    void this.#tendMesh();
+  }
+
+  #disconnected(connection: Connection): void {
+    const peer = this.#peers.get(connection.remotePeer.toString());
+    if (peer?.connection === connection) peer.beat.end('it closed the connection');
+  }
+
+  #neighboursChanged(): void {
+    this.#listener?.neighbours(this.neighbours());
+  }
+
+  async #tendMesh(): Promise<void> {
+    const host = this.#host;
+    if (!host) return;
+    const neighbours = new Set(this.#peers.keys());
+    const view = {
+      neighbours,
+      reachable: reachable(this.#id, neighbours, saidNeighbours(this.#replica)),
+      candidates: this.#candidates(),
+    };
+    for (const candidate of this.#mesh.next(view, performance.now())) void this.#dial(host, candidate);
+    if (neighbours.size > degree.most) this.#trim();
+  }
+
+  #candidates(): readonly Candidate[] {
+    const known = [...this.#replica.holdings()].filter(({ owner }) => owner !== this.#id && this.#admits(owner));
+    const connected = new Set(this.neighbours().map(({ address }) => address));
+    return candidates(
+      known,
+      this.setup.seeds.filter((seed) => !connected.has(seed) && !this.#selves.has(seed)),
+    );
+  }
+
+  async #dial(host: Host, { name, reach }: Candidate): Promise<void> {
+    const id = name.startsWith('12D3') ? name : undefined;
+    for (const endpoint of await dialTargets(reach)) {
+      this.#counters.dials += 1;
+      try {
+        await host.dial(multiaddr(multiaddrText(endpoint, id)), { signal: AbortSignal.timeout(5_000) });
+        return this.#mesh.succeeded(name);
+      } catch (error) {
+        this.#counters.dialFailures += 1;
+        if ((error as Error).name === 'DialSelfError' || /dial self/i.test((error as Error).message))
+          this.#selves.add(name);
+      }
+    }
+  }
+
+  /** One at a time, of those that have others. */
+  #trim(): void {
+    const said = saidNeighbours(this.#replica);
+    const rich = [...this.#peers.values()].filter(({ id }) => (said.get(id)?.size ?? 0) > degree.wanted);
+    rich[Math.floor(Math.random() * rich.length)]?.beat.end('this node has enough neighbours');
+  }
+
+  async #compareWithAny(): Promise<void> {
+    const peers = [...this.#peers.values()];
+    const peer = peers[Math.floor(Math.random() * peers.length)];
+    if (peer) await this.#compareWith(peer);
+  }
+
+  async #compareWith({ connection, id }: Peer): Promise<void> {
+    const freshBefore = this.#counters.fresh;
+    try {
+      const stream = await connection.newStream(COMPARE, { signal: AbortSignal.timeout(5_000) });
+      const differed = await compare(this.#side(id), lineOver(stream, this.#countSync));
+      this.#counters.comparisons += 1;
+      if (differed) this.#counters.repairs += 1;
+      // While everything changes all the time, two nodes always differ and nothing is missing.
+      const { compareMs } = this.setup.timing;
+      const missed = this.#counters.fresh > freshBefore;
+      this.#compareEvery = missed ? SHORTEST_COMPARE_MS : Math.min(compareMs, this.#compareEvery * 2);
+      await stream.close({ signal: AbortSignal.timeout(5_000) });
+    } catch {
+      this.#counters.comparisonFailures += 1;
+    }
+  }
+
+  async #answer(stream: Stream, connection: Connection): Promise<void> {
+    try {
+      await answer(this.#side(connection.remotePeer.toString()), lineOver(stream, this.#countSync));
+      await stream.close({ signal: AbortSignal.timeout(5_000) });
+    } catch (error) {
+      stream.abort(error as Error);
+      this.#counters.comparisonFailures += 1;
+    }
+  }
+
+  readonly #countSync = (received: number, sent: number): void => {
+    this.#counters.bytesCompared += received + sent;
+  };
+
+  #side(peer: NodeId): Side {
+    return {
+      replica: this.#replica,
+      now: () => Date.now(),
+      received: (outcome, at) => {
+        if (this.#take(outcome, peer) && outcome.kind === 'new') this.#hear([outcome.entry.signed], at);
+      },
+    };
+  }
+}

@@ -1,0 +1,28 @@
+/** What the thread that speaks to other nodes needs to know. Everything in it can be cloned. */
+export interface GossipSetup {
+  /** Private key of the node, 32 bytes. */
+  readonly seed: Uint8Array;
+  readonly clusterId: string;
+  /** 32 bytes each; the first is used to dial, all are accepted. */
+  readonly clusterKeys: readonly Uint8Array[];
+  readonly listen: { readonly address: string; readonly port: number };
+  /** HOST:PORT, where the cluster may be met. */
+  readonly seeds: readonly string[];
+  /** Ids of the nodes that may take part; absent: all that have the key. */
+  readonly allow?: readonly string[];
+  readonly timing: GossipTiming;
+}
+
+/** Milliseconds. */
+export interface GossipTiming {
+  /** Between two heartbeats to a neighbour. */
+  readonly beatMs: number;
+  /** A neighbour that is silent for longer is gone. */
+  readonly deadlineMs: number;
+  /** Between two comparisons with a random neighbour. */
+  readonly compareMs: number;
+  /** Between two looks at who should be dialled. */
+  readonly meshMs: number;
+}
+
+export const gossipTiming: GossipTiming = { beatMs: 1000, deadlineMs: 3000, compareMs: 10_000, meshMs: 1000 };

@@ -1,0 +1,77 @@
+import { createPrivateKey, createPublicKey, type KeyObject, randomBytes, sign, verify } from 'node:crypto';
+import { base58btc } from 'multiformats/bases/base58';
+
+/** Of an ed25519 key: how libp2p writes it, `12D3Koo…`. */
+export type NodeId = string;
+
+/** DER in front of the 32 bytes of a key (RFC 8410). */
+const PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex');
+const SPKI = Buffer.from('302a300506032b6570032100', 'hex');
+/** Multihash `identity` of a protobuf of key type ed25519 and 32 bytes (libp2p peer ids). */
+const PEER_ID = Buffer.from('002408011220', 'hex');
+const KEY_BYTES = 32;
+
+/** The key pair of a node. */
+export class Identity {
+  readonly id: NodeId;
+  /** Raw, 32 bytes. */
+  readonly publicKey: Uint8Array;
+  readonly #privateKey: KeyObject;
+
+  /** @param seed 32 bytes */
+  constructor(readonly seed: Uint8Array) {
+    this.#privateKey = createPrivateKey({ key: Buffer.concat([PKCS8, seed]), format: 'der', type: 'pkcs8' });
+    const spki = createPublicKey(this.#privateKey).export({ format: 'der', type: 'spki' });
+    this.publicKey = new Uint8Array(spki.subarray(SPKI.length));
+    this.id = nodeIdOf(this.publicKey);
+  }
+
+  static random(): Identity {
+    return new Identity(randomBytes(KEY_BYTES));
+  }
+
+  sign(bytes: Uint8Array): Uint8Array {
+    return sign(null, bytes, this.#privateKey);
+  }
+}
+
+export function nodeIdOf(publicKey: Uint8Array): NodeId {
+  return base58btc.baseEncode(Buffer.concat([PEER_ID, publicKey]));
+}
+
+/** undefined for a text that is no id of an ed25519 key. */
+export function publicKeyOf(id: NodeId): Uint8Array | undefined {
+  try {
+    const bytes = base58btc.baseDecode(id);
+    const isKey = bytes.length === PEER_ID.length + KEY_BYTES && PEER_ID.every((byte, i) => byte === bytes[i]);
+    return isKey ? bytes.subarray(PEER_ID.length) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Checks signatures; keeps what the system makes of a key. */
+export class Verifier {
+  readonly #keys = new Map<string, KeyObject>();
+
+  valid(publicKey: Uint8Array, bytes: Uint8Array, signature: Uint8Array): boolean {
+    if (publicKey.length !== KEY_BYTES) return false;
+    try {
+      return verify(null, bytes, this.#keyOf(publicKey), signature);
+    } catch {
+      return false; // no point on the curve
+    }
+  }
+
+  #keyOf(publicKey: Uint8Array): KeyObject {
+    const name = Buffer.from(publicKey).toString('base64');
+    const known = this.#keys.get(name);
+    if (known) return known;
+    const key = createPublicKey({ key: Buffer.concat([SPKI, publicKey]), format: 'der', type: 'spki' });
+    if (this.#keys.size >= MAX_KEYS) this.#keys.clear();
+    this.#keys.set(name, key);
+    return key;
+  }
+}
+
+const MAX_KEYS = 16_384;

@@ -1,0 +1,179 @@
+import { compareBackends } from '../model/forwarding.js';
+import { type BackendDefinition, type BackendOrigin, backendKey, type DeclaredService } from '../model/service.js';
+import type { Verdict } from '../model/verdict.js';
+import type { Fault } from '../util/errors.js';
+import { type Contribution, type PublishedBackend, readContribution } from './contribution.js';
+import type { Entry } from './entry.js';
+import type { NodeId } from './identity.js';
+import { counts, type Member } from './membership.js';
+import type { Holding } from './replica.js';
+
+export interface RemoteInputs {
+  readonly self: NodeId;
+  /** Addresses of this node. */
+  readonly addresses: readonly string[];
+  readonly members: ReadonlyMap<NodeId, Member>;
+  readonly holding: (owner: NodeId) => Holding | undefined;
+  /** This node talks to nobody, so it can judge nobody. */
+  readonly alone: boolean;
+}
+
+export interface Remote {
+  readonly services: readonly DeclaredService[];
+  readonly faults: readonly Fault[];
+}
+
+interface Claim {
+  readonly member: Member;
+  readonly contribution: Contribution;
+}
+
+/** What the other nodes of the cluster have behind VIPs, one service for each VIP. */
+export class RemoteServices {
+  /** What was made of an entry, kept with it. */
+  readonly #read = new WeakMap<Entry, ReturnType<typeof readContribution>>();
+  readonly #made = new Map<string, { readonly from: string; readonly service: DeclaredService }>();
+
+  update(inputs: RemoteInputs): Remote {
+    const faults: Fault[] = [];
+    const owners = addressOwners(inputs, faults);
+    const claims = this.#claims(inputs, faults);
+    const services = [...claims].map(([key, list]) => this.#service(key, list, owners, inputs, faults));
+    for (const key of this.#made.keys()) if (!claims.has(key)) this.#made.delete(key);
+    return { services, faults };
+  }
+
+  #claims({ members, holding }: RemoteInputs, faults: Fault[]): ReadonlyMap<string, readonly Claim[]> {
+    const claims = new Map<string, Claim[]>();
+    for (const member of members.values()) {
+      if (member.state === 'left' || member.state === 'refused') continue;
+      for (const [key, entry] of holding(member.id)?.entries ?? []) {
+        const { vip, gone } = entry.message;
+        if (key === '' || gone || !vip) continue;
+        const contribution = this.#read.get(entry) ?? readContribution(key, vip);
+        this.#read.set(entry, contribution);
+        if ('cause' in contribution) faults.push(invalid(member, contribution.cause));
+        else claims.set(key, [...(claims.get(key) ?? []), { member, contribution }]);
+      }
+    }
+    return claims;
+  }
+
+  /** The same object as long as it would say the same. */
+  #service(
+    key: string,
+    claims: readonly Claim[],
+    owners: ReadonlyMap<string, Member | undefined>,
+    inputs: RemoteInputs,
+    faults: Fault[],
+  ): DeclaredService {
+    const { frontend, service: name, policy } = claims[0]!.contribution;
+    const backends = backendsOf(claims, owners, inputs, faults);
+    const service = { name, frontend, backends, ...(policy && { policy }) };
+    const from = JSON.stringify(service);
+    const before = this.#made.get(key);
+    if (before?.from === from) return before.service;
+    this.#made.set(key, { from, service });
+    return service;
+  }
+}
+
+/**
+ * Which node has an address; this node (undefined) its own. Of two that claim one, the one whose word counts, then the
+ * lesser id: the same on every node that sees the same members.
+ */
+function addressOwners({ members, addresses }: RemoteInputs, faults: Fault[]): ReadonlyMap<string, Member | undefined> {
+  const owners = new Map<string, Member | undefined>(addresses.map((address) => [address, undefined]));
+  const present = [...members.values()].filter(({ state }) => state !== 'left' && state !== 'refused');
+  for (const member of present.sort((a, b) => Number(counts(b)) - Number(counts(a)) || (a.id < b.id ? -1 : 1))) {
+    for (const address of member.node.addresses) {
+      const other = owners.get(address);
+      if (!owners.has(address)) owners.set(address, member);
+      else if (counts(member)) faults.push(contested(member, address, other));
+    }
+  }
+  return owners;
+}
+
+function backendsOf(
+  claims: readonly Claim[],
+  owners: ReadonlyMap<string, Member | undefined>,
+  inputs: RemoteInputs,
+  faults: Fault[],
+): readonly BackendDefinition[] {
+  const found = new Map<string, { claim: Claim; backend: PublishedBackend }>();
+  const refused = new Map<string, Fault>();
+  for (const claim of claims.toSorted((a, b) => Number(counts(b.member)) - Number(counts(a.member)))) {
+    for (const backend of claim.contribution.backends) {
+      const key = backendKey(backend);
+      const owner = owners.get(backend.address);
+      const foreign = owners.has(backend.address) && owner?.id !== claim.member.id;
+      if (foreign) refused.set(key, notTheirs(claim.member, key, owner));
+      else if (!found.has(key)) found.set(key, { claim, backend });
+    }
+  }
+  // Of one that its node names as well nothing is lost.
+  for (const [key, fault] of refused) if (!found.has(key)) faults.push(fault);
+  return Array.from(found.values(), ({ claim, backend }) => definition(claim.member, backend, inputs)).sort(
+    compareBackends,
+  );
+}
+
+function definition(member: Member, backend: PublishedBackend, { alone }: RemoteInputs): BackendDefinition {
+  const { address, port, weight } = backend;
+  const omitted = counts(member) || alone ? undefined : omissionOf(member);
+  const verdict = verdictOf(member, backend);
+  const origin: BackendOrigin = { node: nameOf(member), verdict, ...(omitted === undefined ? {} : { omitted }) };
+  return {
+    address,
+    port,
+    weight,
+    ...(weight === 0 && backend.reason !== '' ? { reason: backend.reason } : {}),
+    origin,
+  };
+}
+
+function verdictOf(member: Member, { health, reason }: PublishedBackend): Verdict | undefined {
+  if (health === 'unchecked') return undefined;
+  return { state: health, reason: `node ${nameOf(member)}: ${reason || health}`, since: member.since };
+}
+
+function omissionOf(member: Member): string {
+  const clock = new Date(member.since).toISOString().slice(11, 19);
+  if (member.state === 'stale')
+    return `node ${nameOf(member)} is stale: it has said nothing since ${timeOf(member.heard)} UTC`;
+  return `node ${nameOf(member)} is unreachable since ${clock} UTC`;
+}
+
+function timeOf(ms: number): string {
+  return new Date(ms).toISOString().slice(11, 19);
+}
+
+export function nameOf({ node, id }: Member): string {
+  return node.name === '' ? id.slice(-8) : node.name;
+}
+
+function invalid(member: Member, cause: string): Fault {
+  return {
+    code: 'RECORD_INVALID',
+    object: `node ${nameOf(member)}`,
+    cause: `what it publishes is not valid: ${cause}`,
+  };
+}
+
+function contested(member: Member, address: string, other: Member | undefined): Fault {
+  const whose = other ? `node ${nameOf(other)}` : 'this node';
+  const cause = `it claims the address ${address}, which is an address of ${whose}`;
+  return {
+    code: 'ADDRESS_CONTESTED',
+    object: `node ${nameOf(member)}`,
+    cause,
+    hint: 'give every node addresses of its own',
+  };
+}
+
+function notTheirs(member: Member, key: string, owner: Member | undefined): Fault {
+  const whose = owner ? `node ${nameOf(owner)}` : 'this node';
+  const cause = `it publishes the backend ${key}, an address of ${whose}, which does not; refused`;
+  return { code: 'BACKEND_FOREIGN', object: `node ${nameOf(member)}`, cause, hint: `define the backend on ${whose}` };
+}

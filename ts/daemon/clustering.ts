@@ -1,0 +1,151 @@
+import { createSocket } from 'node:dgram';
+import { renameSync } from 'node:fs';
+import { hostname, release } from 'node:os';
+import { join } from 'node:path';
+import { Cluster } from '../cluster/cluster.js';
+import { gossipTiming } from '../cluster/gossip/setup.js';
+import { GossipThread } from '../cluster/gossip/thread.js';
+import { type ClusterKeys, clusterKeysText, nodeIdentity, readClusterKeys } from '../cluster/keyfile.js';
+import { ClusterSource } from '../cluster/source.js';
+import { canonicalAddress, familyOf, formatEndpoint } from '../model/address.js';
+import { type Fault, faultOf, VipdError } from '../util/errors.js';
+import type { Logger } from '../util/logger.js';
+import { packageVersion } from '../util/version.js';
+import type { DaemonOptions } from './options.js';
+
+/** How often the key file is looked at. */
+const KEY_POLL_MS = 2_000;
+
+/** This node's part in a cluster, if it has a key of one. */
+export class Clustering {
+  readonly source: ClusterSource | undefined;
+  #keyFault: Fault | undefined;
+
+  constructor(
+    private readonly options: DaemonOptions,
+    private readonly logger: Logger,
+  ) {
+    const inCluster = this.#inCluster();
+    this.source = inCluster ? new ClusterSource({ start: (failed) => this.#start(failed) }) : undefined;
+  }
+
+  faults(): readonly Fault[] {
+    return this.#keyFault ? [this.#keyFault] : [];
+  }
+
+  /** Takes this node out of its cluster for good. */
+  async leave(): Promise<boolean> {
+    const left = (await this.source?.leave()) ?? false;
+    const path = this.options['cluster.keyFile'];
+    if (left) renameSync(path, `${path}.left`);
+    return left;
+  }
+
+  /** A key file that is there and cannot be used is no reason to stay out of the cluster silently. */
+  #inCluster(): boolean {
+    try {
+      return readClusterKeys(this.options['cluster.keyFile']) !== undefined;
+    } catch {
+      return true; // the source says what is wrong, and tries again
+    }
+  }
+
+  async #start(failed: (error: unknown) => void): Promise<Cluster> {
+    const { options, logger } = this;
+    const path = options['cluster.keyFile'];
+    const keys = readClusterKeys(path);
+    if (!keys) throw missingKey(path);
+    const directory = join(options.stateDir, 'cluster');
+    const identity = nodeIdentity(directory);
+    const allow = options['cluster.allow'].length === 0 ? undefined : options['cluster.allow'];
+    const addresses = await this.#addresses();
+    const listen = options['cluster.listen'];
+    const store = new GossipThread(
+      {
+        seed: identity.seed,
+        clusterId: keys.id,
+        clusterKeys: keys.keys,
+        listen,
+        seeds: options['cluster.seeds'],
+        timing: gossipTiming,
+        ...(allow && { allow }),
+      },
+      failed,
+    );
+    const facts = {
+      name: options['cluster.name'] ?? hostname(),
+      addresses,
+      reach: addresses.map((address) => formatEndpoint({ address, port: listen.port })),
+      software: packageVersion(),
+      kernel: release(),
+      zone: '',
+      startedMs: Date.now(),
+    };
+    const { 'cluster.lease': leaseMs, 'cluster.forget': forgetMs } = options;
+    const clusterOptions = { clusterId: keys.id, directory, facts, leaseMs, forgetMs, ...(allow && { allow }) };
+    const cluster = await Cluster.start(clusterOptions, { identity, store, logger });
+    logger.info({ cluster: keys.id, node: identity.id, addresses, port: listen.port }, 'in the cluster');
+    this.#watchKeys(keys, store, allow, cluster);
+    return cluster;
+  }
+
+  /** A key that is added or removed counts from then on, without a restart. */
+  #watchKeys(keys: ClusterKeys, store: GossipThread, allow: readonly string[] | undefined, cluster: Cluster): void {
+    let known = clusterKeysText(keys);
+    const timer = setInterval(() => {
+      if (this.source?.cluster !== cluster && this.source?.cluster !== undefined) return clearInterval(timer);
+      try {
+        const now = readClusterKeys(this.options['cluster.keyFile']);
+        this.#keyFault = now && now.id === keys.id ? undefined : otherCluster(this.options['cluster.keyFile'], now);
+        if (!now || now.id !== keys.id || clusterKeysText(now) === known) return;
+        known = clusterKeysText(now);
+        store.use(now.keys, allow);
+        this.logger.info({ keys: now.keys.length }, 'took the keys of the cluster anew');
+      } catch (error) {
+        this.#keyFault = faultOf(error, this.options['cluster.keyFile']);
+      }
+    }, KEY_POLL_MS);
+    timer.unref();
+  }
+
+  async #addresses(): Promise<readonly string[]> {
+    const named = this.options['cluster.address'];
+    if (named.length > 0) return named;
+    const { address } = this.options['cluster.listen'];
+    if (!/^(0\.0\.0\.0|::)$/.test(address)) return [address];
+    const seeds = this.options['cluster.seeds'].map((seed) => seed.replace(/:\d+$/, ''));
+    const found = await Promise.all([...seeds, '192.0.2.1', '2001:db8::1'].map(sourceTowards));
+    const byFamily = new Map(
+      found.flatMap((one) => (one === undefined ? [] : [[familyOf(one), one] as const])).toReversed(),
+    );
+    return [...byFamily.values()];
+  }
+}
+
+/** The address this machine would use to reach the other; nothing is sent. */
+function sourceTowards(host: string): Promise<string | undefined> {
+  const plain = host.replace(/^\[|\]$/g, '');
+  return new Promise((resolve) => {
+    const socket = createSocket(plain.includes(':') ? 'udp6' : 'udp4');
+    const end = (address: string | undefined) => {
+      socket.close();
+      resolve(address);
+    };
+    socket.once('error', () => end(undefined));
+    socket.connect(9, plain, () => end(canonicalAddress(socket.address().address)));
+  });
+}
+
+function missingKey(path: string): VipdError {
+  return new VipdError({ code: 'CLUSTER_KEY_MISSING', object: path, cause: 'the key of the cluster is gone' });
+}
+
+function otherCluster(path: string, now: ClusterKeys | undefined): Fault {
+  const cause = now ? `it is the key of another cluster, ${now.id}` : 'the key of the cluster is gone';
+  return {
+    code: 'CLUSTER_KEY_CHANGED',
+    object: path,
+    cause,
+    hint: 'this node goes on with the one it had until it is restarted',
+  };
+}
