@@ -46,6 +46,7 @@ export class Control {
   readonly #tasks: TaskSources;
   readonly #labels = new LabelWatch();
   readonly #running = new AbortController();
+  #begun = false;
   #named: { rows: readonly VipStatus[]; names: Names } = { rows: [], names: new Map() };
   readonly #unsubscribe: readonly (() => void)[];
 
@@ -60,7 +61,7 @@ export class Control {
     const cluster = this.clustering.source;
     const sources = [...files, api, ...this.#tasks.sources, ...(cluster ? [cluster] : [])];
     this.sources = new Sources({ waitMs: sourceWait, names: namesIn(options) }, { sources, logger });
-    this.definitions = new Definitions(api, options.apiCommandChecks === 'allow');
+    this.definitions = new Definitions(api, options.apiCommandChecks === 'allow', () => this.#applied());
     this.#health = new HealthMonitor({ concurrency: healthConcurrency });
     const modules = { sources: this.sources, health: this.#health, api, machine, onEvent };
     this.intent = new Intent({ pools, adopted }, modules);
@@ -91,6 +92,7 @@ export class Control {
   /** Programs the kernel from now on; resolves once it holds what the sources said, or the signal has aborted. */
   async begin(signal: AbortSignal): Promise<void> {
     this.reconciler.start();
+    this.#begun = true;
     await this.#sourcesReady(signal);
     if (!signal.aborted) await this.reconciler.pass();
   }
@@ -104,6 +106,11 @@ export class Control {
     const rows = this.reconciler.vips();
     if (rows !== this.#named.rows) this.#named = { rows, names: namesOf(rows) };
     return this.#named.names;
+  }
+
+  /** One pass, while this one programs the kernel at all. */
+  async #applied(): Promise<void> {
+    if (this.#begun && !this.#running.signal.aborted) await this.reconciler.pass();
   }
 
   /** Ends the sources, the checks and the loop; the kernel is left as it is. */

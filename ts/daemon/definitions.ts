@@ -3,15 +3,22 @@ import type { DefinitionsPort } from '../api/ports.js';
 import type { DeclaredService } from '../model/service.js';
 import type { ApiSource } from '../sources/api.js';
 
-/** The API's own services as its port wants them. One change at a time: each sees what the one before has left. */
+/**
+ * The API's own services as its port wants them. One change at a time: each sees what the one before has left. An answer
+ * waits for the kernel, so that whoever asks next sees what was changed.
+ */
 export class Definitions implements DefinitionsPort {
   readonly source: string;
   #last: Promise<unknown> = Promise.resolve();
 
-  /** @param commandChecks whether the API may define checks that run programs */
+  /**
+   * @param commandChecks whether the API may define checks that run programs
+   * @param applied resolves when what was changed before the call has been tried on the kernel
+   */
   constructor(
     private readonly api: ApiSource,
     private readonly commandChecks: boolean,
+    private readonly applied: () => Promise<void>,
   ) {
     this.source = api.name;
   }
@@ -22,32 +29,38 @@ export class Definitions implements DefinitionsPort {
 
   async set(service: DeclaredService): Promise<void> {
     this.#refuseCommand(service);
-    return this.#inTurn(() => this.api.set(service));
+    await this.#inTurn(() => this.api.set(service));
+    await this.applied();
   }
 
-  remove(name: string): Promise<boolean> {
-    return this.#inTurn(async () => {
-      const known = this.api.list().some((service) => service.name === name);
-      if (known) await this.api.remove(name);
-      return known;
+  async remove(name: string): Promise<boolean> {
+    const known = await this.#inTurn(async () => {
+      const found = this.api.list().some((service) => service.name === name);
+      if (found) await this.api.remove(name);
+      return found;
     });
+    if (known) await this.applied();
+    return known;
   }
 
   async apply(services: readonly DeclaredService[], prune: boolean): Promise<void> {
     for (const service of services) this.#refuseCommand(service);
-    return this.#inTurn(() => {
+    await this.#inTurn(() => {
       const named = new Set(services.map((service) => service.name));
       const kept = prune ? [] : this.api.list().filter((service) => !named.has(service.name));
       return this.api.apply([...kept, ...services]);
     });
+    await this.applied();
   }
 
-  drain(service: string, backend: string): Promise<void> {
-    return this.api.drain(service, backend);
+  async drain(service: string, backend: string): Promise<void> {
+    await this.api.drain(service, backend);
+    await this.applied();
   }
 
-  undrain(service: string, backend: string): Promise<void> {
-    return this.api.undrain(service, backend);
+  async undrain(service: string, backend: string): Promise<void> {
+    await this.api.undrain(service, backend);
+    await this.applied();
   }
 
   /** Whoever may write to the socket would run programs with the daemon's rights. */

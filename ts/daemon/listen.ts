@@ -7,14 +7,31 @@ import { VipdError } from '../util/errors.js';
 /** How long an answer under way may still take once the daemon ends. */
 const graceMs = 1_000;
 
+/** Room in sockaddr_un, see unix(7); of a longer path Node would take the beginning. */
+const longestPath = 107;
+
 /** Serves on a unix socket that root and the group vipd, if there is one, may use. @throws VipdError SOCKET_UNUSABLE */
 export async function listenUnix(server: FastifyInstance, path: string): Promise<() => Promise<void>> {
+  const length = Buffer.byteLength(path);
+  if (length > longestPath) throw unusable(path, `a path of ${length} bytes, a socket may have ${longestPath}`);
+  try {
+    await listen(server, path);
+  } catch (error) {
+    throw error instanceof VipdError ? error : unusable(path, (error as Error).message, error);
+  }
+  return () => close(server);
+}
+
+async function listen(server: FastifyInstance, path: string): Promise<void> {
   const made = mkdirSync(dirname(path), { recursive: true }) !== undefined;
   await clear(path);
   await server.listen({ path });
   if (made) giveToGroup(dirname(path), 0o750);
   giveToGroup(path, 0o660);
-  return () => close(server);
+}
+
+function unusable(path: string, cause: string, error?: unknown): VipdError {
+  return new VipdError({ code: 'SOCKET_UNUSABLE', object: `socket ${path}`, cause }, { cause: error });
 }
 
 function giveToGroup(path: string, mode: number): void {
@@ -27,10 +44,9 @@ function giveToGroup(path: string, mode: number): void {
 async function clear(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
-  const object = `socket ${path}`;
-  if (!found.isSocket())
-    throw new VipdError({ code: 'SOCKET_UNUSABLE', object, cause: 'something else has this name' });
+  if (!found.isSocket()) throw unusable(path, 'something else has this name');
   if (await answers(path)) {
+    const object = `socket ${path}`;
     const hint = 'give this one another --socket, --bpffs and --state-dir';
     throw new VipdError({ code: 'SOCKET_UNUSABLE', object, cause: 'another process listens there', hint });
   }

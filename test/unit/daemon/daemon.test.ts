@@ -100,6 +100,17 @@ test('what vipctl sets and drains survives a restart', async (t) => {
   t.is((await vipctl(home.socket, 'rm', 'api')).status, 1);
 });
 
+test('what was set is there when the answer comes', async (t) => {
+  const home = new Home(t);
+  const { client } = await ready(t, home);
+  for (let i = 0; i < 20; i += 1) {
+    await client.setService({ name: `s${i}`, body: { vip: `11.0.1.${i}:80`, backends: ['10.0.0.1:80'] } });
+    t.like(await client.vip({ key: `s${i}` }), { programmed: 'yes' });
+  }
+  await client.removeService({ name: 's0' });
+  await t.throwsAsync(client.vip({ key: 's0' }), { code: 'NOT_FOUND' });
+});
+
 test('apply adds to what is there, with --prune it replaces it', async (t) => {
   const home = new Home(t);
   const { client: api } = await ready(t, home);
@@ -194,6 +205,14 @@ test('a socket somebody listens on is left alone, and so is a file of that name'
   await once(other, 'close');
   writeFileSync(home.socket, 'x');
   await t.throwsAsync(run(t, home).ended, { code: 'SOCKET_UNUSABLE', message: /something else has this name/ });
+});
+
+test('a socket that cannot be made is named with the cause', async (t) => {
+  const home = new Home(t);
+  const options = (socket: string) => ({ options: { socket } });
+  const long = options(`${home.socket}${'x'.repeat(100)}`);
+  await t.throwsAsync(run(t, home, long).ended, { code: 'SOCKET_UNUSABLE', message: /x: a path of \d+ bytes, / });
+  await t.throwsAsync(run(t, home, options('/proc/vipd.sock')).ended, { code: 'SOCKET_UNUSABLE' });
 });
 
 async function freePort(): Promise<number> {
