@@ -9,6 +9,7 @@ import {
 } from '../model/address.js';
 import { parseDuration } from '../model/duration.js';
 import { preview } from '../model/problem.js';
+import { parseZkUrl } from '../sources/mesos/masters.js';
 import { VipdError } from '../util/errors.js';
 
 /** One option of the daemon: its key in the file, its flag, how its value is read and what it is when nobody says. */
@@ -89,6 +90,17 @@ export function endpoint(field: Description<Endpoint | undefined>): Field<Endpoi
 /** Of HTTP or HTTPS, without path, query or credentials; without the slash at the end. */
 export function url(field: Description<string | undefined>): Field<string | undefined> {
   return { ...field, argument: 'url', list: false, read: httpOrigin };
+}
+
+/** Each like {@link url}, or one that says where ZooKeeper knows who there is. */
+export function urls(field: Description<readonly string[]>): Field<readonly string[]> {
+  const read = (value: unknown) => (text(value).startsWith('zk://') ? zkUrl(text(value)) : httpOrigin(value));
+  return { ...field, argument: 'url', list: true, read: listOf(read) };
+}
+
+function zkUrl(url: string): string {
+  parseZkUrl(url);
+  return url;
 }
 
 /** In milliseconds. */

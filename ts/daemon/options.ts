@@ -26,6 +26,7 @@ import {
   prefixes,
   range,
   url,
+  urls,
   yesOrNo,
 } from './fields.js';
 
@@ -118,6 +119,21 @@ export const fields = {
     fallback: undefined,
   }),
   'mesos.agent.interval': duration({ flag: 'mesos-agent-interval', help: 'ask the agent this often', fallback: 2_000 }),
+  'mesos.master.urls': urls({
+    flag: 'mesos-master',
+    help: 'masters of Mesos, or where ZooKeeper knows them: zk://HOST:PORT,…/mesos',
+    fallback: [],
+  }),
+  'mesos.master.encoding': oneOf(['json', 'protobuf'], {
+    flag: 'mesos-master-encoding',
+    help: "of the master's event stream",
+    fallback: 'json',
+  }),
+  'mesos.master.vips': oneOf(['auto', 'yes', 'no'], {
+    flag: 'mesos-master-vips',
+    help: 'make VIPs of the labels of all tasks of the cluster; auto does unless the agent of this node is asked',
+    fallback: 'auto',
+  }),
   'labels.ipv6': yesOrNo({
     flag: 'labels-ipv6',
     help: 'let IPv6 addresses of tasks be backends of VIPs that labels ask for',

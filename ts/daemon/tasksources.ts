@@ -1,5 +1,8 @@
 import { HttpClient } from '../sources/http/client.js';
 import { MesosAgentSource } from '../sources/mesos/agent.js';
+import { MesosMasterSource } from '../sources/mesos/master.js';
+import { listedMasters, type Masters } from '../sources/mesos/masters.js';
+import { ZooKeeperMasters } from '../sources/mesos/zookeeper.js';
 import type { Source } from '../sources/source.js';
 import type { DaemonOptions } from './options.js';
 
@@ -11,7 +14,14 @@ export interface TaskSources {
 
 export function taskSources(options: DaemonOptions): TaskSources {
   const http = new HttpClient({ files: { secret: options['access.secret'], ca: options['access.ca'] } });
-  return { sources: agentSources(options, http), close: () => http.close() };
+  const masters = mastersOf(options);
+  return {
+    sources: [...agentSources(options, http), ...masterSources(options, http, masters)],
+    close: async () => {
+      masters?.close();
+      await http.close();
+    },
+  };
 }
 
 function agentSources(options: DaemonOptions, http: HttpClient): readonly Source[] {
@@ -19,4 +29,26 @@ function agentSources(options: DaemonOptions, http: HttpClient): readonly Source
   if (url === undefined) return [];
   const intervalMs = options['mesos.agent.interval'];
   return [new MesosAgentSource({ url, intervalMs, ipv6: options['labels.ipv6'] }, { http })];
+}
+
+function masterSources(options: DaemonOptions, http: HttpClient, masters: Masters | undefined): readonly Source[] {
+  if (!masters) return [];
+  const encoding = options['mesos.master.encoding'];
+  const vips = wanted(options['mesos.master.vips'], options['mesos.agent.url'] === undefined);
+  return [new MesosMasterSource({ encoding, vips, ipv6: options['labels.ipv6'] }, { http, masters })];
+}
+
+/** undefined when none are configured. With ZooKeeper, a list of masters beside it is not needed and not used. */
+function mastersOf(options: DaemonOptions): Masters | undefined {
+  const urls = options['mesos.master.urls'];
+  const zookeeper = urls.find((one) => one.startsWith('zk://'));
+  if (zookeeper !== undefined) {
+    const scheme = options['access.ca'] === undefined ? 'http' : 'https';
+    return new ZooKeeperMasters({ url: zookeeper, scheme });
+  }
+  return urls.length === 0 ? undefined : listedMasters(urls);
+}
+
+function wanted(choice: 'auto' | 'yes' | 'no', automatic: boolean): boolean {
+  return choice === 'auto' ? automatic : choice === 'yes';
 }

@@ -43,6 +43,8 @@ export interface SourceStatus {
   readonly services: number;
   /** When that set arrived, milliseconds since the epoch; absent before the first. */
   readonly updated?: number;
+  /** How it fares, one clause for people. */
+  readonly note?: string;
   /** What is wrong now; the last good set stays in force. */
   readonly faults: readonly Fault[];
 }

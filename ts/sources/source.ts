@@ -12,6 +12,8 @@ export interface Report {
   readonly tasks?: TaskTable;
   /** What became of the labels of these tasks. */
   readonly labels?: LabelReport;
+  /** How the source fares, one clause for people; absent: as before. */
+  readonly note?: string;
   /** The input could not be read at all: `services` is ignored and the last good set stays in force. */
   readonly keepLast?: boolean;
 }

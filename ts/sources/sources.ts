@@ -36,6 +36,7 @@ interface Standing {
   failure: Fault | undefined;
   tasks: TaskTable | undefined;
   labels: LabelReport | undefined;
+  note: string | undefined;
 }
 
 /** Runs the sources and merges what they say. A source that fails keeps its last set and is run again. */
@@ -103,8 +104,9 @@ export class Sources {
   }
 
   status(): readonly SourceStatus[] {
-    return [...this.#standings].map(([name, { reported, services, updated, faults, failure }]) => ({
+    return [...this.#standings].map(([name, { reported, services, updated, faults, failure, note }]) => ({
       name,
+      ...(note === undefined ? {} : { note }),
       reported,
       services: services.length,
       ...(updated === undefined ? {} : { updated }),
@@ -158,6 +160,7 @@ export class Sources {
     const news = isNews(report, standing);
     standing.failure = undefined;
     standing.faults = report.faults;
+    standing.note = report.note ?? standing.note;
     if (!report.keepLast) this.#enter(standing, report);
     if (!news) return;
     const fields = { source: name, services: standing.services.length, faults: report.faults.length };
@@ -185,12 +188,13 @@ export class Sources {
 }
 
 function newStanding(): Standing {
-  const nothing = { tasks: undefined, labels: undefined };
+  const nothing = { tasks: undefined, labels: undefined, note: undefined };
   return { reported: false, services: [], updated: undefined, faults: [], failure: undefined, ...nothing };
 }
 
 /** Whether it says anything beyond that the last set still stands. */
-function isNews({ services, tasks, labels, faults, keepLast }: Report, standing: Standing): boolean {
+function isNews({ services, tasks, labels, faults, note, keepLast }: Report, standing: Standing): boolean {
+  if (note !== undefined && note !== standing.note) return true;
   if (standing.failure !== undefined || JSON.stringify(faults) !== JSON.stringify(standing.faults)) return true;
   if (keepLast) return false;
   const same = services === standing.services && tasks === standing.tasks && labels === standing.labels;

@@ -17,6 +17,7 @@ const Source = Type.Object({
   reported: Type.Boolean({ description: 'Has it reported a full set since the daemon started?' }),
   services: Type.Integer(),
   updated: Type.Optional(Milliseconds),
+  note: Type.Optional(Type.String({ description: 'How it fares, for people' })),
   faults: Type.Array(Fault),
 });
 

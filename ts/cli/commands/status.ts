@@ -49,7 +49,8 @@ function hookText(hook: Status['hooks'][number]): string {
 
 function sourceText(source: Status['sources'][number], now: number): string {
   const set = source.reported ? `${source.services} services, ${age(source.updated, now)} old` : 'has not reported yet';
-  return [`${source.name}: ${set}`, ...source.faults.map((fault) => `  ${faultText(fault)}`)].join('\n');
+  const note = source.note === undefined ? [] : [`  ${source.note}`];
+  return [`${source.name}: ${set}`, ...note, ...source.faults.map((fault) => `  ${faultText(fault)}`)].join('\n');
 }
 
 function reconcileText(reconcile: Status['reconcile'], now: number): string {

@@ -76,10 +76,12 @@ export class MesosAgentSource implements Source {
   }
 
   async #agent({ get_agent }: AgentAnswer): Promise<Agent> {
-    const info = { agent_info: get_agent?.agent_info };
-    const { resolve = resolveBySystem } = this.#modules;
-    const agent = readers.agent.Check(info) ? await agentOf(info.agent_info, undefined, resolve) : undefined;
-    if (agent) return agent;
+    const info = get_agent?.agent_info;
+    if (readers.agentInfo.Check(info)) {
+      const { resolve = resolveBySystem } = this.#modules;
+      const agent = agentOf(info) ?? agentOf({ ...info, hostname: (await resolve(info.hostname ?? '')) ?? '' });
+      if (agent) return agent;
+    }
     const cause =
       'the answer to GET_AGENT has no id and no host name with an address: the agent has not registered yet';
     throw new VipdError({ code: 'AGENT_UNKNOWN', object: this.#options.url, cause });

@@ -18,11 +18,10 @@ export function readPid(pid: string | undefined): { readonly address: string; re
   return address === undefined ? undefined : { address, port: Number(match![3]) };
 }
 
-/** By its host name where that is an address, else by its PID, else by looking the name up. */
-export async function agentOf(info: AgentInfo, pid: string | undefined, resolve: Resolve): Promise<Agent | undefined> {
+/** By its host name where that is an address, else by its PID; undefined when it has neither, or no id. */
+export function agentOf(info: AgentInfo, pid?: string): Agent | undefined {
   const own = readPid(pid);
-  const { hostname = '' } = info;
-  const address = readAddress(hostname) ?? own?.address ?? (hostname === '' ? undefined : await resolve(hostname));
+  const address = readAddress(info.hostname ?? '') ?? own?.address;
   if (address === undefined || info.id === undefined) return undefined;
   return { id: info.id.value, address, port: own?.port ?? info.port ?? 5051 };
 }

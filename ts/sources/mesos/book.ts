@@ -35,7 +35,7 @@ export class TaskBook {
   }
 
   /** News of a task that is known; what the status does not say stays as it was. */
-  update(frameworkId: string, status: StatusMessage, state: string | undefined): void {
+  update(frameworkId: string, status: StatusMessage, state: TaskMessage['state']): void {
     const key = taskKey({ frameworkId, id: status.task_id?.value ?? '' });
     const held = this.#held.get(key);
     if (!held) return;
@@ -81,6 +81,10 @@ export class TaskBook {
   /** Tasks whose agent or framework is not known yet. */
   get waiting(): number {
     return this.#waiting.size;
+  }
+
+  waits(key: string): boolean {
+    return this.#waiting.has(key);
   }
 
   /** Whether anything is different from what it was at the last call. */
@@ -158,14 +162,14 @@ export function keyOf(raw: { readonly framework_id?: unknown; readonly task_id?:
 }
 
 function stateOf(message: TaskMessage): string {
-  return message.state ?? newestStatus(message)?.state ?? '';
+  return String(message.state ?? newestStatus(message)?.state ?? '');
 }
 
 function sameMessage(a: TaskMessage | undefined, b: TaskMessage): boolean {
   return a === b || JSON.stringify(a) === JSON.stringify(b);
 }
 
-function updated(message: TaskMessage, status: StatusMessage, state: string | undefined): TaskMessage {
+function updated(message: TaskMessage, status: StatusMessage, state: TaskMessage['state']): TaskMessage {
   const newest = newestStatus(message);
   const late = (newest?.timestamp ?? 0) > (status.timestamp ?? Number.POSITIVE_INFINITY);
   const merged = late ? { ...status, ...newest } : { ...newest, ...status };

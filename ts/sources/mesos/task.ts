@@ -30,7 +30,7 @@ export function phaseOf(state: string): TaskPhase {
 export function readTask(message: TaskMessage, { framework, agentAddress }: TaskContext): TaskReading {
   const newest = newestStatus(message);
   // What the task is in now; its status may still be an earlier one that was acknowledged.
-  const state = message.state ?? newest?.state ?? 'TASK_STAGING';
+  const state = String(message.state ?? newest?.state ?? 'TASK_STAGING');
   const phase = phaseOf(state);
   const networks = newest?.container_status?.network_infos ?? [];
   const addresses = addressesOf(networks);

@@ -8,6 +8,8 @@ import { Compile } from 'typebox/compile';
 
 const text = Type.Optional(Type.String());
 const number = Type.Optional(Type.Number());
+/** A number in protobuf where the state is of a later version. */
+const state = Type.Optional(Type.Union([Type.String(), Type.Number()]));
 const flag = Type.Optional(Type.Boolean());
 const Id = Type.Object({ value: Type.String() });
 
@@ -52,7 +54,7 @@ const Discovery = Type.Object({
 
 const Status = Type.Object({
   task_id: Type.Optional(Id),
-  state: text,
+  state,
   /** Seconds since the epoch. */
   timestamp: number,
   healthy: flag,
@@ -64,7 +66,7 @@ export const TaskMessage = Type.Object({
   framework_id: Id,
   agent_id: Id,
   name: text,
-  state: text,
+  state,
   resources: Type.Optional(Type.Array(Resource)),
   statuses: Type.Optional(Type.Array(Status)),
   labels: Type.Optional(Labels),
@@ -92,6 +94,33 @@ const AgentAnswer = Type.Object({
   ),
 });
 
+const Some = Type.Optional(Type.Unknown());
+
+/** An event of the master's stream. What is in it is read by itself, so that one odd task spoils no snapshot. */
+const MasterEvent = Type.Object({
+  type: Type.String(),
+  subscribed: Type.Optional(
+    Type.Object({
+      get_state: Type.Optional(
+        Type.Object({
+          get_tasks: Type.Optional(Type.Object({ tasks: List })),
+          get_frameworks: Type.Optional(Type.Object({ frameworks: List })),
+          get_agents: Type.Optional(Type.Object({ agents: List, recovered_agents: List })),
+        }),
+      ),
+      heartbeat_interval_seconds: number,
+    }),
+  ),
+  task_added: Type.Optional(Type.Object({ task: Some })),
+  task_updated: Type.Optional(Type.Object({ framework_id: Id, status: Some, state })),
+  agent_added: Type.Optional(Type.Object({ agent: Some })),
+  agent_removed: Type.Optional(Type.Object({ agent_id: Id })),
+  framework_added: Type.Optional(Type.Object({ framework: Some })),
+  framework_updated: Type.Optional(Type.Object({ framework: Some })),
+  framework_removed: Type.Optional(Type.Object({ framework_info: Type.Object({ id: Type.Optional(Id) }) })),
+});
+
+export type MasterEvent = Static<typeof MasterEvent>;
 export type AgentAnswer = Static<typeof AgentAnswer>;
 export type TaskMessage = Static<typeof TaskMessage>;
 export type StatusMessage = Static<typeof Status>;
@@ -109,5 +138,7 @@ export const readers = {
   status: Compile(Status),
   agent: Compile(AgentMessage),
   framework: Compile(FrameworkMessage),
+  agentInfo: Compile(AgentInfo),
   agentAnswer: Compile(AgentAnswer),
+  event: Compile(MasterEvent),
 };

@@ -1,0 +1,135 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { encodeEvent } from '../../ts/sources/mesos/protobuf.js';
+import { encodeRecord } from '../../ts/sources/mesos/recordio.js';
+import { type Encoding, type Guard, readCall } from './call.js';
+import { Listener, sendJson, sendText } from './http.js';
+import { oldState } from './old-state.js';
+import { agentInfo, agentMessage, frameworkMessage, type Json, type MasterEvent, type World } from './world.js';
+
+interface Subscriber {
+  readonly response: ServerResponse;
+  readonly encoding: Encoding;
+}
+
+export interface MasterOptions {
+  /** Between two heartbeats, milliseconds; the real one has 15 s. */
+  readonly heartbeatMs?: number;
+  /** More subscribers close the oldest; the real one has 1,000. */
+  readonly maxSubscribers?: number;
+  /** Cuts a record into the chunks it is sent in. */
+  readonly chunk?: (record: Buffer) => readonly Buffer[];
+}
+
+/** The operator API of a Mesos master of a world: the leader, unless it is told to send on to another or to be busy. */
+export class MesosMasterSimulator {
+  readonly listener: Listener;
+  guard: Guard = {};
+  /** Where the leader is, when it is another: `//10.0.0.2:5050`. */
+  redirect: string | undefined;
+  /** Why it answers 503: no leader elected, recovering, agent recovering. */
+  busy: string | undefined;
+  /** What its callers have the right to see. */
+  view: 'all' | 'nothing' = 'all';
+  /** Agents it knows from before it took over. */
+  readonly recovered = new Set<string>();
+  heartbeats = true;
+  readonly #world: World;
+  readonly #options: MasterOptions;
+  readonly #subscribers: Subscriber[] = [];
+  readonly #timer: NodeJS.Timeout;
+  readonly #onEvent = (event: MasterEvent) => this.#tell(event);
+
+  constructor(world: World, options: MasterOptions = {}) {
+    this.#world = world;
+    this.#options = options;
+    this.listener = new Listener((request, response, body) => this.#answer(request, response, body));
+    world.on('event', this.#onEvent);
+    this.#timer = setInterval(() => this.#beat(), options.heartbeatMs ?? 15_000);
+  }
+
+  get url(): string {
+    return this.listener.url;
+  }
+
+  get subscribers(): number {
+    return this.#subscribers.length;
+  }
+
+  /** Ends the streams as a master that stops leading does. */
+  drop(): void {
+    for (const { response } of this.#subscribers.splice(0)) response.end();
+  }
+
+  /** Sends bytes that are not of the protocol to all subscribers. */
+  babble(bytes: Buffer): void {
+    for (const { response } of this.#subscribers) response.write(bytes);
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#world.off('event', this.#onEvent);
+    await this.listener.close();
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse, body: Buffer): unknown {
+    if (this.busy !== undefined) return sendText(response, 503, this.busy);
+    if (this.redirect !== undefined) return response.writeHead(307, { location: this.redirect + request.url }).end();
+    if (request.url === '/master/state' || request.url === '/state') return sendJson(response, oldState(this.#world));
+    const call = readCall(request, response, body, this.guard, typeOf);
+    if (!call) return undefined;
+    if (call.type === 'SUBSCRIBE') return this.#subscribe(response, call.encoding);
+    if (call.type === 'GET_STATE') return sendJson(response, { type: 'GET_STATE', get_state: this.#state() });
+    return sendText(response, 501, `${call.type} is not implemented`);
+  }
+
+  #subscribe(response: ServerResponse, encoding: Encoding): void {
+    response.writeHead(200, { 'content-type': encoding === 'json' ? 'application/json' : 'application/x-protobuf' });
+    const subscriber = { response, encoding };
+    this.#subscribers.push(subscriber);
+    response.once('close', () => this.#forget(subscriber));
+    if (this.#subscribers.length > (this.#options.maxSubscribers ?? 1_000)) this.#subscribers.shift()?.response.end();
+    const heartbeat_interval_seconds = (this.#options.heartbeatMs ?? 15_000) / 1_000;
+    const subscribed = { get_state: this.#state(), heartbeat_interval_seconds };
+    this.#send(subscriber, { type: 'SUBSCRIBED', subscribed });
+    this.#send(subscriber, { type: 'HEARTBEAT' });
+  }
+
+  #forget(subscriber: Subscriber): void {
+    const at = this.#subscribers.indexOf(subscriber);
+    if (at >= 0) this.#subscribers.splice(at, 1);
+  }
+
+  #state(): Json {
+    if (this.view === 'nothing') return { get_tasks: {}, get_executors: {}, get_frameworks: {}, get_agents: {} };
+    const agents = [...this.#world.agents.values()].filter(({ registered }) => registered);
+    const known = new Set(agents.map(({ id }) => id));
+    const tasks = [...this.#world.tasks.values()].filter(({ agentId }) => known.has(agentId));
+    const recovered = [...this.recovered].filter((id) => !known.has(id)).map((id) => this.#world.agents.get(id)!);
+    return {
+      get_tasks: { tasks: tasks.map(({ message }) => message) },
+      get_executors: {},
+      get_frameworks: { frameworks: [...this.#world.frameworks.values()].map(frameworkMessage) },
+      get_agents: { agents: agents.map(agentMessage), recovered_agents: recovered.map(agentInfo) },
+    };
+  }
+
+  #tell(event: MasterEvent): void {
+    if (this.view === 'nothing') return;
+    for (const subscriber of this.#subscribers) this.#send(subscriber, event);
+  }
+
+  #beat(): void {
+    if (this.heartbeats) for (const subscriber of this.#subscribers) this.#send(subscriber, { type: 'HEARTBEAT' });
+  }
+
+  #send({ response, encoding }: Subscriber, event: MasterEvent): void {
+    const { chunk = (record: Buffer) => [record] } = this.#options;
+    const bytes = encoding === 'json' ? Buffer.from(JSON.stringify(event)) : encodeEvent(event);
+    for (const piece of chunk(encodeRecord(bytes))) response.write(piece);
+  }
+}
+
+/** Of a Call in protobuf: field 1 is its type, and SUBSCRIBE is 18. */
+function typeOf(body: Buffer): string {
+  return body.equals(Buffer.from([0x08, 0x12])) ? 'SUBSCRIBE' : 'UNKNOWN';
+}
