@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What `npm start`, `npm test`, `npm run bench` and `npm run fuzz` do: set up what is missing, then run the thing as root.
+# What `npm start`, `npm test`, `npm run test:kernels`, `npm run bench` and `npm run fuzz` do: set up what is missing, then run the thing as root.
 # Arguments after `--` go to it: `npm start -- --once`, `npm test -- dist/test/unit/foo.test.js`, `npm run bench -- connect`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -23,7 +23,7 @@ run_tests() {
   return "$status"
 }
 
-mode=${1:?start, test, bench or fuzz}
+mode=${1:?start, test, kernels, bench or fuzz}
 shift
 case $mode in
   start)
@@ -37,6 +37,10 @@ case $mode in
     (( $# == 0 )) || configs=(ava.config.js)
     run_tests "$@" | "$node" dist/test/helpers/tap-summary.js "${#configs[@]}"
     ;;
+  kernels)
+    bash packaging/setup.sh --test
+    exec $run_as "$node" dist/test/vm/kernels.js "$@"
+    ;;
   bench)
     bash packaging/setup.sh --test
     exec $run_as "$node" dist/test/bench/bench.js "$@"
@@ -46,7 +50,7 @@ case $mode in
     exec $run_as "$node" dist/test/fuzz/fuzz.js "$@"
     ;;
   *)
-    echo "usage: run.sh start|test|bench|fuzz [ARGUMENT…]" >&2
+    echo "usage: run.sh start|test|kernels|bench|fuzz [ARGUMENT…]" >&2
     exit 2
     ;;
 esac

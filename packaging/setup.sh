@@ -42,6 +42,12 @@ readonly test_packages=(
   'ethtool|switches offloads in the benchmark'
   'bpftool|reads maps independently of vipd'
   'clang-19|compiles the BPF programs as on Debian 13'
+  'qemu-system-x86|emulates machines with other kernels'
+  'qemu-system-common|gives them the root of this one'
+  'lz4|unpacks kernels'
+  'xz-utils|unpacks kernels'
+  'zstd|unpacks kernels'
+  'ipvsadm|reads IPVS independently of vipd'
 )
 
 say() { printf 'vipd: %s\n' "$*" >&2; }

@@ -16,6 +16,7 @@ const messageHeader = 16;
 const attributeHeader = 4;
 /** NLA_F_NESTED and NLA_F_NET_BYTEORDER say how to read an attribute; they are not part of its type. */
 const typeMask = 0x3fff;
+const NLA_F_NESTED = 0x8000;
 
 /** Splits what the kernel sent; ends at the first length that does not fit. */
 export function parseMessages(bytes: Buffer): Message[] {
@@ -54,6 +55,12 @@ export function attribute(type: number, value: Uint8Array): Buffer {
   return bytes;
 }
 
+export function u16Bytes(value: number): Buffer {
+  const bytes = Buffer.alloc(2);
+  write16(bytes, 0, value);
+  return bytes;
+}
+
 export function u32Bytes(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   if (little) bytes.writeUInt32LE(value);
@@ -69,6 +76,10 @@ export function u32(bytes: Buffer, at = 0): number {
   return little ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at);
 }
 
+export function u64(bytes: Buffer, at = 0): bigint {
+  return little ? bytes.readBigUInt64LE(at) : bytes.readBigUInt64BE(at);
+}
+
 /** The number in an attribute of 4 bytes; undefined when it is absent or of another length. */
 export function numberIn(attributes: Attributes, type: number): number | undefined {
   const value = attributes.get(type);
@@ -78,6 +89,11 @@ export function numberIn(attributes: Attributes, type: number): number | undefin
 /** The text in an attribute, without its NUL. */
 export function textIn(attributes: Attributes, type: number): string | undefined {
   return attributes.get(type)?.toString('utf8').replace(/\0.*$/s, '');
+}
+
+/** An attribute that holds others. */
+export function nested(type: number, ...attributes: readonly Uint8Array[]): Buffer {
+  return attribute(type | NLA_F_NESTED, Buffer.concat(attributes));
 }
 
 function write16(bytes: Buffer, at: number, value: number): void {

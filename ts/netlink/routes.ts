@@ -31,6 +31,8 @@ export interface RouteFilter {
 /** Marks the routes this program makes; unused in rt_protos, and the kernel only stores it. */
 export const ownProtocol = 118;
 export const mainTable = 254;
+/** Of addresses that are the machine's own. */
+export const localTable = 255;
 
 // linux/rtnetlink.h
 const RTM_NEWROUTE = 24;
@@ -41,7 +43,11 @@ const RTA_DST = 1;
 const RTA_OIF = 4;
 const RTA_PRIORITY = 6;
 const RTA_TABLE = 15;
+const RTN_LOCAL = 2;
 const RTN_UNREACHABLE = 7;
+const RT_SCOPE_HOST = 254;
+/** Loopback is there in every network namespace. */
+const loopbackIndex = 1;
 const AF_INET = 2;
 const AF_INET6 = 10;
 const types = [
@@ -80,6 +86,28 @@ export function removeUnreachableRoute(prefix: RoutePrefix, metric: number, tabl
   const name = describe(prefix);
   try {
     withSocket((socket) => socket.change(name, RTM_DELROUTE, unreachableRoute(prefix, metric, table)));
+    return true;
+  } catch (error) {
+    if (hasErrno(error, 'ESRCH') || hasErrno(error, 'ENOENT')) return false;
+    throw error;
+  }
+}
+
+/** Makes every address of the prefix the machine's own, on loopback. @returns false when it was so already */
+export function addLocalRoute(prefix: RoutePrefix): boolean {
+  try {
+    withSocket((socket) => socket.create(describe(prefix, 'local'), RTM_NEWROUTE, localRoute(prefix)));
+    return true;
+  } catch (error) {
+    if (hasErrno(error, 'EEXIST')) return false;
+    throw error;
+  }
+}
+
+/** Removes only what `addLocalRoute` made. @returns false when it was not there */
+export function removeLocalRoute(prefix: RoutePrefix): boolean {
+  try {
+    withSocket((socket) => socket.change(describe(prefix, 'local'), RTM_DELROUTE, localRoute(prefix)));
     return true;
   } catch (error) {
     if (hasErrno(error, 'ESRCH') || hasErrno(error, 'ENOENT')) return false;
@@ -130,6 +158,24 @@ export function unreachableRoute(prefix: RoutePrefix, metric: number, table: num
   ]);
 }
 
+/** Pure: the request that makes or removes a local route of ours. */
+export function localRoute(prefix: RoutePrefix): Buffer {
+  const destination = ipaddr.parse(prefix.address).toByteArray();
+  const header = Buffer.alloc(rtmsg.size);
+  header[rtmsg.family] = destination.length === 4 ? AF_INET : AF_INET6;
+  header[rtmsg.bits] = prefix.bits;
+  header[rtmsg.table] = localTable;
+  header[rtmsg.protocol] = ownProtocol;
+  header[rtmsg.scope] = destination.length === 4 ? RT_SCOPE_HOST : 0;
+  header[rtmsg.type] = RTN_LOCAL;
+  return Buffer.concat([
+    header,
+    attribute(RTA_DST, Uint8Array.from(destination)),
+    attribute(RTA_OIF, u32Bytes(loopbackIndex)),
+    attribute(RTA_TABLE, u32Bytes(localTable)),
+  ]);
+}
+
 function isThere(prefix: RoutePrefix, metric: number, table: number): boolean {
   return routes({ type: 'unreachable', table }).some(
     ({ destination, metric: found }) =>
@@ -149,6 +195,6 @@ function hasErrno(error: unknown, name: string): boolean {
   return error instanceof NativeError && error.errnoName === name;
 }
 
-function describe({ address, bits }: RoutePrefix): string {
-  return `unreachable route ${address}/${bits}`;
+function describe({ address, bits }: RoutePrefix, type = 'unreachable'): string {
+  return `${type} route ${address}/${bits}`;
 }

@@ -32,6 +32,11 @@ export class NetlinkSocket {
     about(object, () => this.#handle.request(type, 0, payload));
   }
 
+  /** Asks for one thing. */
+  ask(object: string, type: number, payload: Uint8Array): Message[] {
+    return parseMessages(about(object, () => this.#handle.request(type, 0, payload)));
+  }
+
   /** Asks for a whole table. */
   dump(object: string, type: number, payload: Uint8Array): Message[] {
     for (let attempt = 1; ; attempt++) {

@@ -1,4 +1,5 @@
 import { createConnection, type Socket } from 'node:net';
+import { patient } from '../patience.js';
 import type { Echo } from './echo-server.js';
 
 export interface Target {
@@ -7,7 +8,7 @@ export interface Target {
 }
 
 /** How long a connect or an answer may take before it counts as lost. */
-const patience = 2000;
+const patience = patient(2000);
 
 /** What an echo server said, and who it was as far as the client's socket can tell. */
 export type Heard = Echo & { readonly from: Target };

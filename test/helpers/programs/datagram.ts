@@ -1,8 +1,9 @@
 import { createSocket, type Socket } from 'node:dgram';
+import { patient } from '../patience.js';
 import { Conversation, coded, codeOf, type Heard, type Target } from './conversation.js';
 import type { Echo } from './echo-server.js';
 
-const patience = 2000;
+const patience = patient(2000);
 
 /** A UDP socket that asks one datagram at a time: connected to its target, or naming it in every call. */
 export class Datagrams {

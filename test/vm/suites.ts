@@ -1,0 +1,34 @@
+import { availableParallelism } from 'node:os';
+import { tapResult } from '../helpers/tap-summary.js';
+import { runInGuest } from './guest.js';
+import type { Kernel } from './kernel.js';
+
+/** What became of the tests of some suites on one kernel. */
+export interface SuiteResult {
+  readonly passed: readonly string[];
+  readonly failed: readonly string[];
+  readonly skipped: readonly string[];
+  /** Everything the test runner wrote. */
+  readonly output: string;
+}
+
+/** Emulation is ten times slower, and deadlines in tests are for machines. */
+const patience = { VIPD_TEST_PATIENCE: '10', VIPD_GUEST: '1' };
+
+/** Runs suites, patterns of compiled test files, inside a guest. @throws Error when the guest or the runner dies */
+export async function runSuites(
+  kernel: Kernel,
+  suites: readonly string[],
+  onOutput?: (text: string) => void,
+): Promise<SuiteResult> {
+  const command = [process.execPath, 'node_modules/ava/entrypoints/cli.mjs', '--tap', '--timeout=20m', ...suites];
+  const cpus = Math.min(2, availableParallelism());
+  const options = { kernel, timeoutMs: 3_600_000, cpus, environment: patience, ...(onOutput ? { onOutput } : {}) };
+  const { output } = await runInGuest(options, command);
+  const lines = output.split('\n');
+  const titles = (outcome: string) =>
+    lines.map(tapResult).flatMap((result) => (result?.outcome === outcome ? [result.title] : []));
+  if (!lines.some((line) => /^1\.\.\d+$/.test(line)))
+    throw new Error(`on ${kernel.release} the test runner ended before its last test\n${output.slice(-4_000)}`);
+  return { passed: titles('passed'), failed: titles('failed'), skipped: titles('skipped'), output };
+}
