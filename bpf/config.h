@@ -30,5 +30,5 @@ const volatile struct {
 	enum verdict verdict;
 	enum event_kind event;
 	enum event_hook hook;
-	__u32 pad;
+	enum engagement engagement;
 } lb_types = {};

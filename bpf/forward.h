@@ -41,6 +41,14 @@ static __always_inline bool opens_connection(const struct tuple *t)
 	return t->protocol == IPPROTO_UDP || (t->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 }
 
+/* Is a packet whose flow has no entry ours to choose a backend for? */
+static __always_inline bool takes(const struct tuple *t)
+{
+	struct settings *s = settings_now();
+
+	return s && (s->engaged == ENGAGED || (s->engaged == ENGAGED_OPENING && opens_connection(t)));
+}
+
 /*
  * The slow paths are functions of their own, verified by themselves and off the way of established flows. They get
  * the tuple through this, for the stacks of caller and callee share 512 bytes.
@@ -141,7 +149,7 @@ static __always_inline __u64 new_flow(const struct tuple *t, __u64 hash, enum ev
 		return 0;
 	if (!stale && flow_set_full(hash) && backend_of_flow(t, flow_find_overflow(hash), &id))
 		return CHOSEN(vip_id, id) | CHOSEN_BEFORE;
-	if (!engaged()) {
+	if (!(stale ? engaged() : takes(t))) {
 		count_verdict(VERDICT_DISENGAGED);
 		return CHOSEN(vip_id, CHOSEN_BY_OTHERS);
 	}

@@ -151,7 +151,7 @@ __noinline int find_request(void)
 	vip = vip_find(t->dst.address, t->dst.port, t->protocol, &vip_id);
 	if (!vip)
 		return DECISION_NONE;
-	backend = engaged() ? choose(vip, vip_id, hash, true, &id) : NULL;
+	backend = takes(t) ? choose(vip, vip_id, hash, true, &id) : NULL;
 	return backend ? ends_of_request(t, backend, &odd->change) : DECISION_PASS;
 }
 

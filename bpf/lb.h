@@ -154,12 +154,19 @@ struct pool {
 	struct address mask;
 };
 
+/* Which connections these programs take that they do not know. */
+enum engagement {
+	ENGAGED_NOT = 0,	/* none: another data plane has them */
+	ENGAGED = 1,		/* all */
+	ENGAGED_OPENING = 2,	/* those that begin: what goes on already may be another data plane's */
+};
+
 /* What may change while the programs run, and what must outlive them. */
 struct settings {
 	__u64 flow_seed;	/* of the flow hash: flows are lost when it changes */
 	__u32 set_seed;		/* of the id set hash */
 	__u32 hz;		/* kernel ticks per second, measured once */
-	__u32 engaged;		/* 0: no new connections here */
+	__u32 engaged;		/* enum engagement */
 	__u32 outside;		/* VIP addresses that no pool covers */
 	__u32 pools;
 	__u32 reserved;

@@ -3,6 +3,9 @@ import type { ForwardedVip, Forwarding } from '../model/forwarding.js';
 import type { BackendKey, VipKey } from '../model/service.js';
 import type { Fault } from '../util/errors.js';
 
+/** `none` stands for a node that can run no plane and does all the rest. */
+export type PlaneName = 'ebpf' | 'ipvs' | 'memory' | 'none';
+
 /** Whether this machine can run a data plane. */
 export type Support = { readonly ok: true } | { readonly ok: false; readonly reason: string; readonly hint: string };
 
@@ -31,10 +34,10 @@ export interface VipCounters extends Counters {
 
 /** Where in the kernel traffic meets a VIP. */
 export interface HookStatus {
-  readonly hook: 'sock' | 'tc' | 'xdp';
-  /** The cgroup's path or the interface's name. */
+  readonly hook: 'sock' | 'tc' | 'xdp' | 'ipvs';
+  /** The cgroup's path or the interface's name; for ipvs what of the network namespace it stands on. */
   readonly where: string;
-  /** sock: `link`; tc: `tcx` or `clsact`; xdp: `native` or `generic`. */
+  /** sock: `link`; tc: `tcx` or `clsact`; xdp: `native` or `generic`; ipvs: `kernel`. */
   readonly mode: string;
   readonly attached: boolean;
   readonly fault?: Fault;
@@ -55,7 +58,7 @@ export interface PlaneEvent {
   readonly kind: 'connection' | 'no-backend' | 'refused' | 'table-pressure' | 'severed';
   /** Milliseconds since the epoch. */
   readonly at: number;
-  readonly hook: HookStatus['hook'];
+  readonly hook: Exclude<HookStatus['hook'], 'ipvs'>;
   readonly vip?: VipKey;
   readonly backend?: BackendKey;
   /** Who asked; the address of the packet's sender or of the socket. */
@@ -72,7 +75,7 @@ export interface PlaneEvent {
  * release (forwarding goes on without this process) or remove (the kernel is as it was found).
  */
 export interface DataPlane {
-  readonly name: 'ebpf' | 'ipvs' | 'memory';
+  readonly name: PlaneName;
   probe(): Promise<Support>;
   /** Takes resources, or adopts what an earlier process left pinned. Changes no traffic. */
   open(): Promise<void>;
@@ -83,8 +86,11 @@ export interface DataPlane {
   read(depth?: 'full' | 'recent'): Promise<Forwarding>;
   /** Carries out the steps, in an order that never leaves a VIP without backends it should have; one outcome a step. */
   apply(steps: readonly Step[]): Promise<readonly Outcome[]>;
-  /** New connections come here. Idempotent. */
-  engage(): Promise<void>;
+  /**
+   * New connections come here. With `beside` another plane goes on carrying those it has: only what begins is taken, not
+   * what is unknown here and may be its. Idempotent.
+   */
+  engage(beside?: boolean): Promise<void>;
   /** New connections go elsewhere; established ones stay. */
   disengage(): Promise<void>;
   counters(): Promise<readonly VipCounters[]>;

@@ -14,7 +14,7 @@ import type { HeldBackend } from './held.js';
 import { Hooks, type Interfaces, removeHooks } from './hooks.js';
 import { Image } from './image.js';
 import { inspectVip } from './inspect.js';
-import type { Backend, Event, Settings, SockQuery, Vip } from './lb.gen.js';
+import { type Backend, Engagement, type Event, type Settings, type SockQuery, type Vip } from './lb.gen.js';
 import { Mirror } from './mirror.js';
 import { Origins } from './origins.js';
 import { pinsIn, removePins } from './pins.js';
@@ -164,15 +164,15 @@ export class EbpfDataPlane implements DataPlane {
     return outcomes;
   }
 
-  async engage(): Promise<void> {
+  async engage(beside = false): Promise<void> {
     const { hooks, severing } = this.#open('engage');
-    this.#setEngaged(1);
+    this.#setEngaged(beside ? Engagement.ENGAGED_OPENING : Engagement.ENGAGED);
     hooks.attach();
     severing?.start();
   }
 
   async disengage(): Promise<void> {
-    this.#setEngaged(0);
+    this.#setEngaged(Engagement.ENGAGED_NOT);
   }
 
   async counters(): Promise<readonly VipCounters[]> {
@@ -279,7 +279,7 @@ export class EbpfDataPlane implements DataPlane {
     for (const fault of outcomes) if (fault !== undefined) this.modules.logger?.warn({ fault }, 'not mended');
   }
 
-  #setEngaged(engaged: 0 | 1): void {
+  #setEngaged(engaged: Engagement): void {
     const { image, mirrors } = this.#open('engage');
     if (image.settings.engaged === engaged) return;
     image.encodeSettings({ engaged });

@@ -7,6 +7,13 @@ export const BackendState = {
 } as const;
 export type BackendState = (typeof BackendState)[keyof typeof BackendState];
 
+export const Engagement = {
+  ENGAGED_NOT: 0,
+  ENGAGED: 1,
+  ENGAGED_OPENING: 2,
+} as const;
+export type Engagement = (typeof Engagement)[keyof typeof Engagement];
+
 export const EventHook = {
   HOOK_SOCK: 1,
   HOOK_TC: 2,
@@ -90,6 +97,7 @@ export type VipState = (typeof VipState)[keyof typeof VipState];
 /** Every enum by its C name, to be compared with the BTF of the object that is loaded. */
 export const enums = {
   backend_state: BackendState,
+  engagement: Engagement,
   event_hook: EventHook,
   event_kind: EventKind,
   flow_bits: FlowBits,
