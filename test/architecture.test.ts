@@ -37,6 +37,11 @@ const rules: readonly { from: string; to: readonly string[]; because: string }[]
     because: 'a data plane does what it is told and decides nothing',
   },
   {
+    from: 'dataplane/ipvs',
+    to: ['dataplane/dataplane.ts', 'model', 'native/errors.ts', 'netlink', 'util'],
+    because: 'a data plane does what it is told and decides nothing',
+  },
+  {
     from: 'reconcile',
     to: ['dataplane/dataplane.ts', 'model', 'sources/source.ts', 'util'],
     because: 'the loop must work with any data plane, so it may know none',

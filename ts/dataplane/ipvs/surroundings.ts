@@ -1,0 +1,122 @@
+import { formatPrefix, type Prefix } from '../../model/address.js';
+import type { ForwardedVip } from '../../model/forwarding.js';
+import { addLocalRoute, localTable, ownProtocol, removeLocalRoute, routes } from '../../netlink/routes.js';
+import { type Fault, faultOf } from '../../util/errors.js';
+import type { HookStatus } from '../dataplane.js';
+import { type Firewall, noFirewall } from './firewall.js';
+import { readFirewall, removeFirewall, writeFirewall } from './nft.js';
+import { applySettings, restoreSettings, wantedSysctls } from './sysctls.js';
+import type { IpvsTable } from './table.js';
+
+export interface SurroundingsOptions {
+  /** Where the settings that were there before are kept. */
+  readonly settingsFile: string;
+  readonly kernelRelease: string;
+}
+
+/**
+ * What IPVS needs beside its services: routes that make the pools local, so that it sees their packets at all; the
+ * nftables table; settings of the namespace.
+ */
+export class Surroundings {
+  #firewall: Firewall | undefined;
+  #faults: ReadonlyMap<string, Fault> = new Map();
+
+  constructor(
+    readonly options: SurroundingsOptions,
+    readonly table: IpvsTable,
+  ) {
+    this.#firewall = readFirewall();
+  }
+
+  get pools(): readonly Prefix[] {
+    return this.#firewall?.pools ?? [];
+  }
+
+  get engaged(): boolean {
+    return this.#firewall?.gate !== undefined;
+  }
+
+  /** Looks whether the kernel still has what we believe it has. */
+  look(): void {
+    this.#firewall = readFirewall();
+  }
+
+  setPools(pools: readonly Prefix[]): void {
+    this.#write({ pools });
+    if (this.engaged) this.#route();
+  }
+
+  /** Tells the firewall which addresses there are. */
+  setVips(vips: Iterable<ForwardedVip>): void {
+    const all = [...vips];
+    const fullNat = all.filter(({ policy }) => policy?.forwarding === 'full-nat');
+    this.#write({
+      vips: sameOr(this.#firewall?.vips, new Set(all.map(({ frontend }) => frontend.address))),
+      backends: sameOr(this.#firewall?.backends, new Set(all.flatMap((vip) => vip.backends.map((one) => one.address)))),
+      fullNat: sameOr(this.#firewall?.fullNat, new Set(fullNat.map(({ frontend }) => frontend.address))),
+    });
+  }
+
+  /** From now on packets for the pools are IPVS's; what is set already is set again where it differs. */
+  open(): void {
+    const { settingsFile, kernelRelease } = this.options;
+    const settings = applySettings(this.table, wantedSysctls(kernelRelease), settingsFile);
+    this.#faults = new Map(settings.map((fault) => [fault.object, fault]));
+    this.#write({ gate: 'open' });
+    this.#route();
+  }
+
+  /** Connections that exist go on, new ones are refused. */
+  shut(): void {
+    if (this.engaged) this.#write({ gate: 'closed' });
+  }
+
+  remove(): void {
+    for (const { destination } of this.#localRoutes()) removeLocalRoute(destination);
+    removeFirewall();
+    restoreSettings(this.table, this.options.settingsFile);
+    this.#firewall = undefined;
+  }
+
+  statuses(): readonly HookStatus[] {
+    if (!this.engaged) return [];
+    const status = { hook: 'ipvs', mode: 'kernel' } as const;
+    const routes = this.#missingRoutes();
+    return [
+      { ...status, where: 'local routes', attached: routes.length === 0, ...(routes[0] ? { fault: routes[0] } : {}) },
+      { ...status, where: 'nftables table inet vipd', attached: this.#firewall?.gate === 'open' },
+      ...[...this.#faults.values()].map((fault) => ({ ...status, where: fault.object, attached: false, fault })),
+    ];
+  }
+
+  #write(change: Partial<Firewall>): void {
+    const after = { ...(this.#firewall ?? noFirewall), ...change };
+    writeFirewall(this.#firewall, after);
+    this.#firewall = after;
+  }
+
+  #route(): void {
+    const wanted = new Set(this.pools.map(formatPrefix));
+    for (const pool of this.pools) addLocalRoute(pool);
+    for (const { destination } of this.#localRoutes()) {
+      if (!wanted.has(formatPrefix(destination))) removeLocalRoute(destination);
+    }
+  }
+
+  #missingRoutes(): Fault[] {
+    const there = new Set(this.#localRoutes().map(({ destination }) => formatPrefix(destination)));
+    const missing = this.pools.find((pool) => !there.has(formatPrefix(pool)));
+    if (missing === undefined) return [];
+    return [faultOf(new Error('is not in table local'), `route ${formatPrefix(missing)}`)];
+  }
+
+  #localRoutes() {
+    return routes({ type: 'local', table: localTable, protocol: ownProtocol });
+  }
+}
+
+/** The set that is there, when the new one says the same. */
+function sameOr(before: ReadonlySet<string> | undefined, after: ReadonlySet<string>): ReadonlySet<string> {
+  return before?.size === after.size && [...after].every((one) => before.has(one)) ? before : after;
+}
