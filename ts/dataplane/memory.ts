@@ -109,8 +109,9 @@ export class MemoryDataPlane implements DataPlane {
     this.#open = false;
   }
 
+  /** Works without `open` too. */
   async remove(): Promise<void> {
-    const kernel = this.#kernel();
+    const { kernel } = this;
     kernel.vips.clear();
     kernel.verdicts.clear();
     kernel.flows.length = 0;
