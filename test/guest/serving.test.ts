@@ -4,7 +4,6 @@ import { Daemon } from '../helpers/daemon.js';
 import { guest } from '../helpers/kernel-needs.js';
 import { Lab } from '../helpers/lab.js';
 import { rootTest } from '../helpers/needs.js';
-import { clientBy } from '../helpers/scene.js';
 import { startEcho } from '../helpers/servers.js';
 import { serviceOf, targetOf } from '../helpers/services.js';
 
@@ -23,8 +22,8 @@ rootTest(
     ];
     const clients = {
       sock: await Agent.start(lab, lab.node),
-      tc: await clientBy('tc', lab),
-      xdp: await clientBy('xdp', lab),
+      tc: await Agent.start(lab, lab.site('workload').namespace),
+      xdp: await Agent.start(lab, lab.site('outside', 'uplink').namespace),
     };
     const daemon = await Daemon.start(lab, services, '--cgroup', cgroupRoot());
     for (const [hook, client] of Object.entries(clients)) {

@@ -68,6 +68,14 @@ export class Daemon {
     });
   }
 
+  /** Waits until it has found, and repaired, what somebody else changed since it was started. */
+  async drifts(): Promise<void> {
+    await until('the finding of drift', patient(20_000), async () => {
+      const { drift, converged } = (await this.client.status()).reconcile;
+      return drift > 0 && converged;
+    });
+  }
+
   /** How the kernel differs now from what is desired of a service. */
   async driftOf(name: string): Promise<readonly string[]> {
     return (await this.client.explain({ key: name })).drift;
