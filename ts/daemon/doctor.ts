@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { DoctorCheck, DoctorReport } from '../api/routes/node.js';
-import type { HookStatus } from '../dataplane/dataplane.js';
+import type { HookStatus, Support } from '../dataplane/dataplane.js';
+import { ipvsSupport } from '../dataplane/ipvs/support.js';
 import { type Feature, features, isBpffs, kernelRelease, missingCapabilities } from '../libbpf/features.js';
 import { faultOf } from '../util/errors.js';
 import { type ForeignProgram, foreignOnCgroup, foreignOnInterfaces, ownProgramIds } from './foreign.js';
@@ -15,6 +16,7 @@ export interface Subject {
   readonly isBpffs: (path: string) => boolean;
   readonly isCgroup: (path: string) => boolean;
   readonly ownProgramIds: (bpffs: string) => ReadonlySet<number>;
+  readonly ipvs: () => Support;
   readonly foreignOnCgroup: (path: string) => readonly ForeignProgram[];
   readonly foreignOnInterfaces: (tc: readonly string[], xdp: readonly string[]) => readonly ForeignProgram[];
 }
@@ -27,6 +29,7 @@ const host: Subject = {
   // Every cgroup but the root has more, but this one is in all of them and in version 2 only.
   isCgroup: (path) => existsSync(join(path, 'cgroup.procs')) && existsSync(join(path, 'cgroup.controllers')),
   ownProgramIds,
+  ipvs: ipvsSupport,
   foreignOnCgroup,
   foreignOnInterfaces,
 };
@@ -46,6 +49,7 @@ export function doctor(
     guarded('kernel', () => [ok('kernel', subject.kernelRelease())]),
     guarded('capabilities', () => [capabilityCheck(subject.missingCapabilities())]),
     ...(privileged ? [guarded('kernel features', () => subject.features().map(featureCheck))] : []),
+    ...(privileged ? [guarded('ipvs', () => [ipvsCheck(subject.ipvs())])] : []),
     guarded('cgroup', () => [cgroupCheck(options.cgroup, subject)]),
     guarded('bpffs', () => [bpffsCheck(options.bpffs, subject)]),
     hookChecks(hooks),
@@ -74,6 +78,12 @@ function featureCheck({ name, minimumKernel, present, required, hint }: Feature)
   if (present) return ok(name, `present (since kernel ${minimumKernel})`);
   const detail = `absent; kernel ${minimumKernel} or later has it`;
   return required ? failed(name, detail, hint) : { name, result: 'warning', detail, hint };
+}
+
+/** Whoever has eBPF does without. */
+function ipvsCheck(support: Support): DoctorCheck {
+  if (support.ok) return ok('ipvs', 'can be the data plane: vipctl mode ipvs');
+  return { name: 'ipvs', result: 'warning', detail: support.reason, hint: support.hint };
 }
 
 function cgroupCheck(path: string | undefined, { isCgroup }: Subject): DoctorCheck {

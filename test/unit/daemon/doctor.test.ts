@@ -18,6 +18,7 @@ const healthy: Subject = {
   isBpffs: (path) => path === '/sys/fs/bpf',
   isCgroup: () => true,
   ownProgramIds: () => new Set(),
+  ipvs: () => ({ ok: true }),
   foreignOnCgroup: () => [],
   foreignOnInterfaces: () => [],
 };
@@ -46,6 +47,11 @@ test('a feature the kernel lacks: its minimum version and what to do', (t) => {
   });
   const optional = check('ring buffer', { features: () => [{ ...lacking, required: false }] });
   t.like(optional, { ok: true, result: 'warning' });
+});
+
+test('a kernel without IPVS is told, and no reason to worry', (t) => {
+  const none = { ok: false, reason: 'this kernel has no IPVS', hint: 'another kernel' } as const;
+  t.like(check('ipvs', { ipvs: () => none }), { ok: true, result: 'warning', detail: 'this kernel has no IPVS' });
 });
 
 test('without capabilities nothing is tried that would look absent for that reason alone', (t) => {

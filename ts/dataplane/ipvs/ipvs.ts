@@ -6,11 +6,11 @@ import type { Logger } from '../../util/logger.js';
 import type { DataPlane, Flow, HookStatus, Outcome, Step, Support, VipCounters } from '../dataplane.js';
 import { connections } from './connections.js';
 import { type HeldService, heldAs, readService, readServices, vipIn } from './held.js';
-import { nftPresent } from './nft.js';
 import { program } from './programming.js';
 import { OWN } from './scheduling.js';
+import { ipvsSupport } from './support.js';
 import { Surroundings } from './surroundings.js';
-import { IpvsTable, isErrno } from './table.js';
+import { IpvsTable } from './table.js';
 
 export interface IpvsOptions {
   /** A file to keep the settings in that were there before, for the time after us. */
@@ -43,19 +43,7 @@ export class IpvsDataPlane implements DataPlane {
   ) {}
 
   async probe(): Promise<Support> {
-    if (!nftPresent()) {
-      return { ok: false, reason: 'the program nft is not there', hint: 'install the package nftables' };
-    }
-    try {
-      const table = new IpvsTable();
-      table.timeouts();
-      table.close();
-      return { ok: true };
-    } catch (error) {
-      if (!isErrno(error, 'ENOENT')) return { ok: false, reason: faultOf(error, 'IPVS').cause, hint: 'run as root' };
-      const reason = `this kernel (${release()}) has no IPVS: there is no module ip_vs, and it is not built in`;
-      return { ok: false, reason, hint: 'a kernel with CONFIG_IP_VS, or mode ebpf' };
-    }
+    return ipvsSupport();
   }
 
   async open(): Promise<void> {

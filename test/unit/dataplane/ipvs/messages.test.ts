@@ -27,7 +27,7 @@ bytesOf('a service is named by family, protocol, address and port', (t) => {
       '30000180', // nested, 48 bytes
       '060001000200' + '0000', // AF_INET
       '060002000600' + '0000', // TCP
-      '140003000b000050' + '00'.repeat(12),
+      `140003000b000050${'00'.repeat(12)}`,
       '060004000050' + '0000', // port in network order
     ].join(''),
   );
@@ -55,12 +55,12 @@ bytesOf('a destination has its family, for it may be another than the service ha
   const bytes = hex(destinationBytes(one));
   t.true(bytes.startsWith('48000280'), bytes);
   t.true(bytes.includes('06000b00' + '0200'));
-  t.true(bytes.includes('14000100' + '0a000001' + '00'.repeat(12)));
+  t.true(bytes.includes(`140001000a000001${'00'.repeat(12)}`));
   t.true(bytes.includes('06000200' + '1f90'));
   t.true(bytes.includes('08000300' + '02000000'));
   t.true(bytes.includes('08000400' + '00010000'));
   t.true(bytes.endsWith('08000500' + '00000000' + '08000600' + '00000000'));
-  t.is(hex(destinationNamed(one)).length, 2 * 0x2c);
+  t.is(hex(destinationNamed(one)).length, 2 * 0x28);
 });
 
 test('what is written is read back', (t) => {
