@@ -1,6 +1,7 @@
 import type { DataPlane } from '../dataplane/dataplane.js';
 import type { ForwardedVip, Forwarding } from '../model/forwarding.js';
 import type { LabelReport } from '../model/label.js';
+import type { Mode } from '../model/mode.js';
 import type { Names } from '../model/names.js';
 import type { BackendKey, DeclaredService, VipKey } from '../model/service.js';
 import type { ReconcileStatus, SourceStatus, VipStatus } from '../model/status.js';
@@ -9,6 +10,7 @@ import type { TaskTable } from '../model/task.js';
 import type { Fault } from '../util/errors.js';
 import type { MemberView } from './routes/cluster.js';
 import type { DnsCached, DnsListener, DnsRecord, DnsSuffix, DnsUpstream, DnsZone, Lookup } from './routes/dns.js';
+import type { ModeStatus } from './routes/mode.js';
 import type { DoctorReport } from './routes/node.js';
 import type { Frozen } from './routes/route.js';
 import type { Event } from './routes/traffic.js';
@@ -108,6 +110,13 @@ export interface ClusterPort {
   leave(): Promise<boolean>;
 }
 
+/** Which data plane serves. */
+export interface ModePort {
+  mode(): ModeStatus;
+  /** Resolves once the mode is in force. @throws VipdError when it cannot be; then nothing has changed */
+  setMode(mode: Mode, drainMs?: number): Promise<ModeStatus>;
+}
+
 /** All the API needs from the daemon. */
 export interface ApiPorts {
   readonly node: NodePort;
@@ -115,6 +124,7 @@ export interface ApiPorts {
   readonly definitions: DefinitionsPort;
   readonly events: EventsPort;
   readonly plane: PlanePort;
+  readonly mode: ModePort;
   readonly tasks: TasksPort;
   /** undefined when this daemon does not answer DNS. */
   readonly dns: DnsPort | undefined;

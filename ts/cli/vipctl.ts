@@ -14,6 +14,7 @@ import { addExplain } from './commands/explain.js';
 import { addFlows } from './commands/flows.js';
 import { addLabels } from './commands/labels.js';
 import { addMembers } from './commands/members.js';
+import { addMode } from './commands/mode.js';
 import { addRm } from './commands/rm.js';
 import { addSet } from './commands/set.js';
 import { addStatus } from './commands/status.js';
@@ -27,7 +28,7 @@ import { Commands, type Terminal } from './session.js';
 const commands = [
   ...[addStatus, addVips, addVip, addBackends, addWhere],
   ...[addEndpoints, addLabels],
-  ...[addSet, addRm, addApply, addDrain],
+  ...[addSet, addRm, addApply, addDrain, addMode],
   ...[addEvents, addFlows],
   ...[addExplain, addDoctor, addDns],
   ...[addMembers, addCluster],

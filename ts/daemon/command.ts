@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Command } from 'commander';
 import { pino } from 'pino';
 import type { DoctorReport } from '../api/routes/node.js';
-import type { HookStatus } from '../dataplane/dataplane.js';
+import type { DataPlane, HookStatus } from '../dataplane/dataplane.js';
 import { EbpfDataPlane } from '../dataplane/ebpf/ebpf.js';
+import { IpvsDataPlane } from '../dataplane/ipvs/ipvs.js';
 import { cgroup2Mount } from '../libbpf/features.js';
 import { faultText, VipdError } from '../util/errors.js';
 import { exitOf, exitStatus, exitStatusHelp } from '../util/exit.js';
@@ -16,6 +18,7 @@ import { dryRun, dryRunText } from './dryrun.js';
 import { addFlags, flagsOf } from './flags.js';
 import { HostMachine } from './machine.js';
 import { type DaemonOptions, defaultConfig, parseOptions } from './options.js';
+import { PlaneState } from './planestate.js';
 import { checkPrivilege } from './privilege.js';
 import { uninstall } from './uninstall.js';
 
@@ -79,10 +82,10 @@ async function serve(options: DaemonOptions): Promise<number> {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
   const logger = pino({ level: options.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
   const cgroup = cgroupOf(options);
-  const plane = planeOf(options, cgroup, logger);
+  const planes = planesOf(options, cgroup, logger);
   const machine = new HostMachine({ bpffs: options.bpffs });
-  const examination = async () => report(options, plane.hooks());
-  const modules = { plane, machine, logger, version: packageVersion(), cgroup, doctor: examination };
+  const examination = async (hooks: readonly HookStatus[]) => report(options, hooks);
+  const modules = { planes, machine, logger, version: packageVersion(), cgroup, doctor: examination };
   await runDaemon(options, modules, stop.signal);
   return exitStatus.ok;
 }
@@ -90,8 +93,9 @@ async function serve(options: DaemonOptions): Promise<number> {
 async function remove(options: DaemonOptions): Promise<number> {
   checkPrivilege();
   const logger = pino({ level: 'warn', base: null }, pino.destination(2));
-  const plane = planeOf(options, cgroupOf(options), logger);
-  await uninstall(options, { plane, machine: new HostMachine({ bpffs: options.bpffs }), logger });
+  const planes = planesOf(options, cgroupOf(options), logger);
+  await uninstall(options, { planes, machine: new HostMachine({ bpffs: options.bpffs }), logger });
+  new PlaneState(join(options.stateDir, 'plane.json')).save({});
   return exitStatus.ok;
 }
 
@@ -122,7 +126,7 @@ function report(options: DaemonOptions, hooks: readonly HookStatus[] | undefined
   return doctor({ ...options, cgroup: options.cgroup ?? cgroup2Mount() }, hooks);
 }
 
-function planeOf(options: DaemonOptions, cgroup: string, logger: Logger): EbpfDataPlane {
+function planesOf(options: DaemonOptions, cgroup: string, logger: Logger): readonly DataPlane[] {
   const { bpffs, sampleConnections } = options;
   const interfaces = {
     tc: options['interfaces.tc'],
@@ -135,7 +139,9 @@ function planeOf(options: DaemonOptions, cgroup: string, logger: Logger): EbpfDa
     flows: options['limits.flows'],
   };
   const sever = options.sever ? { delayMs: options.severDelay } : undefined;
-  return new EbpfDataPlane({ bpffs, cgroup, interfaces, limits, sampleConnections, sever }, { logger });
+  const ebpf = new EbpfDataPlane({ bpffs, cgroup, interfaces, limits, sampleConnections, sever }, { logger });
+  const ipvs = new IpvsDataPlane({ settingsFile: join(options.stateDir, 'ipvs-settings.json') }, { logger });
+  return [ebpf, ipvs];
 }
 
 function cgroupOf(options: DaemonOptions): string {

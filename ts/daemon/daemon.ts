@@ -1,13 +1,12 @@
+import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { createHandlers } from '../api/handlers/handlers.js';
 import type { ApiPorts } from '../api/ports.js';
 import type { DoctorReport } from '../api/routes/node.js';
 import { createServer } from '../api/server.js';
-import type { DataPlane } from '../dataplane/dataplane.js';
+import type { DataPlane, HookStatus } from '../dataplane/dataplane.js';
 import { serveMetrics } from '../metrics/server.js';
 import { formatPrefix, type Prefix } from '../model/address.js';
-import type { Forwarding } from '../model/forwarding.js';
-import { VipdError } from '../util/errors.js';
 import { Closers } from './closers.js';
 import { Control } from './control.js';
 import { forgetResolver, NameService } from './dns.js';
@@ -15,16 +14,19 @@ import { listenUnix } from './listen.js';
 import type { Machine } from './machine.js';
 import { Notifier } from './notify.js';
 import type { DaemonOptions } from './options.js';
+import { Planes } from './planes.js';
+import { PlaneState } from './planestate.js';
 import { apiPorts } from './ports.js';
 
 export interface DaemonModules {
-  readonly plane: DataPlane;
+  /** In the order of preference. */
+  readonly planes: readonly DataPlane[];
   readonly machine: Machine;
   readonly logger: Logger;
   readonly version: string;
   /** The cgroup-v2 directory of the sock hook. */
   readonly cgroup: string;
-  readonly doctor: () => Promise<DoctorReport>;
+  readonly doctor: (hooks: readonly HookStatus[]) => Promise<DoctorReport>;
 }
 
 const keepAliveMs = 15_000;
@@ -70,38 +72,41 @@ class Daemon {
   /** Every step undoes nothing of what an earlier daemon left, and what it takes it gives back through the closers. */
   async start(): Promise<void> {
     const { options, closers } = this;
-    const { plane, machine, logger } = this.modules;
+    const { machine, logger } = this.modules;
     const lock = machine.claim();
     closers.add('lock', () => lock.release());
     // Before anything is served: no packet for a VIP may ever leave the machine.
     machine.cover(options.pools);
-    const adopted = await this.#openPlane();
+    const planes = await this.#openPlanes();
+    const plane = planes.active;
+    const adopted = await plane.read();
     const control = new Control(options, { plane, machine, logger, adopted });
     closers.add('control', () => control.stop());
     control.listen();
     const names = options['dns.enabled'] ? await this.#names() : undefined;
-    await this.#serve(control, names);
+    await this.#serve(control, planes, names);
     logger.info({ socket: options.socket, plane: plane.name, adopted: adopted.vips.size }, 'started');
     await control.begin(this.ending.signal);
     if (this.ending.signal.aborted) return;
-    await plane.engage();
+    await planes.engage(
+      () => control.intent.forwarding(),
+      () => control.reconciler.trigger(),
+    );
     names?.follow(control);
     machine.uncover(missingFrom(options.pools, adopted.pools));
     this.#notifyReady(control);
     logger.info({ vips: control.reconciler.vips().length, hooks: plane.hooks() }, 'ready');
   }
 
-  /** Resolves to what the kernel holds. */
-  async #openPlane(): Promise<Forwarding> {
-    const { plane } = this.modules;
-    const support = await plane.probe();
-    if (!support.ok) {
-      const object = `data plane ${plane.name}`;
-      throw new VipdError({ code: 'PLANE_UNSUPPORTED', object, cause: support.reason, hint: support.hint });
-    }
-    await plane.open();
-    this.closers.add(`data plane ${plane.name}`, () => (this.#removed ? undefined : plane.release()));
-    return await plane.read();
+  async #openPlanes(): Promise<Planes> {
+    const { mode, drainTime, stateDir } = this.options;
+    const { planes: all, logger } = this.modules;
+    const state = new PlaneState(join(stateDir, 'plane.json'));
+    const planes = new Planes({ mode, drainMs: drainTime }, { planes: all, state, logger });
+    this.closers.add('data planes', () => (this.#removed ? undefined : planes.active.release()));
+    this.closers.add('exchange of data planes', () => planes.stop());
+    await planes.start();
+    return planes;
   }
 
   /** Answers at once, with SERVFAIL for what is not known yet: a client that finds nobody would ask elsewhere. */
@@ -113,10 +118,11 @@ class Daemon {
     return names;
   }
 
-  async #serve(control: Control, names: NameService | undefined): Promise<void> {
-    const { version, cgroup, doctor, plane, logger } = this.modules;
-    const teardown = () => this.#teardown(control);
-    const ports = apiPorts({ version, started: this.#started, cgroup, doctor, teardown }, plane, control, names);
+  async #serve(control: Control, planes: Planes, names: NameService | undefined): Promise<void> {
+    const { version, cgroup, logger } = this.modules;
+    const teardown = () => this.#teardown(control, planes);
+    const doctor = () => this.modules.doctor(planes.active.hooks());
+    const ports = apiPorts({ version, started: this.#started, cgroup, doctor, teardown }, planes, control, names);
     await this.#serveApi(ports);
     const { listen } = this.options;
     if (listen === undefined) return;
@@ -131,10 +137,11 @@ class Daemon {
     this.closers.add('api', await listenUnix(server, this.options.socket));
   }
 
-  async #teardown(control: Control): Promise<void> {
+  async #teardown(control: Control, planes: Planes): Promise<void> {
     await control.stop();
-    const { pools } = await this.modules.plane.read();
-    await this.modules.plane.remove();
+    await planes.stop();
+    const { pools } = await planes.active.read();
+    await planes.active.remove();
     this.#removed = true;
     this.modules.machine.uncover([...this.options.pools, ...missingFrom(this.options.pools, pools)]);
     forgetResolver(this.modules.machine, this.options);

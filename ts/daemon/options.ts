@@ -3,6 +3,7 @@ import { type AddressRange, firstRange, requirePool } from '../allocate/range.js
 import { defaultSocket } from '../api/unix.js';
 import { type Family, parsePrefix } from '../model/address.js';
 import { type PlacedDocument, parsePlaced, placed } from '../model/document.js';
+import { modes } from '../model/mode.js';
 import { type Problem, preview, problemFault, problemOf } from '../model/problem.js';
 import { unknownKey } from '../model/shape.js';
 import type { Fault } from '../util/errors.js';
@@ -38,6 +39,16 @@ export const fields = {
   stateDir: path({ flag: 'state-dir', help: 'what is set through the API is kept here', fallback: '/var/lib/vipd' }),
   socket: path({ flag: 'socket', help: 'unix socket of the API', fallback: defaultSocket }),
   bpffs: path({ flag: 'bpffs', help: 'directory in a bpffs for what stays pinned', fallback: '/sys/fs/bpf/vipd' }),
+  mode: oneOf(modes, {
+    flag: 'mode',
+    help: 'data plane; auto is ebpf where the kernel can, else ipvs',
+    fallback: 'auto',
+  }),
+  drainTime: delay({
+    flag: 'drain-time',
+    help: 'how long a data plane that was exchanged goes on with its connections',
+    fallback: 300_000,
+  }),
   cgroup: optionalPath({
     flag: 'cgroup',
     help: 'attach the sock hook here, else at the cgroup-v2 root',

@@ -9,18 +9,20 @@ import type { Control } from './control.js';
 import type { NameService } from './dns.js';
 import { dnsPort } from './dns-port.js';
 import { memberViews } from './members.js';
+import type { Planes } from './planes.js';
 
 /** The daemon as the API sees it. */
 export function apiPorts(
   node: Omit<NodePort, 'metrics'>,
-  plane: DataPlane,
+  planes: Planes,
   control: Control,
   names?: NameService,
 ): ApiPorts {
   const status = statusPort(control, names);
+  const plane = planes.active;
   const metrics = new Metrics(
     { version: node.version },
-    { collectors: [...collectors(plane, control, status), ...dnsCollectors(names)] },
+    { collectors: [...collectors(plane, control, status), planes.collector(), ...dnsCollectors(names)] },
   );
   return {
     node: { ...node, metrics: () => metrics.text() },
@@ -28,6 +30,7 @@ export function apiPorts(
     definitions: control.definitions,
     events: control.journal,
     plane: planePort(plane),
+    mode: planes,
     tasks: tasksPort(control),
     dns: names && dnsPort(names),
     cluster: clusterPort(control),
@@ -64,7 +67,9 @@ function clusterPort({ clustering }: Control): ClusterPort {
 
 function planePort(plane: DataPlane): PlanePort {
   return {
-    name: plane.name,
+    get name() {
+      return plane.name; // another one after an exchange
+    },
     counters: () => plane.counters(),
     verdicts: () => plane.verdicts(),
     flows: (limit) => plane.flows(limit),

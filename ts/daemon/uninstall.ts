@@ -7,7 +7,7 @@ import type { Machine } from './machine.js';
 import type { DaemonOptions } from './options.js';
 
 export interface UninstallModules {
-  readonly plane: DataPlane;
+  readonly planes: readonly DataPlane[];
   readonly machine: Machine;
   readonly logger: Logger;
 }
@@ -17,12 +17,15 @@ export async function uninstall(
   options: Pick<DaemonOptions, 'pools' | 'dns.device' | 'dns.listen'>,
   modules: UninstallModules,
 ): Promise<void> {
-  const { plane, machine } = modules;
+  const { planes, machine, logger } = modules;
   const lock = machine.claim();
   try {
-    const held = await poolsHeld(modules);
-    await plane.remove();
-    machine.uncover([...options.pools, ...held]);
+    for (const plane of planes) {
+      const held = await poolsHeld(plane, logger);
+      await plane.remove();
+      machine.uncover(held);
+    }
+    machine.uncover(options.pools);
     forgetResolver(machine, options);
   } finally {
     lock.release();
@@ -30,8 +33,9 @@ export async function uninstall(
 }
 
 /** What the kernel says of pools; what this version cannot adopt must still be possible to remove. */
-async function poolsHeld({ plane, logger }: UninstallModules): Promise<readonly Prefix[]> {
+async function poolsHeld(plane: DataPlane, logger: Logger): Promise<readonly Prefix[]> {
   try {
+    if (!(await plane.probe()).ok) return [];
     await plane.open();
     return (await plane.read()).pools;
   } catch (error) {

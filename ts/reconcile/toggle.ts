@@ -176,7 +176,8 @@ export class Toggle {
   async #prepare(next: DataPlane, drainMs: number): Promise<void> {
     const support = await probed(next);
     const object = `data plane ${next.name}`;
-    if (!support.ok) throw new VipdError({ code: 'PLANE_UNSUPPORTED', object, cause: support.reason, hint: support.hint });
+    if (!support.ok)
+      throw new VipdError({ code: 'PLANE_UNSUPPORTED', object, cause: support.reason, hint: support.hint });
     const third = this.#record.draining !== undefined && this.#record.draining.plane !== next.name;
     if (third) await this.endDrain();
     const change = { to: next.name, drainMs };
@@ -278,5 +279,10 @@ async function probed(plane: DataPlane): Promise<Support> {
 
 function failed(name: PlaneName, why: Fault): VipdError {
   const cause = `stays as it was, because ${why.object}: ${why.cause}`;
-  return new VipdError({ code: 'TOGGLE_FAILED', object: `mode ${name}`, cause, ...(why.hint ? { hint: why.hint } : {}) });
+  return new VipdError({
+    code: 'TOGGLE_FAILED',
+    object: `mode ${name}`,
+    cause,
+    ...(why.hint ? { hint: why.hint } : {}),
+  });
 }

@@ -152,6 +152,19 @@ export class FakePorts implements ApiPorts {
     },
   };
 
+  readonly mode: ApiPorts['mode'] = {
+    mode: () => ({
+      wanted: 'auto',
+      from: 'configuration',
+      plane: 'memory',
+      planes: [{ name: 'memory', usable: true }],
+    }),
+    setMode: async (mode, drainMs) => {
+      this.record('setMode', mode, drainMs);
+      return this.mode.mode();
+    },
+  };
+
   readonly plane: ApiPorts['plane'] = {
     name: 'memory',
     counters: async () => [counters],

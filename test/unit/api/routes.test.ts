@@ -38,6 +38,7 @@ const named = {
   addresses: [{ family: 4, address: '11.0.0.80', forwards: true }],
   vips: ['tcp/11.0.0.80:80'],
 };
+const mode = { wanted: 'auto', from: 'configuration', plane: 'memory', planes: [{ name: 'memory', usable: true }] };
 const placed = { service: 'web', backend: '10.0.0.1:8080' };
 const mine: ServiceDefinition = { ...web, name: 'mine', frontend: { ...web.frontend, port: 81 } };
 const { name: _, ...unnamed } = serviceToJson(mine);
@@ -52,6 +53,7 @@ const cases: { readonly [K in keyof Client]: Case } = {
       pid: process.pid,
       started: 500,
       plane: 'memory',
+      mode,
       pools: ['11.0.0.0/8'],
       hooks: [hook],
       sources: [{ name: 'file', reported: true, services: 1, updated: 900, faults: [] }],
@@ -66,6 +68,12 @@ const cases: { readonly [K in keyof Client]: Case } = {
   doctor: {
     call: (client) => client.doctor(),
     answer: { ok: true, checks: [{ name: 'kernel', result: 'ok', detail: '6.18' }] },
+  },
+  mode: { call: (client) => client.mode(), answer: mode },
+  setMode: {
+    call: (client) => client.setMode({ body: { mode: 'ipvs', drainMs: 5_000 } }),
+    answer: mode,
+    calls: [['setMode', 'ipvs', 5_000]],
   },
   exec: { call: (client) => client.exec(), answer: { cgroup: '/sys/fs/cgroup/test' } },
   teardown: { call: (client) => client.teardown(), answer: { removed: true }, calls: [['teardown']] },

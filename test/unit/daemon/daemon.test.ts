@@ -186,13 +186,24 @@ test('only root and the group may use the socket', async (t) => {
   t.is(statSync(home.socket).mode & 0o777, 0o660);
 });
 
-test('a machine that cannot run the data plane: the reason and what to do, and the lock is given back', async (t) => {
+test('a machine that can run no data plane: the rest is served, and the reason and what to do are in the status', async (t) => {
   const home = new Home(t);
-  const plane = new MemoryDataPlane();
+  home.write(web);
+  const plane = new MemoryDataPlane(home.kernel);
   plane.probe = async () => ({ ok: false, reason: 'the kernel has no ring buffer', hint: 'use 5.8 or later' });
-  const { ended, machine } = run(t, home, { plane });
-  await t.throwsAsync(ended, { code: 'PLANE_UNSUPPORTED', message: /no ring buffer \(use 5\.8 or later\)/ });
-  t.is(machine.calls.at(-1), 'unclaim');
+  const { client: api, stop } = await ready(t, home, { plane });
+  const status = await api.status();
+  t.like(status, { healthy: false, plane: 'none', mode: { fault: { code: 'NO_DATA_PLANE' } } });
+  t.like(await api.vip({ key: 'web' }), { programmed: 'failed', fault: { code: 'NO_DATA_PLANE' } });
+  const { status: exit, out } = await vipctl(home.socket, 'status');
+  t.is(exit, 1);
+  t.regex(out, /no ring buffer.*use 5\.8 or later/);
+  t.is(home.kernel.vips.size, 0);
+  plane.probe = async () => ({ ok: true });
+  t.is((await vipctl(home.socket, 'mode', 'auto')).status, 0);
+  t.true(home.kernel.engaged);
+  t.deepEqual([...home.kernel.vips.keys()], [key]);
+  await stop();
 });
 
 test('a socket somebody listens on is left alone, and so is a file of that name', async (t) => {

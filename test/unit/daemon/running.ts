@@ -93,13 +93,13 @@ export interface Running {
 export function run(
   t: ExecutionContext,
   home: Home,
-  over: { plane?: DataPlane; options?: Partial<DaemonOptions> } = {},
+  over: { plane?: DataPlane; planes?: readonly DataPlane[]; options?: Partial<DaemonOptions> } = {},
 ): Running {
   const machine = new FakeMachine();
   const plane = new MemoryDataPlane(home.kernel);
   const signal = new AbortController();
   const modules = {
-    plane: over.plane ?? plane,
+    planes: over.planes ?? [over.plane ?? plane],
     machine,
     logger: pino({ level: 'silent' }),
     version: '1.2.3',

@@ -24,7 +24,10 @@ class World {
   constructor(vips = 3) {
     const all = Array.from({ length: vips }, (_, i): ForwardedVip => {
       const backends = [{ address: '10.0.0.1', port: 80 + (i % 100), weight: 1 }];
-      return { frontend: { address: `11.${i >> 16}.${(i >> 8) & 255}.${i & 255}`, port: 80, protocol: 'tcp' }, backends };
+      return {
+        frontend: { address: `11.${i >> 16}.${(i >> 8) & 255}.${i & 255}`, port: 80, protocol: 'tcp' },
+        backends,
+      };
     });
     this.forwarding = {
       pools: [{ address: '11.0.0.0', bits: 8 }],

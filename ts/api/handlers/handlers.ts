@@ -5,6 +5,7 @@ import { dnsHandlers } from './dns.js';
 import { endpointHandlers } from './endpoints.js';
 import { labelHandlers } from './labels.js';
 import { mesosDnsHandlers } from './mesosdns.js';
+import { modeHandlers } from './mode.js';
 import { nameHandlers } from './names.js';
 import { nodeHandlers } from './node.js';
 import { serviceHandlers } from './services.js';
@@ -14,6 +15,7 @@ import { vipHandlers } from './vips.js';
 export function createHandlers(ports: ApiPorts): Handlers {
   return {
     ...nodeHandlers(ports),
+    ...modeHandlers(ports),
     ...vipHandlers(ports),
     ...nameHandlers(ports),
     ...serviceHandlers(ports),

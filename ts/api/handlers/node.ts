@@ -19,10 +19,12 @@ export function nodeHandlers(ports: ApiPorts): Handlers<typeof nodeRoutes> {
   };
 }
 
-async function nodeStatus({ node, status, plane }: ApiPorts): Promise<Frozen<NodeStatus>> {
+async function nodeStatus({ node, status, plane, mode: modes }: ApiPorts): Promise<Frozen<NodeStatus>> {
   const [hooks, sources, reconcile, vips] = [plane.hooks(), status.sources(), status.reconcile(), status.vips()];
   const verdicts = Object.entries(await plane.verdicts()).map(([name, n]) => [name, Number(n)] as const);
+  const mode = modes.mode();
   const healthy =
+    mode.fault === undefined &&
     reconcile.converged &&
     reconcile.faults.length === 0 &&
     status.faults().length === 0 &&
@@ -35,6 +37,7 @@ async function nodeStatus({ node, status, plane }: ApiPorts): Promise<Frozen<Nod
     pid: process.pid,
     started: node.started,
     plane: plane.name,
+    mode,
     pools: status.desired().pools.map(formatPrefix),
     hooks,
     sources,

@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { Fault } from './fault.js';
+import { ModeStatus } from './mode.js';
 import { defineRoute } from './route.js';
 
 const Milliseconds = Type.Number({ description: 'Milliseconds since the epoch' });
@@ -36,7 +37,8 @@ export const NodeStatus = Type.Object({
   version: Type.String(),
   pid: Type.Integer(),
   started: Milliseconds,
-  plane: Type.String(),
+  plane: Type.String({ description: 'Takes new connections; none when this machine can run no data plane' }),
+  mode: ModeStatus,
   pools: Type.Array(Type.String()),
   hooks: Type.Array(Hook),
   sources: Type.Array(Source),

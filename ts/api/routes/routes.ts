@@ -3,6 +3,7 @@ import { dnsRoutes } from './dns.js';
 import { endpointRoutes } from './endpoints.js';
 import { labelRoutes } from './labels.js';
 import { mesosDnsRoutes } from './mesosdns.js';
+import { modeRoutes } from './mode.js';
 import { nameRoutes } from './names.js';
 import { nodeRoutes } from './node.js';
 import type { Handler } from './route.js';
@@ -13,6 +14,7 @@ import { vipRoutes } from './vips.js';
 /** Every route of the API, by the name its method has in the client. */
 export const routes = {
   ...nodeRoutes,
+  ...modeRoutes,
   ...vipRoutes,
   ...nameRoutes,
   ...serviceRoutes,

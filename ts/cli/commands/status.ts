@@ -22,7 +22,7 @@ function statusText(status: Status, now: number): string {
   return properties([
     ['vipd', `${status.version}, pid ${status.pid}, up ${age(status.started, now)}`],
     ['state', status.healthy ? 'healthy' : 'NOT healthy'],
-    ['plane', status.plane],
+    ['plane', planeText(status.mode, now)],
     ['hooks', hooksText(status.hooks)],
     ['sources', status.sources.map((source) => sourceText(source, now)).join('\n') || 'none'],
     ['reconcile', reconcileText(status.reconcile, now)],
@@ -32,6 +32,20 @@ function statusText(status: Status, now: number): string {
     ['backends', states.join(', ')],
     ['verdicts', verdictText(status.verdicts)],
   ]);
+}
+
+function planeText(mode: Status['mode'], now: number): string {
+  const { plane, wanted, draining, changing, fault } = mode;
+  const notes = [
+    `mode ${wanted}`,
+    ...(changing === undefined ? [] : [`changing to ${changing}`]),
+    ...(draining === undefined ? [] : [`${draining.plane} drains, ${seconds(draining.until - now)} at most`]),
+  ];
+  return [`${plane} (${notes.join(', ')})`, ...(fault === undefined ? [] : [`  ${faultText(fault)}`])].join('\n');
+}
+
+function seconds(milliseconds: number): string {
+  return `${Math.max(0, Math.ceil(milliseconds / 1_000))} s`;
 }
 
 /** One line for all programs of a hook in one place that fare alike. */

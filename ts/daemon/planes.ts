@@ -1,0 +1,163 @@
+import type { ModePort } from '../api/ports.js';
+import type { ModeStatus } from '../api/routes/mode.js';
+import type { DataPlane, PlaneName, Support } from '../dataplane/dataplane.js';
+import type { Forwarding } from '../model/forwarding.js';
+import type { Mode } from '../model/mode.js';
+import { ActivePlane } from '../reconcile/active.js';
+import { Toggle } from '../reconcile/toggle.js';
+import { type Fault, faultOf, VipdError } from '../util/errors.js';
+import type { Logger } from '../util/logger.js';
+import { type Collector, counter, gauge, single } from '../util/metric.js';
+import type { PlaneState } from './planestate.js';
+
+export interface PlanesOptions {
+  readonly mode: Mode;
+  /** How long a plane that was exchanged may go on with the connections it has, milliseconds. */
+  readonly drainMs: number;
+  /** Between two looks at a draining plane, milliseconds. */
+  readonly pollMs?: number;
+}
+
+export interface PlanesModules {
+  /** In the order of preference. */
+  readonly planes: readonly DataPlane[];
+  readonly state: PlaneState;
+  readonly logger: Logger;
+}
+
+const nothing: Forwarding = { pools: [], vips: new Map() };
+
+/** The data planes of this node: which there are, which one serves, and the exchange of one for the other. */
+export class Planes implements ModePort {
+  readonly active: ActivePlane;
+  readonly #toggle: Toggle;
+  #support: ReadonlyMap<PlaneName, Support> = new Map();
+  #wanted: () => Forwarding = () => nothing;
+  #onChange = () => {};
+  #fault: Fault | undefined;
+  #changing: PlaneName | undefined;
+
+  constructor(
+    readonly options: PlanesOptions,
+    readonly modules: PlanesModules,
+  ) {
+    const { planes, state, logger } = modules;
+    this.#toggle = new Toggle(
+      { pollMs: options.pollMs ?? 1_000 },
+      {
+        planes,
+        store: state,
+        wanted: () => this.#wanted(),
+        onOpen: (plane) => this.active.hear(plane),
+        onChange: () => this.#onChange(),
+        logger,
+      },
+    );
+    this.active = new ActivePlane(this.#toggle, () => this.#absence());
+  }
+
+  /** Opens the plane that serves already, else the one that is to; leaves the node without one where there is none. */
+  async start(): Promise<void> {
+    this.#support = await this.#toggle.support();
+    await this.#toggle.start(this.#preferred());
+    if (this.#toggle.active !== undefined) return;
+    this.modules.logger.warn({ fault: this.#absence() }, 'no data plane: everything else is served');
+  }
+
+  /**
+   * Where it is known what a plane shall hold, and whom to tell that another plane serves. Then traffic is taken, and a
+   * plane that serves only because it did before gives way to the one that is wanted.
+   */
+  async engage(wanted: () => Forwarding, onChange: () => void): Promise<void> {
+    this.#wanted = wanted;
+    this.#onChange = onChange;
+    await this.#toggle.engage();
+    const preferred = this.#preferred();
+    if (preferred === undefined || preferred === this.active.name) return;
+    await this.#change(preferred, this.options.drainMs).catch(() => undefined); // the status says why
+  }
+
+  /** Resolves once the mode is in force. @throws VipdError TOGGLE_FAILED, NO_DATA_PLANE; then all is as before */
+  async setMode(mode: Mode, drainMs: number = this.options.drainMs): Promise<ModeStatus> {
+    this.#support = await this.#toggle.support();
+    const target = this.#preferred(mode);
+    if (target === undefined) throw new VipdError(this.#absence(mode));
+    await this.#change(target, drainMs);
+    this.modules.state.choose(mode);
+    return this.mode();
+  }
+
+  mode(): ModeStatus {
+    const { draining } = this.#toggle;
+    const chosen = this.modules.state.mode;
+    const fault = this.#fault ?? (this.#toggle.active === undefined ? this.#absence() : undefined);
+    return {
+      wanted: chosen ?? this.options.mode,
+      from: chosen === undefined ? 'configuration' : 'operator',
+      plane: this.active.name,
+      ...(this.#changing === undefined ? {} : { changing: this.#changing }),
+      ...(draining === undefined ? {} : { draining: { plane: draining.plane, until: draining.until } }),
+      planes: [...this.#support].map(([name, support]) => {
+        return support.ok
+          ? { name, usable: true }
+          : { name, usable: false, reason: support.reason, hint: support.hint };
+      }),
+      ...(fault === undefined ? {} : { fault }),
+    };
+  }
+
+  /** Which plane serves, as a collector of metrics. */
+  collector(): Collector {
+    return async () => {
+      const samples = this.modules.planes.map(({ name }) => {
+        return { labels: { plane: name }, value: name === this.active.name ? 1 : 0 };
+      });
+      const draining = this.modules.planes.map(({ name }) => {
+        return { labels: { plane: name }, value: name === this.#toggle.draining?.plane ? 1 : 0 };
+      });
+      return [
+        gauge('vipd_plane_active', 'Whether a data plane takes new connections', samples),
+        gauge('vipd_plane_draining', 'Whether a data plane only carries the connections it has', draining),
+        counter('vipd_plane_changes_total', 'Exchanges of data planes completed', single(this.#toggle.toggles)),
+      ];
+    };
+  }
+
+  /** Waits for an exchange that is under way. */
+  async stop(): Promise<void> {
+    await this.#toggle.stop();
+  }
+
+  async #change(name: PlaneName, drainMs: number): Promise<void> {
+    this.#changing = name;
+    try {
+      await this.#toggle.to(name, drainMs);
+      this.#fault = undefined;
+    } catch (error) {
+      this.#fault = faultOf(error, `mode ${name}`);
+      this.modules.logger.warn({ fault: this.#fault }, 'the data plane stays as it was');
+      throw error;
+    } finally {
+      this.#changing = undefined;
+    }
+  }
+
+  /** The plane a mode means on this machine; one that is named is meant even where it is not to be had. */
+  #preferred(mode: Mode = this.modules.state.mode ?? this.options.mode): PlaneName | undefined {
+    const usable = this.modules.planes.filter(({ name }) => this.#support.get(name)?.ok === true);
+    if (mode === 'auto') return usable[0]?.name;
+    return usable.find(({ name }) => name === mode)?.name;
+  }
+
+  #absence(mode: Mode = this.modules.state.mode ?? this.options.mode): Fault {
+    const meant = [...this.#support].filter(([name]) => mode === 'auto' || name === mode);
+    const reasons = meant.flatMap(([name, support]) => (support.ok ? [] : [`${name}: ${support.reason}`]));
+    const hints = meant.flatMap(([, support]) => (support.ok ? [] : [support.hint]));
+    return {
+      code: 'NO_DATA_PLANE',
+      object: `mode ${mode}`,
+      cause: reasons.join('; ') || 'there is no such data plane',
+      ...(hints.length === 0 ? {} : { hint: hints.join('; or ') }),
+    };
+  }
+}
