@@ -8,7 +8,6 @@ import { Child } from '../../ts/quickstart/child.js';
 import { attempt } from '../../ts/quickstart/command.js';
 import { until } from '../../ts/quickstart/until.js';
 import { type Lab, pools } from './lab.js';
-import { patient } from './patience.js';
 
 // Under sudo the PATH may lack node.
 process.env.VIPD_NODE ??= process.execPath;
@@ -48,7 +47,7 @@ export class Daemon {
 
   /** Waits until the kernel holds all of these and nothing else, each with every backend it names. */
   async holds(services: readonly ServiceInput[]): Promise<void> {
-    await until(`programming of ${services.length} services`, patient(30_000), async () => {
+    await until(`programming of ${services.length} services`, 30_000, async () => {
       const status = await this.client.status();
       if (!status.reconcile.converged || status.vips !== services.length) return false;
       const { vips } = await this.client.vips();
@@ -61,7 +60,7 @@ export class Daemon {
 
   /** Waits until at least one VIP could not be programmed and gives all of these. */
   failures(): Promise<readonly Vip[]> {
-    return until('a VIP that could not be programmed', patient(20_000), async () => {
+    return until('a VIP that could not be programmed', 20_000, async () => {
       const { vips } = await this.client.vips();
       const failed = vips.filter(({ programmed }) => programmed === 'failed');
       return failed.length > 0 && failed;
@@ -70,7 +69,7 @@ export class Daemon {
 
   /** Waits until it has found, and repaired, what somebody else changed since it was started. */
   async drifts(): Promise<void> {
-    await until('the finding of drift', patient(20_000), async () => {
+    await until('the finding of drift', 20_000, async () => {
       const { drift, converged } = (await this.client.status()).reconcile;
       return drift > 0 && converged;
     });
@@ -85,7 +84,7 @@ export class Daemon {
   async restart(...flags: readonly string[]): Promise<void> {
     const child = Child.start([...this.command(), ...flags]);
     this.child = child;
-    await until('an answer of the daemon', patient(20_000), async () => {
+    await until('an answer of the daemon', 20_000, async () => {
       if (child.result !== undefined) throw new Error(`vipd ended with ${child.result}: ${child.output}`);
       return this.client.status().catch(() => undefined);
     });

@@ -1,6 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { VipdError } from '../util/errors.js';
 
+/** A time to wait, milliseconds: as it is for a machine, a multiple ($VIPD_PATIENCE) for one that is emulated. */
+export function patient(milliseconds: number): number {
+  return milliseconds * Number(process.env.VIPD_PATIENCE ?? 1);
+}
+
 /**
  * Asks `probe` every 10 ms until it gives something other than undefined or false.
  * @throws VipdError TIMED_OUT after `milliseconds`
@@ -10,7 +15,7 @@ export async function until<T>(
   milliseconds: number,
   probe: () => T | undefined | false | Promise<T | undefined | false>,
 ): Promise<T> {
-  const deadline = performance.now() + milliseconds;
+  const deadline = performance.now() + patient(milliseconds);
   for (;;) {
     const answer = await probe();
     if (answer !== undefined && answer !== false) return answer;

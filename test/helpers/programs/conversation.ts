@@ -1,5 +1,5 @@
 import { createConnection, type Socket } from 'node:net';
-import { patient } from '../patience.js';
+import { patient } from '../../../ts/quickstart/until.js';
 import type { Echo } from './echo-server.js';
 
 export interface Target {

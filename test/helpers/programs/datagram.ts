@@ -1,5 +1,5 @@
 import { createSocket, type Socket } from 'node:dgram';
-import { patient } from '../patience.js';
+import { patient } from '../../../ts/quickstart/until.js';
 import { Conversation, coded, codeOf, type Heard, type Target } from './conversation.js';
 import type { Echo } from './echo-server.js';
 
