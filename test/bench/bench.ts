@@ -1,12 +1,13 @@
 import { faultOf, faultText } from '../../ts/util/errors.js';
 import type { Owner } from '../helpers/lab.js';
+import { cluster } from './cluster.js';
 import { dataplane } from './dataplane.js';
 import { programming } from './programming.js';
 import { traffic, trafficNames } from './traffic.js';
 
-/** `npm run bench [-- NAME…] [--rounds N]`: everything, or what is named. */
+/** `npm run bench [-- NAME…] [--rounds N] [--nodes N]`: everything, or what is named; of a cluster up to so many nodes. */
 
-const names = [...trafficNames, 'dataplane', 'programming'];
+const names = [...trafficNames, 'dataplane', 'programming', 'cluster'];
 
 const undos: (() => Promise<void>)[] = [];
 const owner: Owner = { teardown: (undo) => void undos.unshift(undo) };
@@ -17,7 +18,10 @@ async function cleanUp(): Promise<void> {
 
 const roundsAt = process.argv.indexOf('--rounds');
 const rounds = roundsAt < 0 ? 5 : Number(process.argv[roundsAt + 1]);
-const asked = process.argv.slice(2, roundsAt < 0 ? undefined : roundsAt);
+const nodesAt = process.argv.indexOf('--nodes');
+const nodes = nodesAt < 0 ? undefined : Number(process.argv[nodesAt + 1]);
+const firstFlag = process.argv.findIndex((one, i) => i > 1 && one.startsWith('--'));
+const asked = process.argv.slice(2, firstFlag < 0 ? undefined : firstFlag);
 
 async function bench(): Promise<void> {
   const unknown = asked.find((name) => !names.includes(name));
@@ -29,6 +33,8 @@ async function bench(): Promise<void> {
   if (chosen.includes('dataplane')) await dataplane(owner);
   await cleanUp();
   if (chosen.includes('programming')) await programming(owner, rounds);
+  await cleanUp();
+  if (chosen.includes('cluster')) await cluster(owner, rounds, nodes);
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {

@@ -75,6 +75,9 @@ export class Cluster {
   #look: NodeJS.Timeout | undefined;
   #lease: NodeJS.Timeout | undefined;
   #saver: NodeJS.Timeout | undefined;
+  #pending: NodeJS.Timeout | undefined;
+  /** Milliseconds the last look took. */
+  #took = 0;
   #unsaved = false;
   #open = false;
   #left = false;
@@ -166,7 +169,7 @@ export class Cluster {
   async stop(): Promise<void> {
     if (!this.#open) return;
     this.#open = false;
-    for (const timer of [this.#speech, this.#look, this.#lease, this.#saver]) clearTimeout(timer);
+    for (const timer of [this.#speech, this.#look, this.#lease, this.#saver, this.#pending]) clearTimeout(timer);
     await this.modules.store.close();
     await this.#save().catch((error: unknown) =>
       this.modules.logger?.warn({ fault: faultOf(error, 'cluster') }, 'not saved'),
@@ -201,7 +204,7 @@ export class Cluster {
     }
     if (!news) return;
     this.#unsaved = true;
-    this.#reconsider();
+    this.#reconsiderSoon();
   }
 
   /** An entry of this node that it has not written in this life: of an earlier one whose memory is lost, or a thief's. */
@@ -232,8 +235,16 @@ export class Cluster {
     this.#changed();
   }
 
+  /** Under many changes at most a quarter of the time goes into looking at them. */
+  #reconsiderSoon(): void {
+    this.#pending ??= setTimeout(() => this.#reconsider(), Math.min(500, 3 * this.#took));
+  }
+
   #reconsider(): void {
+    clearTimeout(this.#pending);
+    this.#pending = undefined;
     if (!this.#open) return;
+    const begun = performance.now();
     const now = this.#now();
     const direct = new Set(this.#neighbours.map(({ id }) => id));
     const sight = { self: this.id, direct, confirmed: this.#confirmed, allow: this.#allow, now };
@@ -248,6 +259,7 @@ export class Cluster {
     clearTimeout(this.#look);
     this.#look = setTimeout(() => this.#reconsider(), next);
     this.#changed();
+    this.#took = performance.now() - begun;
   }
 
   #report(before: ReadonlyMap<NodeId, Member>): void {

@@ -23,6 +23,16 @@ export interface Remote {
   readonly faults: readonly Fault[];
 }
 
+/** What was made for a VIP, and of what. */
+interface Made {
+  readonly claims: readonly Claim[];
+  /** Of everything else it depends on. */
+  readonly around: string;
+  readonly text: string;
+  readonly service: DeclaredService;
+  readonly faults: readonly Fault[];
+}
+
 interface Claim {
   readonly member: Member;
   readonly contribution: Contribution;
@@ -32,15 +42,16 @@ interface Claim {
 export class RemoteServices {
   /** What was made of an entry, kept with it. */
   readonly #read = new WeakMap<Entry, ReturnType<typeof readContribution>>();
-  readonly #made = new Map<string, { readonly from: string; readonly service: DeclaredService }>();
+  readonly #made = new Map<string, Made>();
 
   update(inputs: RemoteInputs): Remote {
     const faults: Fault[] = [];
     const owners = addressOwners(inputs, faults);
     const claims = this.#claims(inputs, faults);
-    const services = [...claims].map(([key, list]) => this.#service(key, list, owners, inputs, faults));
+    const around = `${inputs.alone} ${[...owners].map(([address, member]) => `${address} ${member?.id}`).join()}`;
+    const made = [...claims].map(([key, list]) => this.#service(key, list, owners, inputs, around));
     for (const key of this.#made.keys()) if (!claims.has(key)) this.#made.delete(key);
-    return { services, faults };
+    return { services: made.map(({ service }) => service), faults: [...faults, ...made.flatMap((one) => one.faults)] };
   }
 
   #claims({ members, holding }: RemoteInputs, faults: Fault[]): ReadonlyMap<string, readonly Claim[]> {
@@ -52,30 +63,48 @@ export class RemoteServices {
         if (key === '' || gone || !vip) continue;
         const contribution = this.#read.get(entry) ?? readContribution(key, vip);
         this.#read.set(entry, contribution);
+        const known = claims.get(key);
         if ('cause' in contribution) faults.push(invalid(member, contribution.cause));
-        else claims.set(key, [...(claims.get(key) ?? []), { member, contribution }]);
+        else if (known) known.push({ member, contribution });
+        else claims.set(key, [{ member, contribution }]);
       }
     }
     return claims;
   }
 
-  /** The same object as long as it would say the same. */
+  /** Worked out anew only where something changed, and the same object as long as it would say the same. */
   #service(
     key: string,
     claims: readonly Claim[],
     owners: ReadonlyMap<string, Member | undefined>,
     inputs: RemoteInputs,
-    faults: Fault[],
-  ): DeclaredService {
+    around: string,
+  ): Made {
+    const before = this.#made.get(key);
+    if (before && before.around === around && sameClaims(before.claims, claims)) return before;
+    const faults: Fault[] = [];
     const { frontend, service: name, policy } = claims[0]!.contribution;
     const backends = backendsOf(claims, owners, inputs, faults);
-    const service = { name, frontend, backends, ...(policy && { policy }) };
-    const from = JSON.stringify(service);
-    const before = this.#made.get(key);
-    if (before?.from === from) return before.service;
-    this.#made.set(key, { from, service });
-    return service;
+    const fresh = { name, frontend, backends, ...(policy && { policy }) };
+    const text = JSON.stringify(fresh);
+    const service = before?.text === text ? before.service : fresh;
+    const made = { claims, around, text, service, faults };
+    this.#made.set(key, made);
+    return made;
   }
+}
+
+/** A node that only spoke again is the same as before. */
+function sameClaims(a: readonly Claim[], b: readonly Claim[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every(({ member, contribution }, i) => {
+      const other = b[i]!;
+      return (
+        contribution === other.contribution && member.id === other.member.id && member.since === other.member.since
+      );
+    })
+  );
 }
 
 /**

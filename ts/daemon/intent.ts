@@ -47,7 +47,10 @@ export class Intent {
     const around = { local: machine.localAddresses(), pools: this.#pools, now };
     const { table, refused } = admit(sources.table(), around, this.#refused);
     health.sync(table);
-    const next = desired({ table, verdicts: health, drained: api.drained(), adopted, pools, now }, this.#last);
+    const next = desired(
+      { table, verdicts: health, drained: api.drained(), adopted, pools, local: around.local, now },
+      this.#last,
+    );
     transitions(this.#last?.vips ?? [], next.vips, now).forEach(onEvent);
     this.#last = next;
     this.#refused = refused;

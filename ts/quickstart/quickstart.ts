@@ -1,8 +1,9 @@
 import { join } from 'node:path';
-import { faultOf, faultText } from '../util/errors.js';
+import { faultOf, faultText, VipdError } from '../util/errors.js';
 import { packageRoot } from '../util/paths.js';
 import { Child } from './child.js';
 import type { Figures } from './client.js';
+import { demonstrateCluster } from './clusterdemo.js';
 import { Daemon, exec } from './daemon.js';
 import { takeOver } from './machine.js';
 import { ours, socket } from './places.js';
@@ -57,8 +58,28 @@ async function demonstrate(): Promise<{ daemon: Daemon; failed: number }> {
   return { daemon, failed: before + (await askFromBoth()) };
 }
 
+/** Of a cluster of so many nodes instead, after `--cluster`. */
+function clusterSize(): number | undefined {
+  const at = process.argv.indexOf('--cluster');
+  if (at < 0) return undefined;
+  const size = Number(process.argv[at + 1] ?? '3');
+  if (Number.isInteger(size) && size >= 2 && size <= 20) return size;
+  const cause = 'wants a number of nodes from 2 to 20';
+  throw new VipdError({ code: 'USAGE_INVALID', object: '--cluster', cause });
+}
+
+async function clusterQuickstart(size: number, once: boolean): Promise<number> {
+  const { failed, fleet } = await demonstrateCluster(size);
+  outcome = failed === 0 ? 0 : 1;
+  if (once) return outcome;
+  console.log(invitation(fleet.nodes[0]!.socket, 'http://ADDRESS/'));
+  return new Promise(() => {}); // until Ctrl-C
+}
+
 /** Ends with the daemon, or with `--once` after the figures; resolves to the exit status. */
 async function quickstart(once: boolean): Promise<number> {
+  const size = clusterSize();
+  if (size !== undefined) return clusterQuickstart(size, once);
   const { daemon, failed } = await demonstrate();
   outcome = failed === 0 ? 0 : 1;
   if (once) return outcome;

@@ -1,5 +1,11 @@
 import type { Prefix } from '../model/address.js';
-import { type ForwardedBackend, type ForwardedVip, type Forwarding, sameVip } from '../model/forwarding.js';
+import {
+  compareBackends,
+  type ForwardedBackend,
+  type ForwardedVip,
+  type Forwarding,
+  sameVip,
+} from '../model/forwarding.js';
 import { type BackendDefinition, type BackendKey, backendKey, type VipKey, vipKey } from '../model/service.js';
 import type { BackendStatus, VipStatus } from '../model/status.js';
 import type { ServiceTable, SourcedService } from '../model/table.js';
@@ -14,6 +20,8 @@ export interface DesiredInputs {
   /** What the kernel held when this process started; matters at the first call only. */
   readonly adopted?: Forwarding | undefined;
   readonly pools: readonly Prefix[];
+  /** Addresses of this node; where they are not known nothing is taken for its own. */
+  readonly local?: { has(address: string): boolean };
   /** Milliseconds since the epoch. */
   readonly now: number;
 }
@@ -36,6 +44,8 @@ interface Worked {
   readonly service: SourcedService;
   readonly revision: number | undefined;
   readonly drained: string;
+  /** Backends that this node reaches otherwise than others do. */
+  readonly rewritten: string;
   readonly row: DesiredVip;
   readonly vip: ForwardedVip;
 }
@@ -54,11 +64,17 @@ export function desired(inputs: DesiredInputs, before?: Desired): Desired {
     const last = before?.services.get(name);
     const revision = inputs.verdicts.revision?.(name);
     const drains = drained.get(name) ?? '';
-    const fresh = last?.service === service && last.drained === drains && revision !== undefined;
+    const rewritten = rewrites(service, inputs);
+    const same = last?.service === service && last.drained === drains && last.rewritten === rewritten;
+    const fresh = same && revision !== undefined;
     const worked =
       fresh && last.revision === revision
         ? last
-        : work(service, inputs, last, before?.forwarding.vips ?? adopted, adopted, { revision, drained: drains });
+        : work(service, inputs, last, before?.forwarding.vips ?? adopted, adopted, {
+            revision,
+            drained: drains,
+            rewritten,
+          });
     services.set(name, worked);
     vips.set(worked.row.key, worked.vip);
     rows.push(worked.row);
@@ -74,7 +90,7 @@ function work(
   last: Worked | undefined,
   current: ReadonlyMap<VipKey, ForwardedVip>,
   adopted: ReadonlyMap<VipKey, ForwardedVip>,
-  madeFrom: Pick<Worked, 'revision' | 'drained'>,
+  madeFrom: Pick<Worked, 'revision' | 'drained' | 'rewritten'>,
 ): Worked {
   const { definition, source } = service;
   const { name, frontend, vipName, policy } = definition;
@@ -84,16 +100,46 @@ function work(
   const places = definition.backends.map((backend) => {
     const id = backendKey(backend);
     const drained = inputs.drained.has(`${name}\0${id}`);
+    const reached = reachedAt(backend, inputs);
     const verdict = backend.origin ? backend.origin.verdict : inputs.verdicts.verdict(name, id);
-    return place(backend, { drained, verdict, held: held.get(id) });
+    return place(reached, { drained, verdict, held: held.get(backendKey(reached)) });
   });
   const backends = definition.backends.map((backend, i) =>
     status(backend, places[i]!, rows.get(backendKey(backend)), inputs.now),
   );
-  const usable = places.flatMap(({ forwarded }) => forwarded ?? []);
+  const usable = distinct(
+    places.flatMap(({ forwarded }) => forwarded ?? []),
+    madeFrom.rewritten,
+  );
   const vip = { frontend, backends: usable, ...(policy === undefined ? {} : { policy }) };
   const row = { key, name, source, frontend, ...(vipName && { vipName }), backends };
   return { service, ...madeFrom, row, vip: last && last.row.key === key && sameVip(last.vip, vip) ? last.vip : vip };
+}
+
+/**
+ * The address at which this node reaches a backend: its own port mappings apply to what others send it, and not to what
+ * leaves its own load balancer.
+ */
+function reachedAt(backend: BackendDefinition, { local }: DesiredInputs): BackendDefinition {
+  const { local: inside, origin } = backend;
+  if (!inside || origin || !local?.has(backend.address)) return backend;
+  return { ...backend, address: inside.address, port: inside.port };
+}
+
+const withMappings = new WeakMap<SourcedService, boolean>();
+
+function rewrites(service: SourcedService, inputs: DesiredInputs): string {
+  const { backends } = service.definition;
+  const some = withMappings.get(service) ?? backends.some(({ local }) => local !== undefined);
+  withMappings.set(service, some);
+  return some ? backends.map((one) => backendKey(reachedAt(one, inputs))).join() : '';
+}
+
+/** In order again after some were given other addresses; of two that became one the first. */
+function distinct(backends: readonly ForwardedBackend[], rewritten: string): readonly ForwardedBackend[] {
+  if (rewritten === '') return backends;
+  const byKey = new Map(backends.toReversed().map((backend) => [backendKey(backend), backend]));
+  return [...byKey.values()].sort(compareBackends);
 }
 
 /** A row keeps the time at which its state was entered. */

@@ -115,3 +115,41 @@ test('a VIP that moves is a new VIP', (t) => {
   t.deepEqual([...second.forwarding.vips.keys()], ['tcp/11.0.0.7:80']);
   t.is(second.forwarding.vips.get('tcp/11.0.0.7:80')?.frontend.address, '11.0.0.7');
 });
+
+test('behind a mapped port this node goes to the container itself, and others to the port', (t) => {
+  const service = define('web', 80, 1, 2);
+  const local = { address: '172.17.0.2', port: 8080 };
+  const mapped = { ...service, backends: service.backends.map((one, i) => (i === 0 ? { ...one, local } : one)) };
+  const inputs = { ...BASE, table: table(mapped), verdicts: new Opinions(), drained: new Set<string>(), pools: [] };
+  const held = (here: ReadonlySet<string>) =>
+    desired({ ...inputs, local: here })
+      .forwarding.vips.get('tcp/11.0.0.80:80')!
+      .backends.map(({ address, port }) => `${address}:${port}`);
+  t.deepEqual(held(new Set(['10.0.0.1'])), ['10.0.0.2:80', '172.17.0.2:8080']);
+  t.deepEqual(held(new Set()), ['10.0.0.1:80', '10.0.0.2:80']);
+  const first = desired({ ...inputs, local: new Set<string>() });
+  const moved = desired({ ...inputs, local: new Set(['10.0.0.1']) }, first);
+  t.true(moved.forwarding.vips.get('tcp/11.0.0.80:80')!.backends.some(({ address }) => address === '172.17.0.2'));
+  t.is(moved.vips[0]!.backends[0]!.address, '10.0.0.1', 'shown as it is known to all');
+});
+
+test('of a backend of another node that node decides', (t) => {
+  const service = define('web', 80, 1, 2, 3);
+  const states = ['healthy', 'unhealthy', 'pending'] as const;
+  const backends = service.backends.map((one, i) => ({
+    ...one,
+    origin: { node: 'b', verdict: { state: states[i]!, reason: `node b: ${states[i]}`, since: 0 } },
+  }));
+  const { vips, forwarding } = desired({
+    ...BASE,
+    table: table({ ...service, backends }),
+    verdicts: new Opinions(),
+    drained: new Set(),
+    pools: [],
+  });
+  t.deepEqual(
+    vips[0]!.backends.map(({ state, node }) => `${state} ${node}`),
+    ['active b', 'down b', 'pending b'],
+  );
+  t.is(forwarding.vips.get('tcp/11.0.0.80:80')!.backends.length, 1);
+});

@@ -57,7 +57,7 @@ export class Gossip implements ClusterStore {
     this.#id = new Identity(setup.seed).id;
     this.#replica = new Replica(new EntryCodec(setup.clusterId, new Verifier()));
     this.#protector = new ClusterProtector(setup.clusterKeys, (address) => this.#refusedKey(address));
-    this.#guard = new Guard((ban) => this.#banned(ban));
+    this.#guard = new Guard((ban) => this.#banned(ban), setup.limits);
     this.#allow = setup.allow && new Set(setup.allow);
   }
 

@@ -1,3 +1,5 @@
+import type { GuardLimits } from './guard.js';
+
 /** What the thread that speaks to other nodes needs to know. Everything in it can be cloned. */
 export interface GossipSetup {
   /** Private key of the node, 32 bytes. */
@@ -11,6 +13,8 @@ export interface GossipSetup {
   /** Ids of the nodes that may take part; absent: all that have the key. */
   readonly allow?: readonly string[];
   readonly timing: GossipTiming;
+  /** What a peer may send; default {@link guardLimits}. */
+  readonly limits?: GuardLimits;
 }
 
 /** Milliseconds. */

@@ -1,4 +1,4 @@
-import { type Family, familyOf } from '../../model/address.js';
+import { type Endpoint, type Family, familyOf } from '../../model/address.js';
 import { isProblem, type RejectedLabel, readVipLabel, type SharedVip } from '../../model/label.js';
 import { endpointsOf, isServing, usable, weightOf } from '../../model/reach.js';
 import { type DeclaredService, formatFrontend, type VipKey, vipKey } from '../../model/service.js';
@@ -122,9 +122,23 @@ function contributionOf(
   const weight = weightOf(task);
   return {
     frontend: { ...target, protocol: port.protocol } as Contribution['frontend'],
-    backends: endpoints.map(({ address, port }) => ({ address, port, ...weight })),
+    backends: endpoints.map((endpoint) => ({ ...endpoint, ...weight, ...insideOf(task, port, endpoint) })),
     app: `${task.framework}/${task.name}`,
   };
+}
+
+/**
+ * Where the task's own node reaches it: behind a mapped port, in its container. Tasks of the Docker runtime are left alone,
+ * so that a container can reach a VIP it is behind itself.
+ */
+function insideOf(
+  { addresses, runtime }: Task,
+  { port, hostPort }: TaskPort,
+  { address }: Endpoint,
+): { local?: Endpoint } {
+  if (hostPort === undefined || port === undefined || runtime === 'docker') return {};
+  const inside = addresses.find((one) => familyOf(one) === familyOf(address) && one !== address);
+  return inside === undefined ? {} : { local: { address: inside, port } };
 }
 
 function homeless(task: Task, value: string, family: Family | undefined): RejectedLabel {

@@ -1,0 +1,120 @@
+import { readFileSync } from 'node:fs';
+import { Fleet, type FleetNode } from '../../ts/quickstart/fleet.js';
+import { until } from '../../ts/quickstart/until.js';
+import type { Owner } from '../helpers/lab.js';
+import { table } from './statistics.js';
+
+const sizes = [3, 10];
+const PATIENCE_MS = 120_000;
+
+interface Row {
+  readonly size: number;
+  readonly change: readonly number[];
+  readonly kill: number;
+  readonly heal: number;
+  readonly idleCpuPercent: number;
+  readonly megabytes: number;
+}
+
+/** Real daemons, a namespace each: how fast a change is in all kernels, a death, the end of a partition; and what it costs. */
+export async function cluster(owner: Owner, rounds: number, most = Math.max(...sizes)): Promise<void> {
+  const rows: Row[] = [];
+  for (const size of [...new Set([...sizes.filter((one) => one < most), most])])
+    rows.push(await measured(owner, size, rounds));
+  const text = rows.map(({ size, change, kill, heal, idleCpuPercent, megabytes }) => [
+    String(size),
+    ...[at(change, 0.5), at(change, 0.99), kill, heal].map((ms) => ms.toFixed(0)),
+    idleCpuPercent.toFixed(2),
+    megabytes.toFixed(0),
+  ]);
+  const head = ['nodes', 'change p50 ms', 'p99 ms', 'kill -9 ms', 'heal ms', 'idle CPU %', 'RSS MB'];
+  console.log(`${table([head, ...text])}\n`);
+  console.log('from the write of the services file to the kernel of each other node, every node asked each 10 ms;');
+  console.log('kill and heal: until the last node; CPU and RSS: mean of all daemons\n');
+}
+
+async function measured(owner: Owner, size: number, rounds: number): Promise<Row> {
+  const fleet = Fleet.create({ id: `vipd-bench-${process.pid}-c`, size });
+  owner.teardown(async () => fleet.remove());
+  const { nodes } = fleet;
+  for (const node of nodes) define(node, 1);
+  for (const node of nodes) await node.up();
+  await everywhere(nodes, size);
+  const idle = await idleCost(nodes);
+  const change: number[] = [];
+  for (let round = 0; round < rounds * 4; round += 1) change.push(...(await oneChange(fleet, round)));
+  const heal = size > 3 ? await healing(fleet) : Number.NaN;
+  const kill = await killing(fleet);
+  fleet.remove();
+  return { size, change, kill, heal, ...idle };
+}
+
+function define(node: FleetNode, backends: number): void {
+  const list = Array.from({ length: backends }, (_, i) => `${node.address}:${8080 + i}`);
+  node.define([{ name: 'web', vip: 'web.marathon:80', backends: list }]);
+}
+
+async function rotation(node: FleetNode): Promise<number> {
+  const vip = await node.client.vip({ key: 'web' }).catch(() => undefined);
+  return vip?.programmed === 'yes' ? vip.backends.filter(({ state }) => state === 'active').length : -1;
+}
+
+async function everywhere(nodes: readonly FleetNode[], count: number): Promise<readonly number[]> {
+  const begun = performance.now();
+  return Promise.all(
+    nodes.map(async (node) => {
+      await until(`${count} backends on ${node.name}`, PATIENCE_MS, async () => (await rotation(node)) === count);
+      return performance.now() - begun;
+    }),
+  );
+}
+
+async function oneChange({ nodes }: Fleet, round: number): Promise<readonly number[]> {
+  const changing = nodes[round % nodes.length]!;
+  const others = nodes.filter((node) => node !== changing);
+  define(changing, 2);
+  const up = await everywhere(others, nodes.length + 1);
+  define(changing, 1);
+  return [...up, ...(await everywhere(others, nodes.length))];
+}
+
+async function healing(fleet: Fleet): Promise<number> {
+  const half = fleet.nodes.slice(0, fleet.nodes.length >> 1);
+  const rest = fleet.nodes.slice(half.length);
+  fleet.split(half);
+  await Promise.all([everywhere(half, half.length), everywhere(rest, rest.length)]);
+  fleet.split();
+  return Math.max(...(await everywhere(fleet.nodes, fleet.nodes.length)));
+}
+
+async function killing({ nodes }: Fleet): Promise<number> {
+  nodes.at(-1)!.crash();
+  return Math.max(...(await everywhere(nodes.slice(0, -1), nodes.length - 1)));
+}
+
+/** Over ten seconds in which nothing changes. */
+async function idleCost(nodes: readonly FleetNode[]): Promise<{ idleCpuPercent: number; megabytes: number }> {
+  const pids = await Promise.all(nodes.map(async ({ client }) => (await client.status()).pid));
+  const ticks = () => pids.reduce((sum, pid) => sum + cpuTicks(pid), 0);
+  const before = ticks();
+  await new Promise((resolve) => setTimeout(resolve, 10_000));
+  const idleCpuPercent = (ticks() - before) / 10 / nodes.length; // 100 ticks a second
+  const kilobytes = pids.reduce((sum, pid) => sum + Number(/VmRSS:\s+(\d+)/.exec(statusOf(pid))?.[1]), 0);
+  return { idleCpuPercent, megabytes: kilobytes / 1024 / nodes.length };
+}
+
+/** User and system, proc(5). */
+function cpuTicks(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /s, '')
+    .split(' ');
+  return Number(fields[11]) + Number(fields[12]);
+}
+
+function statusOf(pid: number): string {
+  return readFileSync(`/proc/${pid}/status`, 'utf8');
+}
+
+function at(values: readonly number[], share: number): number {
+  return values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) * share)] ?? Number.NaN;
+}
