@@ -78,6 +78,8 @@ __noinline int xdp_odd(struct xdp_md *ctx, __u32 l3)
 
 /* What xdp_long_way answers of a packet for xdp_odd, with the offset of its IP header: called from here, it finds more stack. */
 #define XDP_ODD 0x100
+/* The same for xdp_refuse, with the id of the VIP. */
+#define XDP_REFUSED 0x40000000
 
 /* Every packet that is not settled by shortcut(): new flows, tags, refusals. */
 __noinline int xdp_long_way(struct xdp_md *ctx)
@@ -99,7 +101,7 @@ __noinline int xdp_long_way(struct xdp_md *ctx)
 		return XDP_TX;
 	case DECISION_REFUSE:
 		hand_over(&p.tuple);
-		return xdp_refuse(ctx, change.refused_by);
+		return XDP_REFUSED | change.refused_by;
 	default:
 		return XDP_PASS;
 	}
@@ -113,6 +115,8 @@ int xdp_ingress(struct xdp_md *ctx)
 	if (shortcut((void *)(long)ctx->data, (void *)(long)ctx->data_end, WAY_BOTH, SUMMED_FULL) != SHORT_NONE)
 		return XDP_PASS;
 	verdict = xdp_long_way(ctx);
+	if (verdict & XDP_REFUSED)
+		return xdp_refuse(ctx, verdict & ~XDP_REFUSED);
 	return verdict & XDP_ODD ? xdp_odd(ctx, verdict & 0xff) : verdict;
 }
 
