@@ -190,6 +190,31 @@ static __always_inline enum inserted flow_insert(__u64 hash, __u64 word)
 	return __sync_val_compare_and_swap(slot, seen, word) == seen ? INSERTED_EVICTING : INSERT_FAILED;
 }
 
+/* Takes over a flow that is still in the table before this one; its word, or 0. */
+__noinline __u64 flow_take_over(__u64 hash)
+{
+	__u32 index = hash & old_flow_set_mask;
+	struct flow_set *set = bpf_map_lookup_elem(&old_flows, &index);
+	__u64 tag = flow_tag(hash), word = 0;
+
+	if (!set)
+		return 0;
+	for (int i = 0; i < FLOW_SET_WAYS; i++)
+		if (set->flow[i] >> FLOW_TAG_SHIFT == tag)
+			word = set->flow[i];
+	if (word)
+		flow_insert(hash, word);
+	return word;
+}
+
+/* As flow_find, but for the while after the table was replaced. */
+static __always_inline __u64 flow_find_anywhere(__u64 hash)
+{
+	__u64 word = flow_find(hash);
+
+	return !word && old_flow_set_mask ? flow_take_over(hash) : word;
+}
+
 /* Is every way taken? The first free one usually tells. */
 static __always_inline bool flow_set_full(__u64 hash)
 {

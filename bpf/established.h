@@ -25,15 +25,18 @@ struct plain {
 	bool ipv6;
 };
 
-static __always_inline bool plain_ports(struct plain *p, __u32 payload)
+static __always_inline bool plain_ports(struct plain *p, __u32 payload, void *end)
 {
 	struct tcphdr *tcp = p->l4;
 
 	p->source = tcp->source; /* UDP has its ports in the same place */
 	p->dest = tcp->dest;
 	if (p->protocol == IPPROTO_TCP) {
-		__u32 header = ((__u8 *)tcp)[12] >> 4 << 2;
+		__u32 header;
 
+		if ((void *)(tcp + 1) > end)
+			return false;
+		header = ((__u8 *)tcp)[12] >> 4 << 2;
 		p->flags = ((__u8 *)tcp)[13];
 		return header >= sizeof(*tcp) && header <= payload;
 	}
@@ -41,7 +44,7 @@ static __always_inline bool plain_ports(struct plain *p, __u32 payload)
 	return p->protocol == IPPROTO_UDP && payload >= sizeof(struct udphdr);
 }
 
-static __always_inline bool plain_ipv4(struct plain *p)
+static __always_inline bool plain_ipv4(struct plain *p, void *end)
 {
 	struct iphdr *ip = p->l3;
 
@@ -51,10 +54,10 @@ static __always_inline bool plain_ipv4(struct plain *p)
 	p->protocol = ip->protocol;
 	p->src = words_of_ipv4(ip->saddr);
 	p->dst = words_of_ipv4(ip->daddr);
-	return plain_ports(p, p->bytes - sizeof(*ip));
+	return plain_ports(p, p->bytes - sizeof(*ip), end);
 }
 
-static __always_inline bool plain_ipv6(struct plain *p)
+static __always_inline bool plain_ipv6(struct plain *p, void *end)
 {
 	struct ipv6hdr *ip = p->l3;
 	__u32 payload = bpf_ntohs(*(__be16 *)(p->l3 + 4));
@@ -65,7 +68,7 @@ static __always_inline bool plain_ipv6(struct plain *p)
 	p->bytes = sizeof(*ip) + payload;
 	p->src = words_of_ipv6(&ip->saddr);
 	p->dst = words_of_ipv6(&ip->daddr);
-	return !(is_mapped_ipv4(p->src) | is_mapped_ipv4(p->dst)) && plain_ports(p, payload);
+	return !(is_mapped_ipv4(p->src) | is_mapped_ipv4(p->dst)) && plain_ports(p, payload, end);
 }
 
 static __always_inline bool serves(const struct vip *vip, const struct plain *p)
@@ -171,8 +174,8 @@ static __always_inline enum shortcut established_out(const struct plain *p, enum
 	end = end_of_vip(vip);
 	hash = flow_hash(&client, &end, p->protocol, p->ipv6 ? 6 : 4);
 	word = flow_find(hash);
-	if (!entry_names(word, backend, id))
-		return SHORT_NONE;
+	if (!entry_names(word, backend, id)) /* what else could make it an answer? */
+		return backend->next || (!word && (old_flow_set_mask || flow_set_full(hash))) ? SHORT_NONE : SHORT_FOREIGN;
 	flow_touch(hash, word, state_after_reply(flow_state(word), p->flags));
 	count_verdict(VERDICT_REPLIED);
 	plain_rewrite(p, WAY_OUT, &end, summed);
@@ -200,7 +203,7 @@ static __always_inline enum shortcut shortcut(void *data, void *end, enum way wa
 	__be16 type;
 
 	p.l3 = data + ETH_HLEN;
-	if (p.l3 + sizeof(struct iphdr) + sizeof(struct tcphdr) > end)
+	if (p.l3 + sizeof(struct iphdr) + sizeof(struct udphdr) > end)
 		return SHORT_NONE;
 	type = *(__be16 *)(data + offsetof(struct ethhdr, h_proto));
 	if (*(__u8 *)data & 1)
@@ -208,11 +211,11 @@ static __always_inline enum shortcut shortcut(void *data, void *end, enum way wa
 	if (type == bpf_htons(ETH_P_IP)) {
 		p.ipv6 = false;
 		p.l4 = p.l3 + sizeof(struct iphdr);
-		return plain_ipv4(&p) ? shortened(&p, ways, summed) : SHORT_NONE;
+		return plain_ipv4(&p, end) ? shortened(&p, ways, summed) : SHORT_NONE;
 	}
 	p.ipv6 = true;
 	p.l4 = p.l3 + sizeof(struct ipv6hdr);
-	if (type != bpf_htons(ETH_P_IPV6) || p.l4 + sizeof(struct tcphdr) > end)
+	if (type != bpf_htons(ETH_P_IPV6) || p.l4 + sizeof(struct udphdr) > end)
 		return SHORT_NONE;
-	return plain_ipv6(&p) ? shortened(&p, ways, summed) : SHORT_NONE;
+	return plain_ipv6(&p, end) ? shortened(&p, ways, summed) : SHORT_NONE;
 }

@@ -139,7 +139,7 @@ static __always_inline struct backend *backend_of_flow(const struct tuple *t, __
 /* For a packet to an address of ours whose flow has no entry, or one whose backend is gone. */
 static __always_inline __u64 new_flow(const struct tuple *t, __u64 hash, enum event_hook hook)
 {
-	__u64 stale = flow_find(hash);
+	__u64 stale = flow_find_anywhere(hash);
 	struct backend *backend;
 	__u32 vip_id, id = 0;
 	struct vip *vip;
@@ -193,7 +193,7 @@ static __always_inline enum decision forward(const struct tuple *t, enum event_h
 					     struct change *change, __u32 *id)
 {
 	__u64 hash = flow_hash(&t->src, &t->dst, t->protocol, t->family);
-	__u64 word = flow_find(hash);
+	__u64 word = flow_find_anywhere(hash);
 	struct backend *backend = backend_of_flow(t, word, id);
 	bool opens = false;
 
@@ -285,7 +285,7 @@ static long reply_step(__u32 index, struct reply_walk *walk)
 		return 1;
 	ends_of_answer(t, vip, walk->turned, &change);
 	hash = flow_hash(&change.dst, &change.src, t->protocol, t->family);
-	word = flow_find(hash);
+	word = flow_find_anywhere(hash);
 	if ((!walk->turned || same_words(change.src.address, t->dst.address)) &&
 	    (entry_names(word, backend, walk->id) ||
 	     (!word && flow_set_full(hash) && reply_overflowed(hash, walk->id)))) {
@@ -326,7 +326,7 @@ static __always_inline enum decision reply(const struct tuple *t, bool turned, s
 		return DECISION_PASS;
 	ends_of_answer(t, vip, turned, change);
 	hash = flow_hash(&change->dst, &change->src, t->protocol, t->family);
-	word = flow_find(hash);
+	word = flow_find_anywhere(hash);
 	if (!turned && entry_answers(t, hash, word, backend, id))
 		goto found;
 	if (!turned && !word && flow_set_full(hash) && reply_overflowed(hash, id))

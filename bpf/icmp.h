@@ -143,7 +143,7 @@ __noinline int find_request(void)
 	if (!t || !odd)
 		return DECISION_PASS;
 	hash = flow_hash(&t->src, &t->dst, t->protocol, t->family);
-	backend = backend_of_flow(t, flow_find(hash), &id);
+	backend = backend_of_flow(t, flow_find_anywhere(hash), &id);
 	if (!backend && flow_set_full(hash))
 		backend = backend_of_flow(t, flow_find_overflow(hash), &id);
 	if (backend)

@@ -169,8 +169,14 @@ struct settings {
 	__u32 engaged;		/* enum engagement */
 	__u32 outside;		/* VIP addresses that no pool covers */
 	__u32 pools;
-	__u32 reserved;
+	__u32 carrying;		/* until this second of the tick count packets between workloads go past the stack; 0: none */
 	struct pool pool[8];
+};
+
+/* Addresses of which this node knows the way; longest prefix wins. `bits` counts those of an address of 128. */
+struct workload_key {
+	__u32 bits;
+	__u8 address[16];
 };
 
 /* Where a translated socket really wanted to go; per socket. */

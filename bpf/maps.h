@@ -58,6 +58,14 @@ struct {
 	__type(value, struct flow_set);
 } flows SEC(".maps");
 
+/* The table that `flows` has just replaced, because the limit is another now: what is not there yet may be here */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct flow_set);
+} old_flows SEC(".maps");
+
 /* Flows whose set was full of others that do not give way: by their whole hash, value as in flow_set */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -114,6 +122,15 @@ struct {
 	__type(key, struct datagram_key);
 	__type(value, struct datagram_origin);
 } datagram_origins SEC(".maps");
+
+/* Address → index of the workload interface that leads there, 0 for one that lies elsewhere */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 16384);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct workload_key);
+	__type(value, __u32);
+} workloads SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

@@ -7,6 +7,7 @@
 #include "established.h"
 #include "forward.h"
 #include "refuse.h"
+#include "workload.h"
 
 #define FRAME __sk_buff
 #define TC_NEXT (-1) /* TCX_NEXT, and TC_ACT_UNSPEC under clsact: on to the next program */
@@ -149,6 +150,8 @@ __noinline int tc_odd(struct __sk_buff *skb, __u32 l3, __u32 way)
 
 /* What the long ways answer of a packet for tc_odd, with the offset of its IP header: called from here, it finds more stack. */
 #define TC_ODD 0x100
+/* They have given a packet its new ends; all that is left is where it goes. */
+#define TC_REWRITTEN 0x200
 
 static __always_inline int tc_long_way(struct __sk_buff *skb, enum way way)
 {
@@ -156,6 +159,7 @@ static __always_inline int tc_long_way(struct __sk_buff *skb, enum way way)
 	struct packet p = {};
 	enum parsed parsed = parse_skb(skb, &p);
 	enum decision decision;
+	int verdict;
 
 	if (parsed != PARSED_FLOW)
 		return parsed == PARSED_ODD ? TC_ODD | p.tuple.l3_offset : TC_NEXT;
@@ -163,7 +167,8 @@ static __always_inline int tc_long_way(struct __sk_buff *skb, enum way way)
 		decision = incoming(&p.tuple, HOOK_TC, false, &change);
 	else
 		decision = reply(&p.tuple, false, &change);
-	return act(skb, &p, decision, &change);
+	verdict = act(skb, &p, decision, &change);
+	return decision == DECISION_REWRITE && verdict == TC_NEXT ? TC_REWRITTEN : verdict;
 }
 
 /* Every packet that is not settled by shortcut(): new flows, headers beyond the linear part, refusals. */
@@ -177,12 +182,45 @@ __noinline int tc_long_way_out(struct __sk_buff *skb)
 	return tc_long_way(skb, WAY_OUT);
 }
 
-static __always_inline bool tc_shortcut(struct __sk_buff *skb, enum way way)
+static __always_inline enum shortcut tc_shortcut(struct __sk_buff *skb, enum way way)
 {
 	enum summed summed = summed_of(skb, 4);
 
-	return summed != SUMMED_HELPER &&
-	       shortcut((void *)(long)skb->data, (void *)(long)skb->data_end, way, summed) != SHORT_NONE;
+	if (summed == SUMMED_HELPER)
+		return SHORT_NONE;
+	return shortcut((void *)(long)skb->data, (void *)(long)skb->data_end, way, summed);
+}
+
+__noinline int tc_shortcut_out(struct __sk_buff *skb)
+{
+	return tc_shortcut(skb, WAY_OUT);
+}
+
+/* A packet that has its new ends: to its workload at once, or on through the network stack. */
+static __always_inline int deliver(struct __sk_buff *skb)
+{
+	__u32 ifindex = carrying() ? workload_ahead(skb) : 0;
+
+	return ifindex ? bpf_redirect_peer(ifindex, 0) : TC_NEXT;
+}
+
+/*
+ * A packet that is for no address of ours. To another workload it does not come by the host's end of that one's
+ * interface, where answers of backends get the VIP's address: it gets it here. What has odd headers takes the stack.
+ */
+static __always_inline int carry(struct __sk_buff *skb)
+{
+	__u32 ifindex = carrying() ? workload_ahead(skb) : 0;
+	int verdict;
+
+	if (!ifindex)
+		return TC_NEXT;
+	if (tc_shortcut_out(skb) == SHORT_NONE) {
+		verdict = tc_long_way_out(skb);
+		if (verdict != TC_NEXT && verdict != TC_REWRITTEN)
+			return verdict > 0 && verdict & TC_ODD ? TC_NEXT : verdict;
+	}
+	return bpf_redirect_peer(ifindex, 0);
 }
 
 SEC("tc")
@@ -190,9 +228,17 @@ int tc_ingress(struct __sk_buff *skb)
 {
 	int verdict;
 
-	if (tc_shortcut(skb, WAY_IN))
-		return TC_NEXT;
+	switch (tc_shortcut(skb, WAY_IN)) {
+	case SHORT_REWRITTEN:
+		return deliver(skb);
+	case SHORT_FOREIGN:
+		return carry(skb);
+	case SHORT_NONE:
+		break;
+	}
 	verdict = tc_long_way_in(skb);
+	if (verdict == TC_REWRITTEN)
+		return deliver(skb);
 	return verdict > 0 && verdict & TC_ODD ? tc_odd(skb, verdict & 0xff, WAY_IN) : verdict;
 }
 
@@ -201,9 +247,11 @@ int tc_egress(struct __sk_buff *skb)
 {
 	int verdict;
 
-	if (tc_shortcut(skb, WAY_OUT))
+	if (tc_shortcut(skb, WAY_OUT) != SHORT_NONE)
 		return TC_NEXT;
 	verdict = tc_long_way_out(skb);
+	if (verdict == TC_REWRITTEN)
+		return TC_NEXT;
 	return verdict > 0 && verdict & TC_ODD ? tc_odd(skb, verdict & 0xff, WAY_OUT) : verdict;
 }
 

@@ -51,6 +51,8 @@ Object::Object(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   LogCapture log;
   object_.reset(bpf_object__open_mem(aligned.data(), aligned.size(), &options));
   if (!object_) throw MakeError(info.Env(), {"open", errno, {}, log.text});
+  bpf_map* map;
+  bpf_object__for_each_map(map, object_.get()) maps_[MapName(map)] = map;
 }
 
 bpf_object* Object::Get(const char* op, bool loaded) const {
@@ -61,11 +63,11 @@ bpf_object* Object::Get(const char* op, bool loaded) const {
 }
 
 bpf_map* Object::FindMap(const Napi::CallbackInfo& info, const char* op, bool loaded) const {
-  bpf_object* object = Get(op, loaded);
+  Get(op, loaded);
   std::string name = TextArg(info, 0, op, "map");
-  bpf_map* map = bpf_object__find_map_by_name(object, name.c_str());
-  if (map == nullptr) throw MakeError(Env(), {op, ENOENT, "has no map " + name});
-  return map;
+  auto found = maps_.find(name);
+  if (found == maps_.end()) throw MakeError(Env(), {op, ENOENT, "has no map " + name});
+  return found->second;
 }
 
 bpf_program* Object::FindProgram(const Napi::CallbackInfo& info, const char* op, bool loaded) const {

@@ -4,6 +4,8 @@
 #include <napi.h>
 
 #include <memory>
+#include <string>
+#include <unordered_map>
 
 namespace vipd {
 
@@ -37,6 +39,8 @@ class Object : public Napi::ObjectWrap<Object> {
     void operator()(bpf_object* object) const { bpf_object__close(object); }
   };
   std::unique_ptr<bpf_object, Closer> object_;
+  /// As the source calls them: libbpf calls a map that reuses another by that one's name.
+  std::unordered_map<std::string, bpf_map*> maps_;
   bool loaded_ = false;
 };
 

@@ -3,9 +3,13 @@ import type { Owner } from '../helpers/lab.js';
 import { cluster } from './cluster.js';
 import { dataplane } from './dataplane.js';
 import { programming } from './programming.js';
+import { machine, record, type Say } from './record.js';
 import { traffic, trafficNames } from './traffic.js';
 
-/** `npm run bench [-- NAME…] [--rounds N] [--nodes N]`: everything, or what is named; of a cluster up to so many nodes. */
+/**
+ * `npm run bench [-- NAME…] [--rounds N] [--nodes N] [--record]`: everything, or what is named; of a cluster up to so many
+ * nodes; see README.md here.
+ */
 
 const names = [...trafficNames, 'dataplane', 'programming', 'cluster'];
 
@@ -20,19 +24,26 @@ const roundsAt = process.argv.indexOf('--rounds');
 const rounds = roundsAt < 0 ? 5 : Number(process.argv[roundsAt + 1]);
 const nodesAt = process.argv.indexOf('--nodes');
 const nodes = nodesAt < 0 ? undefined : Number(process.argv[nodesAt + 1]);
-const firstFlag = process.argv.findIndex((one, i) => i > 1 && one.startsWith('--'));
-const asked = process.argv.slice(2, firstFlag < 0 ? undefined : firstFlag);
+const asked = process.argv.slice(2).filter((word) => names.includes(word) || !/^(--.*|\d+)$/.test(word));
+
+const said: string[] = [];
+const say: Say = (text) => {
+  said.push(text);
+  console.log(text);
+};
 
 async function bench(): Promise<void> {
   const unknown = asked.find((name) => !names.includes(name));
   if (unknown !== undefined) throw new Error(`there is no benchmark ${unknown}; there are ${names.join(', ')}`);
+  say(`${machine()}\n`);
   const chosen = asked.length === 0 ? names : asked;
   const ways = chosen.filter((name) => trafficNames.includes(name));
-  if (ways.length > 0) await traffic(owner, ways, rounds);
+  if (ways.length > 0) await traffic(owner, ways, rounds, say);
   await cleanUp();
-  if (chosen.includes('dataplane')) await dataplane(owner);
+  if (chosen.includes('dataplane')) await dataplane(owner, say);
   await cleanUp();
-  if (chosen.includes('programming')) await programming(owner, rounds);
+  if (chosen.includes('programming')) await programming(owner, rounds, say);
+  if (process.argv.includes('--record')) record(said);
   await cleanUp();
   if (chosen.includes('cluster')) await cluster(owner, rounds, nodes);
 }

@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { cpus, loadavg, release } from 'node:os';
+import { cpus } from 'node:os';
 import { openPlane, type TestPlane } from '../bpf/plane.js';
 import { program, upsert } from '../bpf/run.js';
 import type { Owner } from '../helpers/lab.js';
 import { type Measured, measure, pass, type Stream } from './cost.js';
+import type { Say } from './record.js';
 import { median, quartiles, table } from './statistics.js';
 import { compileCost } from './tools.js';
 
@@ -29,25 +30,20 @@ const TRACKED = 1 << 20;
 type Family = 4 | 6;
 
 /** Prints what vipd's packet programs cost a packet, and which of its aims are met. */
-export async function dataplane(owner: Owner): Promise<void> {
+export async function dataplane(owner: Owner, say: Say): Promise<void> {
   compileCost();
   const plane = await openPlane({ flows: TRACKED });
   owner.teardown(() => plane.close());
   await program(plane, [{ kind: 'pools', pools: [] }, ...vips()]);
   await program(plane, [{ kind: 'pools', pools: pools() }]);
-  console.log(`${machine()}\n`);
   const rows: string[][] = [['ns per packet', 'net', 'quartiles', 'floor', 'aim', '']];
   for (const one of cases(plane)) rows.push(await measured(plane, one));
   for (const one of await inserts(plane)) rows.push(one);
-  console.log(`${table(rows)}\n`);
-  console.log(`${memory(plane)}\n`);
-  console.log('medians and quartiles of 21 batches of 200,000 runs in CPU time, each less the batch with an empty');
-  console.log(
-    'program just before it; the table has room for a million flows. `One line` is what its memory costs here',
-  );
-  console.log(
-    'whoever reads it. A SYN leaves an entry, for the answer must prove that its connection came through a VIP\n',
-  );
+  say(`${table(rows)}\n`);
+  say(`${memory(plane)}\n`);
+  say('medians and quartiles of 21 batches of 200,000 runs in CPU time, each less the batch with an empty');
+  say('program just before it; the table has room for a million flows. `One line` is what its memory costs here');
+  say('whoever reads it. A SYN leaves an entry, for the answer must prove that its connection came through a VIP\n');
 }
 
 function pools() {
@@ -158,12 +154,4 @@ function memory(plane: TestPlane): string {
   const bytes = (JSON.parse(show.toString()) as { bytes_memlock: number }).bytes_memlock;
   const perMillion = ((bytes / TRACKED) * 1e6) / (1 << 20);
   return `flow table: ${perMillion.toFixed(1)} MB a million flows (aim ≤ 16: ${perMillion <= 16 ? 'met' : 'missed'})`;
-}
-
-/** What the figures hold for. */
-function machine(): string {
-  const load = loadavg()
-    .map((value) => value.toFixed(1))
-    .join(' ');
-  return `${cpus().length} × ${cpus()[0]?.model}, Linux ${release()}, load ${load}`;
 }

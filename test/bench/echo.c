@@ -9,6 +9,7 @@
  *        exchange  connect(), one byte there and back, close by RST
  *        request   one byte there and back over an established connection
  *        datagram  one byte there and back over a connected UDP socket
+ *        rate      the same, 32 at a time; the time is that of one divided by 32
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -23,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SAMPLES_MAX = 1 << 22, EVENTS = 64 };
+enum { SAMPLES_MAX = 1 << 22, EVENTS = 64, BURST = 32 };
 
 static uint32_t samples[SAMPLES_MAX];
 
@@ -101,6 +102,20 @@ static uint64_t exchange_once(int fd)
 	return now() - start;
 }
 
+static uint64_t burst_once(int fd)
+{
+	uint64_t start = now();
+	char byte = 'x';
+
+	for (int i = 0; i < BURST; i++)
+		if (send(fd, &byte, 1, 0) != 1)
+			err(1, "send");
+	for (int i = 0; i < BURST; i++)
+		if (recv(fd, &byte, 1, 0) != 1)
+			err(1, "no answer");
+	return (now() - start) / BURST;
+}
+
 static int ascending(const void *a, const void *b)
 {
 	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
@@ -110,15 +125,15 @@ static int ascending(const void *a, const void *b)
 
 static void measure(const char *mode, const struct sockaddr_in *to, double seconds)
 {
-	int connects = !strcmp(mode, "connect"), exchanges = !strcmp(mode, "exchange");
+	int connects = !strcmp(mode, "connect"), exchanges = !strcmp(mode, "exchange"), bursts = !strcmp(mode, "rate");
 	uint64_t end = now() + (uint64_t)(seconds * 1e9);
 	size_t count = 0;
 	int fd = -1;
 
 	if (!connects && !exchanges)
-		fd = connected(!strcmp(mode, "datagram") ? SOCK_DGRAM : SOCK_STREAM, to);
+		fd = connected(bursts || !strcmp(mode, "datagram") ? SOCK_DGRAM : SOCK_STREAM, to);
 	while (now() < end && count < SAMPLES_MAX)
-		samples[count++] = fd < 0 ? connect_once(to, exchanges) : exchange_once(fd);
+		samples[count++] = fd < 0 ? connect_once(to, exchanges) : bursts ? burst_once(fd) : exchange_once(fd);
 	qsort(samples, count, sizeof(samples[0]), ascending);
 	printf("%u %zu\n", samples[count / 2], count);
 }
@@ -196,7 +211,7 @@ int main(int argc, char **argv)
 		serve(&address);
 	}
 	if (argc != 5 || inet_pton(AF_INET, argv[2], &address.sin_addr) != 1)
-		errx(2, "usage: echo serve PORT | echo connect|exchange|request|datagram ADDRESS PORT SECONDS");
+		errx(2, "usage: echo serve PORT | echo connect|exchange|request|datagram|rate ADDRESS PORT SECONDS");
 	address.sin_port = htons(atoi(argv[3]));
 	measure(argv[1], &address, atof(argv[4]));
 	return 0;

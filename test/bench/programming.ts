@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { Child } from '../../ts/quickstart/child.js';
 import { Lab, type Owner } from '../helpers/lab.js';
 import type { Programming } from './programming-program.js';
+import type { Say } from './record.js';
 import { figure, table } from './statistics.js';
 
 const program = fileURLToPath(new URL('programming-program.js', import.meta.url));
@@ -17,7 +18,7 @@ const columns: readonly (readonly [string, keyof Programming])[] = [
 ];
 
 /** Prints what programming costs at each size, every size once a round. */
-export async function programming(owner: Owner, rounds: number): Promise<void> {
+export async function programming(owner: Owner, rounds: number, say: Say): Promise<void> {
   const lab = Lab.create(owner);
   const results = new Map<number, Programming[]>(sizes.map((size) => [size, []]));
   for (let round = 0; round < rounds; round += 1) {
@@ -27,8 +28,8 @@ export async function programming(owner: Owner, rounds: number): Promise<void> {
     const measured = results.get(size) ?? [];
     return [String(size), ...columns.map(([, key]) => figure(measured.map((one) => one[key])))];
   });
-  console.log(`${table([['VIPs of 10 backends', ...columns.map(([title]) => title)], ...rows])}\n`);
-  console.log(`medians of ${rounds} rounds ± half the range; RSS of the process with everything adopted\n`);
+  say(`${table([['VIPs of 10 backends', ...columns.map(([title]) => title)], ...rows])}\n`);
+  say(`medians of ${rounds} rounds ± half the range; RSS of the process with everything adopted\n`);
 }
 
 async function programmed(lab: Lab, size: number): Promise<Programming> {

@@ -1,4 +1,5 @@
 import type { Owner } from '../helpers/lab.js';
+import type { Say } from './record.js';
 import { change, figure, median, table } from './statistics.js';
 import { compileEcho, echo } from './tools.js';
 import { allVariants, echoPort, type Variant } from './variants.js';
@@ -28,18 +29,37 @@ const throughput: Metric = {
   },
 };
 
+/** Requests over 16 connections that stay open. */
+const wrk: Metric = {
+  name: 'wrk k/s',
+  async measure({ start, address }) {
+    const report = await start(['wrk', '-t1', '-c16', '-d1s', `http://${address}/`]).success();
+    return Number(/Requests\/sec:\s+([\d.]+)/.exec(report)?.[1]) / 1000;
+  },
+};
+
+const rate: Metric = {
+  name: 'UDP k/s',
+  async measure({ start, address }) {
+    const output = await start([echo, 'rate', address, String(echoPort), seconds]).success();
+    return 1e6 / Number(output.split(' ')[0]);
+  },
+};
+
 const metrics: Readonly<Record<string, Metric>> = {
   connect: latency('connect', 'connect'),
   exchange: latency('exchange', 'connect+request+close'),
   request: latency('request', 'request'),
   datagram: latency('datagram', 'UDP request'),
+  wrk,
+  rate,
   iperf: throughput,
 };
 
 export const trafficNames = Object.keys(metrics);
 
 /** Measures the chosen metrics, every variant once a round, and prints medians, spread and the change against direct. */
-export async function traffic(owner: Owner, names: readonly string[], rounds: number): Promise<void> {
+export async function traffic(owner: Owner, names: readonly string[], rounds: number, say: Say): Promise<void> {
   compileEcho();
   const variants = await allVariants(owner);
   const chosen = names.flatMap((name) => metrics[name] ?? []);
@@ -59,7 +79,7 @@ export async function traffic(owner: Owner, names: readonly string[], rounds: nu
     return `${figure(mine)} ${variant === variants[0] ? '' : change(median(mine), base)}`.trimEnd();
   };
   const rows = variants.map((variant) => [variant.name, ...chosen.map((metric) => cell(variant, metric))]);
-  console.log(`${table([['', ...chosen.map(({ name }) => name)], ...rows])}\n`);
-  console.log(`medians of ${rounds} alternating rounds ± half the range; client, node and server on one CPU`);
-  console.log('`direct` runs while cgroup programs exist on this machine, which costs every connect() a little\n');
+  say(`${table([['', ...chosen.map(({ name }) => name)], ...rows])}\n`);
+  say(`medians of ${rounds} alternating rounds ± half the range; client, node and server on one CPU`);
+  say('`direct` runs while cgroup programs exist on this machine, which costs every connect() a little\n');
 }

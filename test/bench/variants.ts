@@ -2,6 +2,7 @@ import type { ServiceInput } from '../../ts/model/schema.js';
 import { Child } from '../../ts/quickstart/child.js';
 import { Daemon } from '../helpers/daemon.js';
 import { Lab, type Owner, type Site } from '../helpers/lab.js';
+import { startNginx } from '../helpers/programs.js';
 import type { Hook } from '../helpers/scene.js';
 import { startIn } from '../helpers/servers.js';
 import { iptables, type Job, nftables } from './rivals.js';
@@ -9,6 +10,7 @@ import { echo } from './tools.js';
 
 export const echoPort = 7000;
 export const iperfPort = 5201;
+const httpPort = 80;
 const vip = '11.0.0.80';
 
 /** A way from a client to a server that is measured against the others, in a lab of its own. */
@@ -21,7 +23,8 @@ export interface Variant {
 }
 
 /** Client, node and server share one CPU: otherwise idle wake-ups are most of what is measured. */
-const onOneCpu = (argv: readonly string[]) => ['taskset', '-c', '0', ...argv];
+const taskset = ['taskset', '-c', '0'];
+const onOneCpu = (argv: readonly string[]) => [...taskset, ...argv];
 
 async function prepare(owner: Owner, kind: 'workload' | 'uplink'): Promise<{ lab: Lab; server: Site; client: Site }> {
   const lab = Lab.create(owner);
@@ -31,6 +34,7 @@ async function prepare(owner: Owner, kind: 'workload' | 'uplink'): Promise<{ lab
   if (kind === 'uplink') client.namespace.ip('link set eth0 xdpdrv off');
   await startIn(lab, server, onOneCpu([echo, 'serve', String(echoPort)])).wrote('listening');
   await startIn(lab, server, onOneCpu(['iperf3', '--server', '--forceflush'])).wrote('listening');
+  await startNginx(lab, server, 'server', ...taskset);
   return { lab, server, client };
 }
 
@@ -46,7 +50,7 @@ async function direct(owner: Owner): Promise<Variant> {
 
 async function rival(owner: Owner, name: string, set: (node: Lab['node'], job: Job) => void, services: number) {
   const { lab, server, client } = await prepare(owner, 'workload');
-  set(lab.node, { vip, backend: server.v4, ports: [echoPort, iperfPort], services });
+  set(lab.node, { vip, backend: server.v4, ports: [echoPort, iperfPort, httpPort], services });
   return variant(name, vip, client);
 }
 
@@ -55,7 +59,8 @@ async function ours(owner: Owner, name: string, hook: Hook, ...flags: readonly s
   const service = (protocol: 'tcp' | 'udp', port: number): ServiceInput => {
     return { name: `${protocol}-${port}`, vip: `${vip}:${port}`, protocol, backends: [`${server.v4}:${port}`] };
   };
-  await Daemon.start(lab, [service('tcp', echoPort), service('udp', echoPort), service('tcp', iperfPort)], ...flags);
+  const tcp = [echoPort, iperfPort, httpPort].map((port) => service('tcp', port));
+  await Daemon.start(lab, [...tcp, service('udp', echoPort)], ...flags);
   return variant(name, vip, client, hook === 'sock' ? lab : undefined);
 }
 
@@ -67,8 +72,9 @@ export async function allVariants(owner: Owner): Promise<readonly Variant[]> {
     await rival(owner, 'iptables, 1 service', iptables, 1),
     await rival(owner, 'iptables, 1000 services', iptables, 1000),
     await ours(owner, 'vipd sock', 'sock', '--tc', 'none'),
-    await ours(owner, 'vipd sock, tc attached too', 'sock'),
-    await ours(owner, 'vipd tc', 'tc'),
+    await ours(owner, 'vipd sock, redirect', 'sock', '--redirect', 'on'),
+    await ours(owner, 'vipd tc, no redirect', 'tc', '--redirect', 'off'),
+    await ours(owner, 'vipd tc, redirect', 'tc', '--redirect', 'on'),
     await ours(owner, 'vipd xdp on a veth', 'xdp'),
   ];
 }

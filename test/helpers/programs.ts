@@ -18,8 +18,8 @@ export function runAt(lab: Lab, place: Place, ...argv: readonly string[]): Promi
   return startAt(lab, place, argv).success();
 }
 
-/** An nginx that answers on port 80 with its name, and with 1 MiB at /big. */
-export async function startNginx(lab: Lab, site: Site, name: string): Promise<void> {
+/** An nginx that answers on port 80 with its name, and with 1 MiB at /big; `by`: what runs it, such as taskset. */
+export async function startNginx(lab: Lab, site: Site, name: string, ...by: readonly string[]): Promise<void> {
   const directory = `${lab.directory}/${name}`;
   mkdirSync(directory);
   writeFileSync(`${directory}/big`, Buffer.alloc(1 << 20, name));
@@ -31,7 +31,8 @@ export async function startNginx(lab: Lab, site: Site, name: string): Promise<vo
     `http { access_log off; ${temporary.join(' ')} server { ${server} } }`,
   ];
   writeFileSync(`${directory}/conf`, lines.join('\n'));
-  await startIn(lab, site, ['nginx', '-p', directory, '-c', `${directory}/conf`, '-e', 'stderr']).wrote('event method');
+  const nginx = ['nginx', '-p', directory, '-c', `${directory}/conf`, '-e', 'stderr'];
+  await startIn(lab, site, [...by, ...nginx]).wrote('event method');
 }
 
 /** redis-server under the name of the tool it shares its binary with, so that the package with the service is not needed. */

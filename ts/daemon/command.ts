@@ -139,7 +139,9 @@ function planesOf(options: DaemonOptions, cgroup: string, logger: Logger): reado
     flows: options['limits.flows'],
   };
   const sever = options.sever ? { delayMs: options.severDelay } : undefined;
-  const ebpf = new EbpfDataPlane({ bpffs, cgroup, interfaces, limits, sampleConnections, sever }, { logger });
+  const redirect = options['interfaces.redirect'];
+  const asked = { bpffs, cgroup, interfaces, redirect, limits, sampleConnections, sever };
+  const ebpf = new EbpfDataPlane(asked, { logger });
   const ipvs = new IpvsDataPlane({ settingsFile: join(options.stateDir, 'ipvs-settings.json') }, { logger });
   return [ebpf, ipvs];
 }

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { DoctorCheck, DoctorReport } from '../api/routes/node.js';
 import type { HookStatus, Support } from '../dataplane/dataplane.js';
+import { stackNeeded } from '../dataplane/ebpf/workloads.js';
 import { ipvsSupport } from '../dataplane/ipvs/support.js';
 import { type Feature, features, isBpffs, kernelRelease, missingCapabilities } from '../libbpf/features.js';
 import { faultOf } from '../util/errors.js';
@@ -17,6 +18,7 @@ export interface Subject {
   readonly isCgroup: (path: string) => boolean;
   readonly ownProgramIds: (bpffs: string) => ReadonlySet<number>;
   readonly ipvs: () => Support;
+  readonly stackNeeded: () => string | undefined;
   readonly foreignOnCgroup: (path: string) => readonly ForeignProgram[];
   readonly foreignOnInterfaces: (tc: readonly string[], xdp: readonly string[]) => readonly ForeignProgram[];
 }
@@ -30,11 +32,13 @@ const host: Subject = {
   isCgroup: (path) => existsSync(join(path, 'cgroup.procs')) && existsSync(join(path, 'cgroup.controllers')),
   ownProgramIds,
   ipvs: ipvsSupport,
+  stackNeeded,
   foreignOnCgroup,
   foreignOnInterfaces,
 };
 
-export interface DoctorOptions extends Pick<DaemonOptions, 'bpffs' | 'interfaces.tc' | 'interfaces.xdp'> {
+export interface DoctorOptions
+  extends Pick<DaemonOptions, 'bpffs' | 'interfaces.tc' | 'interfaces.xdp' | 'interfaces.redirect'> {
   readonly cgroup: string | undefined;
 }
 
@@ -53,6 +57,7 @@ export function doctor(
     guarded('cgroup', () => [cgroupCheck(options.cgroup, subject)]),
     guarded('bpffs', () => [bpffsCheck(options.bpffs, subject)]),
     hookChecks(hooks),
+    ...(privileged ? [guarded('redirect', () => [redirectCheck(options, subject)])] : []),
     ...(privileged ? [guarded('other programs', () => foreignChecks(options, subject))] : []),
   ].flat();
   return { ok: checks.every((check) => check.result !== 'failed'), checks };
@@ -117,6 +122,20 @@ function hookChecks(hooks: readonly HookStatus[] | undefined): DoctorCheck[] {
     return failed(name, `${where} (${mode}): ${fault?.cause ?? 'not attached'}`, fault?.hint);
   });
   return [ok('daemon', 'runs'), ...checks];
+}
+
+/** Packets between workloads are only handed past the firewall of one who knows it. */
+function redirectCheck(options: DoctorOptions, subject: Subject): DoctorCheck {
+  const name = 'redirect';
+  const asked = options['interfaces.redirect'];
+  if (asked === 'off' || options['interfaces.tc'].length === 0) {
+    return ok(name, asked === 'off' ? 'switched off' : 'no workload interfaces');
+  }
+  const needed = subject.stackNeeded();
+  if (needed === undefined) return ok(name, 'packets between workloads go past the network stack');
+  if (asked === 'auto') return ok(name, `packets between workloads take the network stack: ${needed}`);
+  const detail = `packets between workloads go past the network stack: ${needed}`;
+  return { name, result: 'warning', detail, hint: 'take `redirect: auto` if they should be seen there' };
 }
 
 function foreignChecks(options: DoctorOptions, subject: Subject): DoctorCheck[] {

@@ -61,6 +61,11 @@ export const fields = {
     help: 'how to attach the xdp hook',
     fallback: 'auto',
   }),
+  'interfaces.redirect': oneOf(['auto', 'on', 'off'], {
+    flag: 'redirect',
+    help: 'hand packets from workload to workload past the network stack; auto: unless a firewall filters there',
+    fallback: 'auto',
+  }),
   pools: prefixes({
     flag: 'pool',
     help: 'prefixes whose every address belongs to vipd',

@@ -15,6 +15,8 @@ export interface NetworkLink {
   readonly master?: number;
   /** Index of the other end (veth) or of the device below (vlan); may be one of another namespace. */
   readonly peerIndex?: number;
+  /** Whether the other end or the device below is in another network namespace. */
+  readonly peerElsewhere?: true;
   /** Bytes. */
   readonly mtu: number;
   readonly xdp?: { readonly mode: 'native' | 'generic' | 'hardware' | 'several'; readonly progId: number };
@@ -40,6 +42,7 @@ const IFLA_LINK = 5;
 const IFLA_MASTER = 10;
 const IFLA_LINKINFO = 18;
 const IFLA_INFO_KIND = 1;
+const IFLA_LINK_NETNSID = 37;
 const IFLA_XDP = 43;
 const IFLA_XDP_ATTACHED = 2;
 const IFLA_XDP_PROG_ID = 4;
@@ -98,6 +101,7 @@ export function linkIn({ payload }: Message): NetworkLink {
     ethernet: payload.readUInt16LE(ifinfomsg.type) === ARPHRD_ETHER,
     up: (flags & IFF_UP) !== 0,
     mtu: numberIn(attributes, IFLA_MTU) ?? 0,
+    ...(attributes.has(IFLA_LINK_NETNSID) ? { peerElsewhere: true as const } : {}),
     ...(master === undefined ? {} : { master }),
     ...(peerIndex === undefined || peerIndex === index ? {} : { peerIndex }),
     ...(xdp === undefined ? {} : { xdp }),

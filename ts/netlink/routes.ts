@@ -20,6 +20,8 @@ export interface Route {
   readonly protocol: number;
   /** Output interface, where there is exactly one. */
   readonly ifindex?: number;
+  /** Whether packets go to another router first, or to one of several. */
+  readonly viaRouter?: true;
 }
 
 export interface RouteFilter {
@@ -41,8 +43,13 @@ const RTM_GETROUTE = 26;
 const rtmsg = { size: 12, family: 0, bits: 1, table: 4, protocol: 5, scope: 6, type: 7 };
 const RTA_DST = 1;
 const RTA_OIF = 4;
+const RTA_GATEWAY = 5;
 const RTA_PRIORITY = 6;
+const RTA_MULTIPATH = 9;
 const RTA_TABLE = 15;
+const RTA_VIA = 18;
+const RTA_NH_ID = 30;
+const viaRouter = [RTA_GATEWAY, RTA_MULTIPATH, RTA_VIA, RTA_NH_ID];
 const RTN_LOCAL = 2;
 const RTN_UNREACHABLE = 7;
 const RT_SCOPE_HOST = 254;
@@ -138,6 +145,7 @@ export function routeIn({ payload }: Message): Route | undefined {
     metric: numberIn(attributes, RTA_PRIORITY) ?? 0,
     table: numberIn(attributes, RTA_TABLE) ?? payload[rtmsg.table]!,
     protocol: payload[rtmsg.protocol]!,
+    ...(viaRouter.some((type) => attributes.has(type)) ? { viaRouter: true as const } : {}),
     ...(ifindex === undefined ? {} : { ifindex }),
   };
 }

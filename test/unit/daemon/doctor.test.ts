@@ -7,6 +7,7 @@ const options: DoctorOptions = {
   cgroup: '/cg',
   'interfaces.tc': ['w*'],
   'interfaces.xdp': [],
+  'interfaces.redirect': 'auto',
 };
 
 const feature = { name: 'ring buffer', minimumKernel: '5.8', present: true, required: true, hint: 'upgrade' };
@@ -19,6 +20,7 @@ const healthy: Subject = {
   isCgroup: () => true,
   ownProgramIds: () => new Set(),
   ipvs: () => ({ ok: true }),
+  stackNeeded: () => undefined,
   foreignOnCgroup: () => [],
   foreignOnInterfaces: () => [],
 };
@@ -35,6 +37,18 @@ test('a machine that has everything is well', (t) => {
   t.true(report.ok);
   t.true(report.checks.every((one) => one.result === 'ok'));
   t.is(report.checks.find((one) => one.name === 'xdp hook')?.detail, 'eth0 (native)');
+});
+
+test('says which way packets between workloads take, and warns of a firewall that is passed by', (t) => {
+  const stackNeeded = () => 'nftables chain filter forward would not see them';
+  t.like(check('redirect', {}), { result: 'ok', detail: 'packets between workloads go past the network stack' });
+  t.like(check('redirect', { stackNeeded }), { result: 'ok' });
+  t.regex(check('redirect', { stackNeeded }).detail ?? '', /take the network stack: nftables chain filter forward/);
+  t.like(check('redirect', { stackNeeded }, { 'interfaces.redirect': 'on' }), { ok: true, result: 'warning' });
+  t.like(check('redirect', { stackNeeded }, { 'interfaces.redirect': 'off' }), {
+    result: 'ok',
+    detail: 'switched off',
+  });
 });
 
 test('a feature the kernel lacks: its minimum version and what to do', (t) => {

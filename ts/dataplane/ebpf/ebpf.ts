@@ -11,7 +11,7 @@ import { connectionsOf, readCounters, readVerdicts, resetCounters } from './coun
 import { Drift } from './drift.js';
 import { Happenings } from './happenings.js';
 import type { HeldBackend } from './held.js';
-import { Hooks, type Interfaces, removeHooks } from './hooks.js';
+import { Hooks, type Interfaces, nameMatches, removeHooks } from './hooks.js';
 import { Image } from './image.js';
 import { inspectVip } from './inspect.js';
 import { type Backend, Engagement, type Event, type Settings, type SockQuery, type Vip } from './lb.gen.js';
@@ -23,8 +23,9 @@ import type { TableSpan } from './records.js';
 import { Severing, type SeveringOptions } from './severing.js';
 import { sweep } from './sweep.js';
 import { writeTables } from './tables.js';
-import { ticksOf } from './ticks.js';
+import { shiftOf, ticksOf } from './ticks.js';
 import { readFlows } from './tracking.js';
+import { type Redirect, Workloads } from './workloads.js';
 import { AFTER_TABLES, BEFORE_TABLES, type Mirrors, REMOVING, Writes } from './writes.js';
 
 export interface EbpfOptions {
@@ -34,6 +35,8 @@ export interface EbpfOptions {
   readonly cgroup: string;
   readonly interfaces: Interfaces;
   readonly limits: Limits;
+  /** Whether packets between workloads pass by the host's network stack; `off` when absent. */
+  readonly redirect?: Redirect;
   /** One in so many new connections makes an event; 0 none. */
   readonly sampleConnections: number;
   /** Ends connected sockets of backends that are removed; absent leaves them to their peers and timeouts. */
@@ -47,6 +50,8 @@ export interface EbpfModules {
 /** How long a table that was replaced still answers for flows that lost their entry, milliseconds. */
 const PREVIOUS_TABLE_MS = 60_000;
 const RETIRE_INTERVAL_MS = 10_000;
+/** The bits of the kernel's tick count that `tc_ticks` tells. */
+const TICKS = 0x7fffffff;
 
 /** Everything that exists between open and release. */
 interface Running {
@@ -55,6 +60,7 @@ interface Running {
   readonly image: Image;
   readonly drift: Drift;
   readonly hooks: Hooks;
+  readonly workloads: Workloads;
   readonly happenings: Happenings;
   readonly severing: Severing | undefined;
   readonly retiring: NodeJS.Timeout;
@@ -91,8 +97,9 @@ export class EbpfDataPlane implements DataPlane {
     const { bpffs, limits, sampleConnections, cgroup, interfaces } = this.options;
     const loaded = loadPrograms(bpffs, limits, sampleConnections);
     for (const map of loaded.kept) {
-      this.modules.logger?.warn({ map }, 'keeps its size until the next teardown, whatever the limits say');
+      this.modules.logger?.warn({ map }, 'keeps its size until the next teardown: a limit was lowered');
     }
+    if (loaded.replaced.length > 0) this.modules.logger?.info({ maps: loaded.replaced }, 'resizing');
     const mirrors = mirrorsOf(loaded);
     const image = new Image({
       mirrors,
@@ -112,6 +119,7 @@ export class EbpfDataPlane implements DataPlane {
       image,
       drift: new Drift(image, mirrors, loaded.map('tables')),
       hooks: new Hooks({ pins: this.#links, cgroup, interfaces }, { program, logger: this.modules.logger }),
+      workloads: this.#workloads(loaded),
       happenings,
       severing: this.#severing(loaded, image, happenings),
       retiring: setInterval(() => this.#retire(), RETIRE_INTERVAL_MS).unref(),
@@ -119,6 +127,7 @@ export class EbpfDataPlane implements DataPlane {
       dropped: [],
       freedRuns: [],
     };
+    this.#running.workloads.pause();
     await this.#mend();
   }
 
@@ -165,9 +174,11 @@ export class EbpfDataPlane implements DataPlane {
   }
 
   async engage(beside = false): Promise<void> {
-    const { hooks, severing } = this.#open('engage');
+    const { loaded, hooks, workloads, severing } = this.#open('engage');
     this.#setEngaged(beside ? Engagement.ENGAGED_OPENING : Engagement.ENGAGED);
     hooks.attach();
+    loaded.settle();
+    workloads.start();
     severing?.start();
   }
 
@@ -191,7 +202,13 @@ export class EbpfDataPlane implements DataPlane {
   }
 
   hooks(): readonly HookStatus[] {
-    return this.#running?.hooks.statuses() ?? [];
+    const { hooks, workloads } = this.#running ?? {};
+    const redirects = workloads !== undefined && workloads.carrying > 0;
+    const shown = (status: HookStatus) => {
+      const at = redirects && status.hook === 'tc' && nameMatches(this.options.interfaces.tc, status.where);
+      return at ? { ...status, mode: `${status.mode}, redirecting` } : status;
+    };
+    return (hooks?.statuses() ?? []).map(shown);
   }
 
   async inspect(key: VipKey): Promise<Readonly<Record<string, unknown>> | undefined> {
@@ -220,6 +237,7 @@ export class EbpfDataPlane implements DataPlane {
   async release(): Promise<void> {
     const running = this.#running;
     if (running === undefined) return;
+    running.workloads.stop();
     this.#running = undefined;
     clearInterval(running.retiring);
     await running.severing?.stop();
@@ -284,6 +302,20 @@ export class EbpfDataPlane implements DataPlane {
     if (image.settings.engaged === engaged) return;
     image.encodeSettings({ engaged });
     mirrors.settings.flush([0]);
+  }
+
+  #workloads(loaded: Loaded): Workloads {
+    const { redirect = 'off', interfaces } = this.options;
+    const program = loaded.program('tc_lb', 'tc_ticks');
+    const carry = (seconds: number) => {
+      const { image, mirrors } = this.#open('carry');
+      const shift = shiftOf(image.settings.hz);
+      const until = (ticksOf(program) >> shift) + seconds;
+      image.encodeSettings({ carrying: seconds > 0 ? until & (TICKS >> shift) || 1 : 0 });
+      mirrors.settings.flush([0]);
+    };
+    const modules = { map: loaded.map('workloads'), carry, logger: this.modules.logger };
+    return new Workloads({ redirect, interfaces: interfaces.tc }, modules);
   }
 
   #retire(): void {

@@ -125,7 +125,7 @@ export class Hooks {
       if (!wanted.has(pin)) this.#drop(pin);
     }
     for (const { index, kind } of present) if (kind !== 'loopback') dropClsact(index, wanted);
-    for (const place of places) this.#keep(place);
+    for (const place of inOrder(places)) this.#keep(place);
     const again = keepPinned(this.options.pins, this.#links);
     if (again.length > 0) this.modules.logger?.warn({ links: again }, 'links were unpinned and are pinned again');
   }
@@ -250,6 +250,15 @@ export class Hooks {
       targets: modes.map((mode) => ({ kind: 'xdp', ifindex: index, mode })),
     };
   }
+}
+
+/**
+ * What gives answers their VIP back comes first, what opens flows last: while a table of flows is being replaced, a flow in
+ * the new one must find nobody on the way back who knows only the old one.
+ */
+function inOrder(places: readonly Place[]): Place[] {
+  const rank = ({ pin }: Place) => ['tc_egress', 'xdp', 'tc_ingress'].findIndex((start) => pin.startsWith(start));
+  return [...places].sort((a, b) => rank(a) - rank(b));
 }
 
 /** The programs read Ethernet headers; tun, wireguard and the like have none. */

@@ -189,7 +189,7 @@ export interface Settings {
   readonly engaged: number;
   readonly outside: number;
   readonly pools: number;
-  readonly reserved: number;
+  readonly carrying: number;
   readonly pool: readonly Pool[];
 }
 
@@ -233,6 +233,11 @@ export interface Vip {
   readonly reserved: readonly number[];
 }
 
+export interface WorkloadKey {
+  readonly bits: number;
+  readonly address: Uint8Array;
+}
+
 /** Key and value of every map, by its name. */
 export interface Maps {
   readonly backend_counters: { key: number; value: Counters };
@@ -242,6 +247,7 @@ export interface Maps {
   readonly events: { key: undefined; value: undefined };
   readonly flows: { key: number; value: FlowSet };
   readonly fragments: { key: number; value: FragmentSet };
+  readonly old_flows: { key: number; value: FlowSet };
   readonly overflow_flows: { key: bigint; value: bigint };
   readonly reply_sets: { key: number; value: IdSet };
   readonly scratch_odd: { key: undefined; value: undefined };
@@ -254,6 +260,7 @@ export interface Maps {
   readonly vip_counters: { key: number; value: Counters };
   readonly vip_sets: { key: number; value: IdSet };
   readonly vips: { key: number; value: Vip };
+  readonly workloads: { key: WorkloadKey; value: number };
 }
 
 /** Settings fixed at load. */
@@ -262,6 +269,7 @@ export interface Rodata {
   readonly events_per_second: number;
   readonly flow_seed: bigint;
   readonly flow_set_mask: number;
+  readonly old_flow_set_mask: number;
   readonly reply_set_mask: number;
   readonly sample_connections: number;
   readonly second_shift: number;

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { Btf, checkEnums } from '../../libbpf/btf.js';
 import { type Codec, codecFor, describeDifference } from '../../libbpf/codec.js';
@@ -10,6 +10,7 @@ import { VipdError } from '../../util/errors.js';
 import { bpfObject } from '../../util/paths.js';
 import { enums, LbSize, type Rodata, type Settings } from './lb.gen.js';
 import { keepPinned, makePinDirectory, unpin } from './pins.js';
+import { copyMap, copyRest, isReplaced } from './resize.js';
 import { measureHz, shiftOf } from './ticks.js';
 
 /** Most VIPs, backends (summed over all VIPs) and tracked flows. */
@@ -39,6 +40,7 @@ const SHARED = [
   'event_budgets',
   'sock_origins',
   'datagram_origins',
+  'workloads',
   'events',
 ] as const;
 export type SharedMap = (typeof SHARED)[number];
@@ -51,10 +53,14 @@ export interface Loaded {
   /** Bytes from the start of a struct to one of its fields. */
   offset(struct: string, field: string): number;
   readonly settings: Settings;
-  /** Names of maps that keep a size other than the limits ask for, because they were there already. */
+  /** Names of maps that keep a size other than the limits ask for, because ids in use would not fit. */
   readonly kept: readonly string[];
   /** Pins the maps again whose pins are gone, and names them. @throws BpfError, or what the file system says */
   keepPinned(): readonly string[];
+  /** Names of maps that are replaced by ones of another size; the programs attached so far still use the old ones. */
+  readonly replaced: readonly string[];
+  /** To be called when no program is attached any more that knows only the replaced maps: takes over flows and pins. */
+  settle(): void;
   close(): void;
 }
 
@@ -72,16 +78,19 @@ export function loadPrograms(directory: string, limits: Limits, sampleConnection
   if (stale !== undefined) throw new VipdError(stale);
   const maps = adoptMaps(pins, btf);
   const sizes = sizesOf(limits);
+  const old = takeReplaced(maps, sizes);
   const kept = [...maps].filter(([name, map]) => sizes[name] !== undefined && sizes[name] !== map.info.maxEntries);
   const settingsCodec = codecFor<Settings>(btf, btf.struct('settings'), 'settings');
   const settings = settingsFrom(maps.get('settings'), settingsCodec);
   const loaded = new Map<ObjectName, LoadedObject>();
   for (const [name, object] of objects) {
     prepare(object, sizes, maps);
-    object.setRodata(rodataOf(object, { settings, maps, sizes, sampleConnections }));
+    const flows = old.get('flows');
+    if (flows !== undefined) object.reuse('old_flows', flows);
+    object.setRodata(rodataOf(object, { settings, maps, sizes, sampleConnections, oldFlows: flows }));
     const running = object.load();
     loaded.set(name, running);
-    adoptNew(running, maps, pins);
+    adoptNew(running, maps, pins, old);
   }
   pinPrograms(join(directory, 'programs'), objects, loaded);
   maps.get('settings')!.set(Buffer.alloc(4), settingsCodec.encode(settings));
@@ -93,7 +102,18 @@ export function loadPrograms(directory: string, limits: Limits, sampleConnection
     settings,
     kept: kept.map(([name]) => name),
     keepPinned: () => keepPinned(makePinDirectory(pins), maps),
+    replaced: [...old.keys()],
+    settle() {
+      const flows = old.get('flows');
+      if (flows !== undefined) copyRest(flows, maps.get('flows')!);
+      for (const [name, map] of old) {
+        renameSync(join(pins, next(name)), join(pins, name));
+        map.close();
+      }
+      old.clear();
+    },
     close() {
+      for (const map of old.values()) map.close();
       for (const object of loaded.values()) object.close();
       for (const map of maps.values()) map.close();
     },
@@ -205,14 +225,28 @@ function prepare(object: BpfObject, sizes: Sizes, maps: Maps): void {
   }
 }
 
+/** Leaves out of `maps`, and gives, those that are to be made anew in another size. */
+function takeReplaced(maps: Maps, sizes: Sizes): Maps {
+  const old = new Map([...maps].filter(([name, map]) => isReplaced(name, map.info.maxEntries, sizes[name])));
+  for (const name of old.keys()) maps.delete(name);
+  return old;
+}
+
+/** Where a map that replaces another is pinned until the programs use it; left by a daemon that did not come that far. */
+const next = (name: string) => `next_${name}`; // bpffs takes no dots
+
 /** The first object that is loaded makes the maps; the next ones reuse them. */
-function adoptNew(object: LoadedObject, maps: Maps, pins: string): void {
+function adoptNew(object: LoadedObject, maps: Maps, pins: string, old: Maps): void {
   for (const name of SHARED) {
     if (maps.has(name)) continue;
     const map = object.map(name);
-    map.pin(join(pins, name));
-    chmodSync(join(pins, name), 0o600);
+    const replaced = old.get(name);
+    const pin = join(pins, replaced === undefined ? name : next(name));
+    unpin(join(pins, next(name)));
+    map.pin(pin);
+    chmodSync(pin, 0o600);
     maps.set(name, map);
+    if (replaced !== undefined) copyMap(name, replaced, map);
   }
 }
 
@@ -221,14 +255,17 @@ interface RodataInput {
   readonly maps: Maps;
   readonly sizes: Sizes;
   readonly sampleConnections: number;
+  readonly oldFlows: BpfMap | undefined;
 }
 
-function rodataOf(object: BpfObject, { settings, maps, sizes, sampleConnections }: RodataInput): Buffer {
+function rodataOf(object: BpfObject, input: RodataInput): Buffer {
+  const { settings, maps, sizes, sampleConnections, oldFlows } = input;
   const mask = (map: SharedMap) => (maps.get(map)?.info.maxEntries ?? sizes[map]!) - 1;
   const values: Rodata = {
     vip_set_mask: mask('vip_sets'),
     reply_set_mask: mask('reply_sets'),
     flow_set_mask: mask('flows'),
+    old_flow_set_mask: oldFlows === undefined ? 0 : oldFlows.info.maxEntries - 1,
     set_seed: settings.set_seed,
     flow_seed: settings.flow_seed,
     age_shift: shiftOf(settings.hz * 16),

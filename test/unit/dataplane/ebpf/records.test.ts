@@ -24,7 +24,7 @@ const NO_SETTINGS = {
   hz: 0,
   engaged: 0,
   outside: 0,
-  reserved: 0,
+  carrying: 0,
 };
 
 test('pools are read back from their records as they were given', (t) => {

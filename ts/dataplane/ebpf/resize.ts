@@ -1,0 +1,141 @@
+import type { BpfMap } from '../../libbpf/map.js';
+import { IdSets } from './id-sets.js';
+import { FlowBits, FlowState, LbSize } from './lb.gen.js';
+import { indexBytes } from './mirror.js';
+
+/** Entries moved by one system call. */
+const SLICE = 1024;
+const WAYS = LbSize.FLOW_SET_WAYS;
+
+/**
+ * Whether a map that holds something is to be replaced by one of another size. Ids are kept, so what they index only
+ * grows; flows may become fewer.
+ */
+export function isReplaced(name: string, held: number, wanted: number | undefined): boolean {
+  if (wanted === undefined || held === wanted) return false;
+  return name === 'flows' || wanted > held;
+}
+
+/** Fills a new map, which no program uses yet, with what is in the one it replaces. */
+export function copyMap(name: string, from: BpfMap, to: BpfMap): void {
+  if (name === 'flows') {
+    const words = new BigUint64Array(to.info.maxEntries * WAYS);
+    spreadFlows(wordsOf(from), words, to.info.maxEntries);
+    writeArray(to, bytesOf(words));
+  } else if (name.endsWith('_sets')) writeArray(to, bytesOf(rehashed(new Uint32Array(wordsOf(from).buffer), to)));
+  else writeArray(to, readArray(from));
+}
+
+/**
+ * Adds the flows that came into the old table after it was copied, and that the programs, which use the new one by now,
+ * have not taken over themselves. Few: a set is read anew before it is written, for they change it meanwhile.
+ */
+export function copyRest(from: BpfMap, to: BpfMap): void {
+  const sets = to.info.maxEntries;
+  const words = wordsOf(to);
+  for (const [i, word] of wordsOf(from).entries()) {
+    if (word === 0n) continue;
+    const possible = [...targets(Math.floor(i / WAYS), from.info.maxEntries, sets)];
+    if (possible.some((set) => holdsFlow(words, set, word))) continue;
+    for (const set of possible) {
+      const now = new BigUint64Array(WAYS);
+      to.readArray(set, new Uint8Array(now.buffer));
+      if (put(now, 0, unproven(word))) to.set(indexBytes([set]), bytesOf(now));
+    }
+  }
+}
+
+/**
+ * Pure: adds what is in the old table to one of `sets` sets. An entry does not hold all of its hash, so in a larger table it stands in
+ * every set it may belong to, unproven: its next packets prove it where it is looked for, the others give way to new flows.
+ * In a smaller one the proven come first where there are too many.
+ */
+export function spreadFlows(old: BigUint64Array, words: BigUint64Array, sets: number): void {
+  const before = old.length / WAYS;
+  for (const proven of [true, false]) {
+    for (let i = 0; i < old.length; i++) {
+      if (old[i] === 0n || isProven(old[i]!) !== proven) continue;
+      const word = sets > before ? unproven(old[i]!) : old[i]!;
+      for (const set of targets(Math.floor(i / WAYS), before, sets)) put(words, set, word);
+    }
+  }
+}
+
+/** The sets of the new table whose index agrees with the old one in the bits that both have. */
+function* targets(set: number, before: number, sets: number): Generator<number> {
+  if (sets <= before) yield set % sets;
+  else for (let at = set; at < sets; at += before) yield at;
+}
+
+function holdsFlow(words: BigUint64Array, set: number, word: bigint): boolean {
+  const shift = BigInt(FlowBits.FLOW_TAG_SHIFT);
+  return words.subarray(set * WAYS, (set + 1) * WAYS).some((held) => held >> shift === word >> shift);
+}
+
+/** False when it is there already, or there is no room. */
+function put(words: BigUint64Array, set: number, word: bigint): boolean {
+  const shift = BigInt(FlowBits.FLOW_TAG_SHIFT);
+  let free = -1;
+  for (let i = set * WAYS; i < (set + 1) * WAYS; i++) {
+    const held = words[i]!;
+    if (held >> shift === word >> shift) return false;
+    if (held === 0n && free < 0) free = i;
+  }
+  if (free >= 0) words[free] = word;
+  return free >= 0;
+}
+
+const STATE_SHIFT = BigInt(FlowBits.FLOW_STATE_SHIFT);
+const STATES = (1n << BigInt(FlowBits.FLOW_STATE_BITS)) - 1n;
+
+function isProven(word: bigint): boolean {
+  const state = Number((word >> STATE_SHIFT) & STATES);
+  return state === FlowState.FLOW_ESTABLISHED || state === FlowState.FLOW_REPLIED;
+}
+
+function unproven(word: bigint): bigint {
+  return (word & ~(STATES << STATE_SHIFT)) | (BigInt(FlowState.FLOW_NEW) << STATE_SHIFT);
+}
+
+/** The ids of `old` in sets as many as the new map has. */
+function rehashed(old: Uint32Array, to: BpfMap): Uint32Array {
+  const words = new Uint32Array((to.info.maxEntries * to.valueStride) / 4);
+  const sets = new IdSets(words);
+  for (let i = 0; i < old.length; i += 2) {
+    const [id, hash] = [old[i]!, old[i + 1]!];
+    if (id !== 0 && id !== 0xffffffff) sets.add(hash, id);
+  }
+  return words;
+}
+
+function wordsOf(map: BpfMap): BigUint64Array {
+  const bytes = readArray(map);
+  return new BigUint64Array(bytes.buffer, bytes.byteOffset, bytes.length / 8);
+}
+
+function bytesOf(words: BigUint64Array | Uint32Array): Buffer {
+  return Buffer.from(words.buffer, words.byteOffset, words.byteLength);
+}
+
+function readArray(map: BpfMap): Buffer {
+  const bytes = Buffer.from(new ArrayBuffer(map.info.maxEntries * map.valueStride));
+  for (let first = 0; first < map.info.maxEntries; first += SLICE) {
+    const last = Math.min(map.info.maxEntries, first + SLICE);
+    map.readArray(first, bytes.subarray(first * map.valueStride, last * map.valueStride));
+  }
+  return bytes;
+}
+
+/** Writes the entries that `bytes` has, from the first on; what is 0 there is 0 in a new map. */
+function writeArray(map: BpfMap, bytes: Buffer): void {
+  const stride = map.valueStride;
+  const blank = Buffer.alloc(stride);
+  const used = Array.from({ length: bytes.length / stride }, (_, i) => i).filter(
+    (i) => blank.compare(bytes, i * stride, (i + 1) * stride) !== 0,
+  );
+  for (let at = 0; at < used.length; at += SLICE) {
+    const part = used.slice(at, at + SLICE);
+    const values = Buffer.concat(part.map((i) => bytes.subarray(i * stride, (i + 1) * stride)));
+    map.setBatch(indexBytes(part), values, part.length);
+  }
+}

@@ -1,0 +1,103 @@
+import { readFileSync } from 'node:fs';
+import { type Message, parseAttributes, textIn } from './message.js';
+import { NetlinkSocket } from './socket.js';
+
+/** A chain of nftables at a hook of the kernel, iptables' own included where it is built on nftables. */
+export interface BaseChain {
+  readonly family: number;
+  readonly table: string;
+  readonly name: string;
+  /** `filter`, `nat` or `route`. */
+  readonly type: string;
+  /** `enum nf_inet_hooks` of linux/netfilter.h. */
+  readonly hook: number;
+  readonly drops: boolean;
+  readonly rules: number;
+}
+
+// linux/netfilter/nfnetlink.h, linux/netfilter/nf_tables.h
+const NETLINK_NETFILTER = 12;
+const NFT_MSG_NEWCHAIN = (10 << 8) | 3;
+const NFT_MSG_GETCHAIN = (10 << 8) | 4;
+const nfgenmsg = { size: 4, family: 0 };
+const NFTA_CHAIN_TABLE = 1;
+const NFTA_CHAIN_NAME = 3;
+const NFTA_CHAIN_HOOK = 4;
+const NFTA_CHAIN_POLICY = 5;
+const NFTA_CHAIN_USE = 6;
+const NFTA_CHAIN_TYPE = 7;
+const NFTA_HOOK_HOOKNUM = 1;
+const NF_DROP = 0;
+/** linux/netfilter.h: IPv4, IPv6, both, bridges */
+const FAMILIES = [2, 10, 1, 7];
+const NF_INET_PRE_ROUTING = 0;
+const NF_INET_FORWARD = 2;
+const NF_INET_POST_ROUTING = 4;
+
+/** Empty where the kernel has no nftables. @throws NativeError EPERM */
+export function baseChains(): BaseChain[] {
+  const socket = new NetlinkSocket(NETLINK_NETFILTER);
+  try {
+    return socket
+      .dump('nftables chains', NFT_MSG_GETCHAIN, Buffer.alloc(nfgenmsg.size))
+      .filter(({ type }) => type === NFT_MSG_NEWCHAIN)
+      .flatMap((message) => chainIn(message) ?? []);
+  } catch (error) {
+    if (isAbsent(error)) return [];
+    throw error;
+  } finally {
+    socket.close();
+  }
+}
+
+/** Pure: reads an NFT_MSG_NEWCHAIN message; undefined for a chain that no hook calls. */
+export function chainIn({ payload }: Message): BaseChain | undefined {
+  const attributes = parseAttributes(payload, nfgenmsg.size);
+  const hook = attributes.get(NFTA_CHAIN_HOOK);
+  if (hook === undefined) return undefined;
+  const number = (value: Buffer | undefined) => (value?.length === 4 ? value.readUInt32BE() : undefined);
+  return {
+    family: payload[nfgenmsg.family]!,
+    table: textIn(attributes, NFTA_CHAIN_TABLE) ?? '',
+    name: textIn(attributes, NFTA_CHAIN_NAME) ?? '',
+    type: textIn(attributes, NFTA_CHAIN_TYPE) ?? '',
+    hook: number(parseAttributes(hook).get(NFTA_HOOK_HOOKNUM)) ?? -1,
+    drops: number(attributes.get(NFTA_CHAIN_POLICY)) === NF_DROP,
+    rules: number(attributes.get(NFTA_CHAIN_USE)) ?? 0,
+  };
+}
+
+/**
+ * What of the node's firewall looks at packets that are forwarded, in words; undefined when nothing does. NAT alone is
+ * none: it is about addresses of others.
+ */
+export function forwardFirewall(): string | undefined {
+  const chain = baseChains().find(filtersForwarded);
+  if (chain !== undefined) return `nftables chain ${chain.table} ${chain.name}`;
+  const legacy = ['ip_tables_names', 'ip6_tables_names'].find((file) =>
+    linesOf(`/proc/net/${file}`).includes('filter'),
+  );
+  return legacy === undefined
+    ? undefined
+    : `the filter table of ${legacy.startsWith('ip6') ? 'ip6tables' : 'iptables'}`;
+}
+
+/** Pure. */
+export function filtersForwarded({ family, type, hook, drops, rules }: BaseChain): boolean {
+  if (!FAMILIES.includes(family) || (rules === 0 && !drops)) return false;
+  if (hook === NF_INET_FORWARD) return true;
+  return type === 'filter' && (hook === NF_INET_PRE_ROUTING || hook === NF_INET_POST_ROUTING);
+}
+
+function linesOf(path: string): string[] {
+  try {
+    return readFileSync(path, 'utf8').split('\n');
+  } catch {
+    return [];
+  }
+}
+
+function isAbsent(error: unknown): boolean {
+  const code = error instanceof Error && 'errnoName' in error ? error.errnoName : undefined;
+  return ['EPROTONOSUPPORT', 'EOPNOTSUPP', 'EINVAL', 'ENOENT'].includes(String(code));
+}
