@@ -34,6 +34,9 @@ readonly test_packages=(
   'dnsmasq-base|DNS backend'
   'bind9-dnsutils|DNS client'
   'musl-tools|a C library that resolves names its own way'
+  'dnsperf|many DNS questions at once'
+  'unbound|upstream resolver, compared in the benchmark'
+  'knot|DNS server, compared in the benchmark'
   'iperf3|bulk traffic'
   'iputils-ping|echo requests'
   'wrk|many connections at once'
@@ -95,7 +98,10 @@ install_packages() {
   [[ -z $policy ]] || as_root rm -f "$policy"
   (( status == 0 )) || { cat "$log" >&2; die "apt-get could not install the packages above (status $status)"; }
   rm -f "$log"
-  if [[ " $* " == *' nginx '* ]] && command -v systemctl >/dev/null; then as_root systemctl --quiet disable nginx; fi
+  local service
+  for service in nginx unbound knot; do
+    if [[ " $* " == *" $service "* ]] && command -v systemctl >/dev/null; then as_root systemctl --quiet disable "$service"; fi
+  done
 }
 
 install_debian() {

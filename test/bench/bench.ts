@@ -2,6 +2,7 @@ import { faultOf, faultText } from '../../ts/util/errors.js';
 import type { Owner } from '../helpers/lab.js';
 import { cluster } from './cluster.js';
 import { dataplane } from './dataplane.js';
+import { dns } from './dns.js';
 import { programming } from './programming.js';
 import { machine, record, type Say } from './record.js';
 import { traffic, trafficNames } from './traffic.js';
@@ -11,7 +12,7 @@ import { traffic, trafficNames } from './traffic.js';
  * nodes; see README.md here.
  */
 
-const names = [...trafficNames, 'dataplane', 'programming', 'cluster'];
+const names = [...trafficNames, 'dataplane', 'programming', 'cluster', 'dns'];
 
 const undos: (() => Promise<void>)[] = [];
 const owner: Owner = { teardown: (undo) => void undos.unshift(undo) };
@@ -46,6 +47,8 @@ async function bench(): Promise<void> {
   if (process.argv.includes('--record')) record(said);
   await cleanUp();
   if (chosen.includes('cluster')) await cluster(owner, rounds, nodes);
+  await cleanUp();
+  if (chosen.includes('dns')) await dns(owner, rounds);
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
