@@ -1,4 +1,5 @@
 import { faultOf, faultText } from '../../ts/util/errors.js';
+import { fuzzDns } from './dns/campaign.js';
 import { fuzzFrames, type Outcome } from './frames/campaign.js';
 import { compareWithModel } from './model/campaign.js';
 import { stages } from './model/stage.js';
@@ -6,13 +7,13 @@ import { freshSeed } from './random.js';
 import { seedsFor, seedsFrom } from './seeds.js';
 
 /**
- * `npm run fuzz [-- frames | model] [--seconds N] [--seed S]`: mutated frames through the packet programs, then sequences
- * of packets and changes through them and their model. With a seed just what that seed stands for, to replay a failure.
+ * `npm run fuzz [-- frames | model | dns] [--seconds N] [--seed S]`: mutated frames through the packet programs, then sequences
+ * of packets and changes through them and their model, then damaged DNS messages through the resolver. With a seed just what that seed stands for, to replay a failure.
  */
 
-const parts = ['frames', 'model'] as const;
+const parts = ['frames', 'model', 'dns'] as const;
 /** Long enough for ten million frames through each program on two busy CPUs. */
-const SECONDS = { frames: 120, model: 60 };
+const SECONDS = { frames: 120, model: 60, dns: 120 };
 
 const numberAfter = (option: string): number | undefined => {
   const at = process.argv.indexOf(option);
@@ -38,6 +39,7 @@ try {
   console.log(`seeds from ${first}`);
   for (const part of asked.length > 0 ? asked : parts) {
     if (part === 'frames') show(await fuzzFrames(seeds(SECONDS.frames)));
+    else if (part === 'dns') show(await fuzzDns(seeds(SECONDS.dns)));
     else for (const stage of stages) show(await compareWithModel(stage, seeds(SECONDS.model / stages.length)));
   }
 } catch (error) {

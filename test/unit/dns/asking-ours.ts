@@ -1,6 +1,8 @@
 import dnsPacket, { type DecodedPacket, type Packet } from 'dns-packet';
 import { Counts } from '../../../ts/dns/counts.js';
 import { Group } from '../../../ts/dns/group.js';
+import { nameKey } from '../../../ts/dns/name.js';
+import { address } from '../../../ts/dns/record.js';
 import { Recursor } from '../../../ts/dns/recursor.js';
 import { largestAnswer, Resolver } from '../../../ts/dns/resolver.js';
 import { type Order, Responder } from '../../../ts/dns/responder.js';
@@ -43,6 +45,7 @@ export class Ours {
   readonly group: Group;
   now = 0;
   readonly #resolver: Resolver;
+  readonly #into = Buffer.alloc(largestAnswer, 0xee);
 
   constructor(
     options: Partial<ZonesOptions> = {},
@@ -76,6 +79,22 @@ export class Ours {
       if (length > 0) resolve(Buffer.from(into.subarray(0, length)));
       else if (!deferred) resolve(undefined);
     });
+  }
+
+  /** The same for what is answered at once. */
+  atOnce(request: Buffer, udp: boolean): Buffer | undefined {
+    const defer = () => () => {};
+    const length = this.#resolver.handle(request, request.length, this.#into, { udp, defer });
+    return length === 0 ? undefined : this.#into.subarray(0, length);
+  }
+
+  /** A name with so many addresses. */
+  fill(name: string, count: number): void {
+    const data = (i: number) => address(`10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`);
+    this.zones.vips.set(
+      name,
+      Array.from({ length: count }, (_, i) => ({ name: nameKey(name), data: data(i) })),
+    );
   }
 
   async ask(name: string, asking: Asking = {}): Promise<Answered> {

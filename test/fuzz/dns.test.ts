@@ -1,0 +1,13 @@
+import test from 'ava';
+import { fuzzDns } from './dns/campaign.js';
+import { freshSeed } from './random.js';
+import { seedsFrom } from './seeds.js';
+
+/** A slice of what `npm run fuzz -- dns` does. */
+const EPOCHS = 2;
+
+test('damaged questions and replies are answered by the rules, or not at all', async (t) => {
+  const { failure, summary } = await fuzzDns(seedsFrom(freshSeed(), EPOCHS));
+  t.log(summary);
+  t.is(failure, undefined);
+});
