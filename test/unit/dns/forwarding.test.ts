@@ -1,0 +1,270 @@
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import test, { type ExecutionContext } from 'ava';
+import type { DecodedPacket } from 'dns-packet';
+import { parseRecord } from '../../../ts/dns/static-records.js';
+import { Ours, texts } from './asking-ours.js';
+import { a, type Behaviour, type FakeUpstream, failing, honest, reply, silent, upstream } from './upstream-program.js';
+
+function asking(
+  t: ExecutionContext,
+  servers: readonly FakeUpstream[],
+  over: ConstructorParameters<typeof Ours>[2] = {},
+): Ours {
+  const ours = new Ours(
+    { tasks: undefined },
+    servers.map(({ endpoint }) => endpoint),
+    over,
+  );
+  t.teardown(() => ours.close());
+  return ours;
+}
+
+const nameOf = (question: DecodedPacket) => question.questions![0]!.name;
+const soa = {
+  type: 'SOA',
+  class: 'IN',
+  name: 'example',
+  ttl: 100,
+  data: { mname: 'm', rname: 'r', serial: 1, refresh: 2, retry: 3, expire: 4, minimum: 30 },
+};
+
+test('the answer of others is handed on under the letters of the client, and kept as long as it says', async (t) => {
+  const server = await upstream(t, honest('192.0.2.1', 60));
+  const ours = asking(t, [server]);
+  const first = await ours.ask('wWw.Example.org', { size: 1232 });
+  t.is(first.questions![0]!.name, 'wWw.Example.org');
+  t.deepEqual(texts(first.answers), ['www.example.org A 192.0.2.1']);
+  t.like(first, { rcode: 'NOERROR', id: 4711, flag_aa: false, flag_ra: true, flag_qr: true });
+  ours.now = 59_000;
+  const second = await ours.ask('www.example.org', { id: 9 });
+  t.is((second.answers![0] as { ttl: number }).ttl, 1);
+  t.is(second.id, 9);
+  t.is(server.asked.length, 1);
+  ours.now = 60_000;
+  await ours.ask('www.example.org');
+  t.is(server.asked.length, 2);
+  t.not(nameOf(server.asked[0]!), nameOf(server.asked[1]!), 'the letters differ each time');
+  t.is(nameOf(server.asked[0]!).toLowerCase(), 'www.example.org');
+});
+
+test('one question goes out however many clients ask', async (t) => {
+  const waiting: (() => void)[] = [];
+  const server = await upstream(t, (question, send) => waiting.push(() => honest('192.0.2.1')(question, send, 1)));
+  const ours = asking(t, [server]);
+  const answers = Array.from({ length: 50 }, (_, id) => ours.ask('www.example.org', { id }));
+  while (waiting.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  waiting[0]!();
+  t.deepEqual(
+    (await Promise.all(answers)).map(({ id }) => id),
+    Array.from({ length: 50 }, (_, id) => id),
+  );
+  t.is(server.asked.length, 1);
+});
+
+test('"no" is kept for as long as the SOA says, and not at all without one', async (t) => {
+  const server = await upstream(t, (question, send) => {
+    const name = nameOf(question).toLowerCase();
+    const authorities = name.startsWith('bare') ? [] : [soa];
+    send(reply(question, { flags: name.includes('gone') ? 0x0183 : 0x0180, authorities }));
+  });
+  const ours = asking(t, [server]);
+  for (const [name, rcode, questions] of [
+    ['gone.example', 'NXDOMAIN', 1],
+    ['empty.example', 'NOERROR', 1],
+    ['bare-gone.example', 'NXDOMAIN', 2],
+  ] as const) {
+    const before = server.asked.length;
+    for (let i = 0; i < 2; i++) t.is((await ours.ask(name)).rcode, rcode);
+    t.is(server.asked.length - before, questions, name);
+  }
+  ours.now = 31_000;
+  const before = server.asked.length;
+  await ours.ask('gone.example');
+  t.is(server.asked.length, before + 1);
+});
+
+test('of two servers the first useful answer wins, however fast the other fails', async (t) => {
+  for (const bad of [failing(2), failing(5), failing(1), silent] satisfies Behaviour[]) {
+    const late: Behaviour = (question, send, nth) => setTimeout(() => honest('192.0.2.1')(question, send, nth), 30);
+    const servers = [await upstream(t, bad), await upstream(t, late)];
+    const answer = await asking(t, servers).ask('www.example.org');
+    t.deepEqual(texts(answer.answers), ['www.example.org A 192.0.2.1']);
+  }
+});
+
+test('a third server is asked when the first two cannot help; without help the client learns of it, with the QR bit', async (t) => {
+  const servers = [
+    await upstream(t, failing(2)),
+    await upstream(t, failing(2)),
+    await upstream(t, honest('192.0.2.3')),
+  ];
+  t.is((await asking(t, servers).ask('www.example.org')).rcode, 'NOERROR');
+  const none = await asking(t, servers.slice(0, 2)).ask('www.example.org');
+  t.like(none, { rcode: 'SERVFAIL', flag_qr: true, flag_ra: true, id: 4711 });
+  const closed = createSocket('udp4').bind(0, '127.0.0.1');
+  await once(closed, 'listening');
+  const { port } = closed.address();
+  closed.close();
+  const nobody = new Ours({ tasks: undefined }, [{ address: '127.0.0.1', port }]);
+  t.teardown(() => nobody.close());
+  const started = Date.now();
+  t.is((await nobody.ask('www.example.org')).rcode, 'SERVFAIL');
+  t.true(Date.now() - started < 4_000, 'a refusal of the machine is not waited for');
+});
+
+test('what does not answer the question, letter by letter, from the server that was asked, is not taken', async (t) => {
+  const elsewhere = createSocket('udp4').bind(0, '127.0.0.1');
+  await once(elsewhere, 'listening');
+  t.teardown(() => elsewhere.close());
+  const forged = (question: DecodedPacket, over: object = {}) =>
+    reply({ ...question, ...over }, { answers: [a(nameOf(question), '203.0.113.66')] });
+  const lies: Readonly<Record<string, Behaviour>> = {
+    'another id': (question, send) => send(forged(question, { id: (question.id! + 1) & 0xffff })),
+    'another name': (question, send) =>
+      send(forged(question, { questions: [{ type: 'A', name: 'www.evil.example' }] })),
+    'another type': (question, send) =>
+      send(forged(question, { questions: [{ type: 'AAAA', name: nameOf(question) }] })),
+    'another source': (question, send) => send(forged(question), elsewhere),
+    'a question': (question, send) => {
+      const bytes = forged(question);
+      bytes[2]! &= 0x7f;
+      send(bytes);
+    },
+    'no more than a header': (question, send) => send(forged(question).subarray(0, 12)),
+    'one byte': (_, send) => send(Buffer.from([1])),
+  };
+  for (const [title, lie] of Object.entries(lies)) {
+    const server = await upstream(t, (question, send, nth) => {
+      lie(question, send, nth);
+      setTimeout(() => honest('192.0.2.1')(question, send, nth), 20);
+    });
+    const ours = asking(t, [server]);
+    t.deepEqual(texts((await ours.ask('www.example.org')).answers), ['www.example.org A 192.0.2.1'], title);
+    t.is(ours.group.upstreams[0]!.mismatches, title === 'another source' ? 0 : 1, title);
+  }
+});
+
+test('records that do not fit their message are no answer', async (t) => {
+  const server = await upstream(t, (question, send) => {
+    const whole = reply(question, { answers: [a(nameOf(question), '192.0.2.1')] });
+    send(whole.subarray(0, whole.length - 2));
+  });
+  t.is((await asking(t, [server]).ask('www.example.org')).rcode, 'SERVFAIL');
+});
+
+test('an answer that does not fit is fetched by TCP, and cut for the client', async (t) => {
+  const many = (question: DecodedPacket) => Array.from({ length: 200 }, (_, i) => a(nameOf(question), `10.0.0.${i}`));
+  const server = await upstream(
+    t,
+    (question, send) => send(reply(question, { flags: 0x0380 })),
+    (question, send) => send(reply(question, { answers: many(question) })),
+  );
+  const ours = asking(t, [server]);
+  const udp = await ours.ask('www.example.org', { size: 1232 });
+  t.true(udp.flag_tc && udp.bytes.length <= 1232 && udp.answers!.length > 20);
+  const fetched = server.askedByTcp.length;
+  t.true(fetched > 0);
+  const plain = await ours.ask('www.example.org');
+  t.true(plain.flag_tc && plain.bytes.length <= 512);
+  const tcp = await ours.ask('www.example.org', { udp: false });
+  t.is(tcp.answers!.length, 200);
+  t.false(tcp.flag_tc);
+  t.is(server.askedByTcp.length, fetched, 'what was fetched once is kept');
+});
+
+test('a server that does not keep the letters is asked by TCP first, then believed by id and port', async (t) => {
+  const lower: Behaviour = (question, send) => {
+    const questions = [{ ...question.questions![0]!, name: nameOf(question).toLowerCase() }];
+    send(reply(question, { questions, answers: [a(questions[0]!.name, '192.0.2.1')] }));
+  };
+  const server = await upstream(t, lower);
+  const ours = asking(t, [server]);
+  const ask = async (name: string) => t.deepEqual(texts((await ours.ask(name)).answers), [`${name} A 192.0.2.1`]);
+  await ask('averyveryverylongname.example.org');
+  const byTcp = server.askedByTcp.length;
+  t.true(byTcp > 0);
+  for (const name of ['anotherverylongname.example.org', 'third.example.org']) await ask(name);
+  t.is(server.askedByTcp.length, byTcp);
+});
+
+test('when nobody answers, what is out of date is given for a short while; fresh answers take over again', async (t) => {
+  let works = true;
+  const server = await upstream(t, (question, send, nth) => {
+    if (works) honest('192.0.2.1')(question, send, nth);
+    else failing(2)(question, send, nth);
+  });
+  const ours = asking(t, [server]);
+  await ours.ask('www.example.org');
+  works = false;
+  ours.now = 100_000;
+  for (let i = 0; i < 3; i++) {
+    const stale = await ours.ask('www.example.org');
+    t.deepEqual(texts(stale.answers), ['www.example.org A 192.0.2.1']);
+    t.is((stale.answers![0] as { ttl: number }).ttl, 30);
+  }
+  t.is(server.asked.length, 2, 'after a failure nobody is asked for a while');
+  works = true;
+  ours.now = 140_000;
+  t.is(((await ours.ask('www.example.org')).answers![0] as { ttl: number }).ttl, 60);
+  ours.now += 86_400_000 + 61_000;
+  works = false;
+  t.is((await ours.ask('www.example.org')).rcode, 'SERVFAIL', 'a day is the end');
+  const strict = asking(t, [server], { serveStale: false });
+  works = true;
+  await strict.ask('www.example.org');
+  works = false;
+  strict.now = 100_000;
+  t.is((await strict.ask('www.example.org')).rcode, 'SERVFAIL');
+});
+
+test('a popular name is asked anew before its time is over, so that nobody waits', async (t) => {
+  const server = await upstream(t, honest('192.0.2.1', 100));
+  const ours = asking(t, [server]);
+  for (let i = 0; i < 4; i++) await ours.ask('www.example.org');
+  ours.now = 95_000;
+  await ours.ask('www.example.org');
+  while (server.asked.length < 2 || ours.recursor.questions > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  ours.now = 101_000;
+  await ours.ask('www.example.org');
+  t.is(server.asked.length, 2);
+});
+
+test('a CNAME of ours that leads elsewhere is followed there', async (t) => {
+  const server = await upstream(t, (question, send) => {
+    const name = nameOf(question);
+    const chain = { type: 'CNAME', class: 'IN', name, ttl: 9, data: 'edge.example.net' };
+    send(reply(question, { answers: [chain, a('edge.example.net', '192.0.2.1')] }));
+  });
+  const records = [parseRecord('far.corp.example CNAME www.example.net')];
+  const ours = new Ours({ tasks: undefined, records }, [server.endpoint]);
+  t.teardown(() => ours.close());
+  t.deepEqual(texts((await ours.ask('Far.corp.example')).answers), [
+    'Far.corp.example CNAME www.example.net',
+    'www.example.net CNAME edge.example.net',
+    'edge.example.net A 192.0.2.1',
+  ]);
+});
+
+test('more questions than there is room for are turned away, and counted', async (t) => {
+  const server = await upstream(t, silent);
+  const ours = asking(t, [server], { maxQuestions: 3 });
+  const answers = Array.from({ length: 5 }, (_, i) => ours.ask(`n${i}.example.org`));
+  const shed = await Promise.all(answers.slice(3));
+  t.deepEqual(
+    shed.map(({ rcode }) => rcode),
+    ['SERVFAIL', 'SERVFAIL'],
+  );
+  const families = await ours.counts.collect();
+  const counted = families[0]!.samples.filter(({ labels }) => labels.origin === 'shed');
+  t.deepEqual(
+    counted.map(({ value }) => value),
+    [2],
+  );
+});
+
+test('only those who ask for recursion get it', async (t) => {
+  const server = await upstream(t, honest('192.0.2.1'));
+  t.is((await asking(t, [server]).ask('www.example.org', { flags: 0 })).rcode, 'REFUSED');
+  t.is(server.asked.length, 0);
+});
