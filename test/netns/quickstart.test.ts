@@ -53,6 +53,13 @@ rootTest('goes on serving, refuses a second one, and at Ctrl-C leaves no trace',
   t.regex(second.output, /is already running as process \d+/);
   const curl = ['packaging/bin/vipctl', 'exec', '--socket', '/run/vipd-quickstart/vipd.sock', '--'];
   t.regex(run([join(packageRoot, curl[0]!), ...curl.slice(1), 'curl', '-s', 'http://11.0.0.80/']), /^vipd-qs-[23]\n$/);
+  const name = 'web.demo.l4lb.thisdcos.directory';
+  const address = run(['dig', '@198.18.0.53', '+short', name]).trim();
+  t.regex(address, /^11\.\d+\.\d+\.\d+$/);
+  t.regex(
+    run([join(packageRoot, curl[0]!), ...curl.slice(1), 'curl', '-s', `http://${address}/`]),
+    /^vipd-qs-[123]\n$/,
+  );
   child.kill('SIGINT');
   t.is(await child.exited, 0);
   t.deepEqual(traces(), before);

@@ -6,7 +6,7 @@ import { packageRoot } from '../util/paths.js';
 import { Child } from './child.js';
 import { attempt } from './command.js';
 import { clients, directory, ours, pins, socket } from './places.js';
-import { pool } from './topology.js';
+import { pool, resolver } from './topology.js';
 import { until } from './until.js';
 
 const vipd = join(packageRoot, 'packaging/bin/vipd');
@@ -19,6 +19,7 @@ const flags = [
   ...['--services', join(packageRoot, 'examples/quickstart.yaml'), '--pool', pool],
   ...['--socket', socket, '--bpffs', pins, '--state-dir', `${directory}/state`],
   ...['--cgroup', clients.path, '--tc', 'vipd-qs*'],
+  ...['--dns', 'true', '--dns-listen', resolver, '--dns-device', 'vipd-dns-qs'],
 ];
 
 /** The vipd of the quickstart: an ordinary daemon that keeps everything in the quickstart's own places. */

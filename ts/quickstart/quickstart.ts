@@ -8,7 +8,7 @@ import { Daemon, exec } from './daemon.js';
 import { takeOver } from './machine.js';
 import { ours, socket } from './places.js';
 import { failures, invitation, table } from './report.js';
-import { client, type Site, servers, vip } from './topology.js';
+import { client, resolver, type Site, servers, vip } from './topology.js';
 
 /** What `npm start` runs: three servers behind a VIP, requests from two places, and the loss of a backend. */
 
@@ -83,7 +83,7 @@ async function quickstart(once: boolean): Promise<number> {
   const { daemon, failed } = await demonstrate();
   outcome = failed === 0 ? 0 : 1;
   if (once) return outcome;
-  console.log(invitation(socket, url));
+  console.log(invitation(socket, url, resolver));
   console.error(`vipd: daemon: ${await daemon.ended}`);
   return 1;
 }

@@ -32,7 +32,7 @@ function failureText(failures: Readonly<Record<string, number>>): string {
 }
 
 /** What a reader may try while it goes on serving. */
-export function invitation(socket: string, url: string): string {
+export function invitation(socket: string, url: string, resolver: string): string {
   const vipctl = 'packaging/bin/vipctl';
   return [
     'Serving until Ctrl-C. In another terminal, in this directory, as root:',
@@ -42,6 +42,11 @@ export function invitation(socket: string, url: string): string {
     `  ${vipctl} exec -- curl -s ${url}`,
     `  ${vipctl} explain web`,
     `  ${vipctl} events --follow`,
+    '',
+    'The same servers have a VIP with a name, and vipd answers DNS for it:',
+    '',
+    `  dig @${resolver} +short web.demo.l4lb.thisdcos.directory`,
+    `  ${vipctl} dns lookup web.demo.l4lb.thisdcos.directory --trace`,
     '',
   ].join('\n');
 }

@@ -10,6 +10,9 @@ export const vip = { address: '11.0.0.80', port: 80 };
 /** Addresses of the links, from the block for benchmarks between networks (RFC 2544), which nobody routes. */
 const network = '198.18.0.0/16';
 
+/** Where the daemon answers DNS; the containers have a route to it. */
+export const resolver = '198.18.0.53';
+
 /** So high that any other route wins: these only catch what nothing else takes. */
 const lastResort = 20_001;
 
