@@ -144,7 +144,7 @@ class Daemon {
     await planes.active.remove();
     this.#removed = true;
     this.modules.machine.uncover([...this.options.pools, ...missingFrom(this.options.pools, pools)]);
-    forgetResolver(this.modules.machine, this.options);
+    forgetResolver(this.modules.machine, this.options, this.modules.logger);
     this.modules.logger.info({}, 'everything removed from the kernel');
     this.ending.abort();
   }

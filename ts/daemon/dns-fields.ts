@@ -65,6 +65,11 @@ export const dnsFields = {
     help: "records of your own, as 'www.example.org A 192.0.2.1'",
     fallback: [],
   }),
+  'dns.resolvConf': yesOrNo({
+    flag: 'dns-resolv-conf',
+    help: 'name this resolver in /etc/resolv.conf while the daemon runs',
+    fallback: false,
+  }),
   'dns.nodeAddresses': list('address', (value) => canonicalAddress(text(value)), {
     flag: 'dns-node-address',
     help: 'addresses of thisnode.SUFFIX, else those of the interface with the default route',

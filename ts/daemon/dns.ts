@@ -1,5 +1,6 @@
 import { OwnAddresses } from '../dns/addresses.js';
 import { Dns, type DnsOptions } from '../dns/dns.js';
+import { HostConf, type HostConfOptions, originalServers } from '../dns/host-conf.js';
 import { resolvConfPlaces, systemServers } from '../dns/resolv-conf.js';
 import type { Names } from '../model/names.js';
 import type { TaskTable } from '../model/task.js';
@@ -38,6 +39,7 @@ export class NameService {
   readonly addresses: OwnAddresses;
   #timers: NodeJS.Timeout[] = [];
 
+  readonly #hostConf: HostConf | undefined;
   #unfollow = () => {};
 
   constructor(
@@ -48,6 +50,7 @@ export class NameService {
     this.dns = new Dns(dnsOptions(options), { logger });
     const listen = options['dns.listen'].map(({ address }) => address);
     this.addresses = new OwnAddresses({ addresses: listen, device: options['dns.device'] }, { logger });
+    this.#hostConf = options['dns.resolvConf'] ? new HostConf(hostConfOptions(options), { logger }) : undefined;
   }
 
   /** Answers from now on; names of VIPs and tasks once they are known, with SERVFAIL before. */
@@ -72,10 +75,15 @@ export class NameService {
     this.#unfollow = () => unsubscribe.forEach((stop) => void stop());
     publishNames();
     publishTasks();
+    this.#servers();
   }
 
   faults(): readonly Fault[] {
-    return [...this.addresses.faults(), ...this.dns.faults()];
+    return [
+      ...this.addresses.faults(),
+      ...this.dns.faults(),
+      ...(this.#hostConf?.fault() ? [this.#hostConf.fault()!] : []),
+    ];
   }
 
   readonly collect: Collector = async () => [
@@ -89,6 +97,7 @@ export class NameService {
 
   stop(): void {
     this.#unfollow();
+    this.#hostConf?.release();
     for (const timer of this.#timers) clearInterval(timer);
     this.addresses.stop();
     this.dns.close();
@@ -100,17 +109,28 @@ export class NameService {
     this.dns.zones.setNode(inside, this.options['dns.publicAddresses']);
   }
 
+  /** While resolv.conf is ours the servers are those of the original. */
   #servers(): void {
-    const given = this.options['dns.upstreams'];
-    this.dns.setUpstreams(given.length > 0 ? given : systemServers(resolvConfPlaces, this.options['dns.listen']));
+    const { options } = this;
+    const given = options['dns.upstreams'];
+    const found = given.length > 0 ? given : systemServers(resolvConfPlaces, options['dns.listen']);
+    const kept = () => originalServers(hostConfOptions(options)).map((address) => ({ address, port: 53 }));
+    this.dns.setUpstreams(found.length > 0 ? found : kept());
+    if (this.dns.zones.complete) this.#hostConf?.hold();
   }
 }
 
+function hostConfOptions(options: DaemonOptions): HostConfOptions {
+  return {
+    path: '/etc/resolv.conf',
+    saved: `${options.stateDir}/resolv.conf.original`,
+    servers: options['dns.listen'].filter(({ port }) => port === 53).map(({ address }) => address),
+  };
+}
+
 /** Leaves the machine as it was before there was a resolver. */
-export function forgetResolver(
-  machine: Pick<Machine, 'forgetResolver'>,
-  options: Pick<DaemonOptions, 'dns.device' | 'dns.listen'>,
-): void {
+export function forgetResolver(machine: Pick<Machine, 'forgetResolver'>, options: DaemonOptions, logger: Logger): void {
+  new HostConf(hostConfOptions(options), { logger }).release();
   const listen = options['dns.listen'].map(({ address }) => address);
   machine.forgetResolver(options['dns.device'], listen);
 }

@@ -13,10 +13,7 @@ export interface UninstallModules {
 }
 
 /** Leaves the kernel as it was before vipd. @throws VipdError PRIVILEGE_MISSING, or DAEMON_RUNNING while there is a daemon */
-export async function uninstall(
-  options: Pick<DaemonOptions, 'pools' | 'dns.device' | 'dns.listen'>,
-  modules: UninstallModules,
-): Promise<void> {
+export async function uninstall(options: DaemonOptions, modules: UninstallModules): Promise<void> {
   const { planes, machine, logger } = modules;
   const lock = machine.claim();
   try {
@@ -26,7 +23,7 @@ export async function uninstall(
       machine.uncover(held);
     }
     machine.uncover(options.pools);
-    forgetResolver(machine, options);
+    forgetResolver(machine, options, logger);
   } finally {
     lock.release();
   }

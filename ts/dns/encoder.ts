@@ -51,12 +51,18 @@ export function encodeCode(request: Buffer, query: Query, code: number, into: Bu
   return writer.finish(code, true);
 }
 
+/** For a few dozen bytes quicker than Buffer.copy, which has to leave JavaScript. */
+export function copyBytes(from: Uint8Array, begin: number, end: number, into: Uint8Array, at: number): void {
+  for (let i = begin, to = at; i < end; i++, to++) into[to] = from[i]!;
+}
+
 /** Copies header and question; the counts of the other sections are zero. @returns where the records begin */
 export function beginAnswer(request: Buffer, query: Query, into: Buffer): number {
-  request.copy(into, 0, 0, query.questionEnd);
-  into.fill(0, 4, headerSize);
-  if (query.questionEnd > headerSize) into[5] = 1;
-  return query.questionEnd;
+  const end = query.questionEnd;
+  copyBytes(request, 0, end, into, 0);
+  for (let i = 4; i < headerSize; i++) into[i] = 0;
+  if (end > headerSize) into[5] = 1;
+  return end;
 }
 
 /** Sets the flags and appends an OPT record if the query had one. @returns the length of the message */
@@ -68,14 +74,17 @@ export function finishAnswer(
   at: number,
   udpSize: number,
 ): number {
-  into.writeUInt16BE(flag.QR | (query.flags & kept) | flags | (code & 0xf), 2);
+  const bits = flag.QR | (query.flags & kept) | flags | (code & 0xf);
+  into[2] = bits >> 8;
+  into[3] = bits & 0xff;
   if (!query.edns) return at;
   into[at] = 0;
   into[at + 1] = 0;
   into[at + 2] = rrType.OPT;
-  into.writeUInt16BE(udpSize, at + 3);
+  into[at + 3] = udpSize >> 8;
+  into[at + 4] = udpSize & 0xff;
   into[at + 5] = code >> 4;
-  into.fill(0, at + 6, at + optSize);
+  for (let i = at + 6; i < at + optSize; i++) into[i] = 0;
   into[11] = into[11]! + 1;
   return at + optSize;
 }

@@ -34,7 +34,7 @@ interface Scan {
   negative: number | undefined;
 }
 
-/** Looks a whole message through; undefined when its records do not fit into it. @param questionEnd checked before */
+/** Looks a whole message through, and may write to it; undefined when its records do not fit into it. @param questionEnd checked before */
 export function readReply(message: Buffer, questionEnd: number): Reply | undefined {
   const flags = message.readUInt16BE(2);
   const scan: Scan = {
@@ -86,6 +86,7 @@ function scanSections(message: Buffer, questionEnd: number, scan: Scan): boolean
 /** @returns where the record ends, −1 when it does not fit */
 function scanRecord(message: Buffer, at: number, section: 0 | 1 | 2, scan: Scan): number {
   const fixed = skipName(message, at);
+  calm(message, at, fixed);
   if (fixed < 0 || fixed + 10 > message.length) return -1;
   const end = fixed + 10 + message.readUInt16BE(fixed + 8);
   if (end > message.length) return -1;
@@ -106,6 +107,16 @@ function scanRecord(message: Buffer, at: number, section: 0 | 1 | 2, scan: Scan)
     scan.negative = Math.min(ttl, message.readUInt32BE(end - 4));
   }
   return end;
+}
+
+/** Where a server repeats the question's name in full, the random letters it was asked with are nothing to be kept. */
+function calm(message: Buffer, at: number, end: number): void {
+  const length = end - at;
+  if (length <= 2 || message.compare(message, headerSize, headerSize + length, at, end) !== 0) return;
+  for (let i = at; i < end; i++) {
+    const octet = message[i]!;
+    if (octet >= 65 && octet <= 90) message[i] = octet + 32;
+  }
 }
 
 /** With the highest bit set it means 0 (RFC 2181 §8). */

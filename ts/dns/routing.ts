@@ -28,21 +28,21 @@ export const defaultGroup = 'default';
 const toDefault = { to: 'servers', group: defaultGroup } as const;
 
 const aliasLimit = 4;
+/** Names whose way is kept, at most. */
+const remembered = 16_384;
 
 /** Which suffix is answered where; the longest that fits wins. */
 export class Routing {
   readonly #routes = new Map<NameKey, Route>();
   /** Lengths that suffixes have; most names need a look at two or three of their own suffixes only. */
-  #lengths = new Set<number>();
+  readonly #lengths = new Set<number>();
+  /** Where names were found to be answered; suffixes hardly ever change. */
+  readonly #found = new Map<NameKey, Routed>();
 
   set(suffix: NameKey, route: Route): void {
+    this.#found.clear();
     this.#routes.set(suffix, route);
     this.#lengths.add(suffix.length);
-  }
-
-  delete(suffix: NameKey): void {
-    this.#routes.delete(suffix);
-    this.#lengths = new Set([...this.#routes.keys()].map((key) => key.length));
   }
 
   *entries(): Generator<readonly [NameKey, Route]> {
@@ -56,6 +56,15 @@ export class Routing {
   }
 
   find(key: NameKey): Routed {
+    const known = this.#found.get(key);
+    if (known !== undefined) return known;
+    if (this.#found.size >= remembered) this.#found.clear();
+    const routed = this.#search(key);
+    this.#found.set(key, routed);
+    return routed;
+  }
+
+  #search(key: NameKey): Routed {
     let known = key;
     let alias: Alias | undefined;
     for (let hops = 0; hops < aliasLimit; hops++) {

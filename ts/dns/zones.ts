@@ -143,6 +143,12 @@ export class Zones {
     this.reverse.set(owner, name === undefined ? [] : known);
   }
 
+  /** Whether every zone is filled. */
+  get complete(): boolean {
+    const spartan = this.routing.find(nameKey('ready.spartan')).to;
+    return spartan.to === 'zone' && spartan.zone.ready;
+  }
+
   /** The watchdog's name is known when all others are. */
   #readiness(): void {
     const spartan = this.routing.find(nameKey('spartan')).to;

@@ -32,7 +32,7 @@ function failureText(failures: Readonly<Record<string, number>>): string {
 }
 
 /** What a reader may try while it goes on serving. */
-export function invitation(socket: string, url: string, resolver: string): string {
+export function invitation(socket: string, url: string, resolver?: string): string {
   const vipctl = 'packaging/bin/vipctl';
   return [
     'Serving until Ctrl-C. In another terminal, in this directory, as root:',
@@ -42,11 +42,17 @@ export function invitation(socket: string, url: string, resolver: string): strin
     `  ${vipctl} exec -- curl -s ${url}`,
     `  ${vipctl} explain web`,
     `  ${vipctl} events --follow`,
+    ...(resolver === undefined ? [] : namesText(vipctl, resolver)),
+    '',
+  ].join('\n');
+}
+
+function namesText(vipctl: string, resolver: string): string[] {
+  return [
     '',
     'The same servers have a VIP with a name, and vipd answers DNS for it:',
     '',
     `  dig @${resolver} +short web.demo.l4lb.thisdcos.directory`,
     `  ${vipctl} dns lookup web.demo.l4lb.thisdcos.directory --trace`,
-    '',
-  ].join('\n');
+  ];
 }

@@ -24,7 +24,12 @@ interface Case {
 const views: readonly Case[] = [
   {
     args: ['status'],
-    lines: [/^state +healthy$/, /^hooks +sock \/sys\/fs\/cgroup \(link\): attached$/, /^backends +1 active, .*1 down/],
+    lines: [
+      /^state +healthy$/,
+      /^hooks +sock \/sys\/fs\/cgroup \(link\): attached$/,
+      /^dns +answers on 198\.51\.100\.1:53; 1 upstreams$/,
+      /^backends +1 active, .*1 down/,
+    ],
   },
   {
     args: ['vips'],

@@ -1,6 +1,6 @@
 import { formatPrefix } from '../../model/address.js';
 import type { BackendState, VipStatus } from '../../model/status.js';
-import type { ApiPorts } from '../ports.js';
+import type { ApiPorts, DnsPort } from '../ports.js';
 import type { NodeStatus, nodeRoutes } from '../routes/node.js';
 import type { Frozen } from '../routes/route.js';
 import type { Handlers } from '../routes/routes.js';
@@ -19,7 +19,7 @@ export function nodeHandlers(ports: ApiPorts): Handlers<typeof nodeRoutes> {
   };
 }
 
-async function nodeStatus({ node, status, plane, mode: modes }: ApiPorts): Promise<Frozen<NodeStatus>> {
+async function nodeStatus({ node, status, plane, mode: modes, dns }: ApiPorts): Promise<Frozen<NodeStatus>> {
   const [hooks, sources, reconcile, vips] = [plane.hooks(), status.sources(), status.reconcile(), status.vips()];
   const verdicts = Object.entries(await plane.verdicts()).map(([name, n]) => [name, Number(n)] as const);
   const mode = modes.mode();
@@ -46,8 +46,14 @@ async function nodeStatus({ node, status, plane, mode: modes }: ApiPorts): Promi
     vips: vips.length,
     names: status.names().size,
     backends: countStates(vips),
+    ...(dns && { dns: dnsStatus(dns) }),
     verdicts: Object.fromEntries(verdicts),
   };
+}
+
+function dnsStatus(dns: DnsPort): NonNullable<Frozen<NodeStatus>['dns']> {
+  const ready = dns.zones().every((zone) => zone.ready);
+  return { listeners: dns.listeners(), ready, upstreams: dns.upstreams().length };
 }
 
 function countStates(vips: readonly VipStatus[]): Record<BackendState, number> {

@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { DnsListener } from './dns.js';
 import { Fault } from './fault.js';
 import { ModeStatus } from './mode.js';
 import { defineRoute } from './route.js';
@@ -52,6 +53,16 @@ export const NodeStatus = Type.Object({
     down: Type.Integer(),
     pending: Type.Integer(),
   }),
+  dns: Type.Optional(
+    Type.Object(
+      {
+        listeners: Type.Array(DnsListener),
+        ready: Type.Boolean({ description: 'Every zone is filled' }),
+        upstreams: Type.Integer(),
+      },
+      { description: 'Absent when this daemon does not answer DNS' },
+    ),
+  ),
   verdicts: Type.Record(Type.String(), Type.Number(), { description: 'Packets and sockets by what became of them' }),
 });
 export type NodeStatus = Static<typeof NodeStatus>;

@@ -30,6 +30,7 @@ function statusText(status: Status, now: number): string {
     ['pools', status.pools.join(', ') || 'none'],
     ['vips', status.names === 0 ? String(status.vips) : `${status.vips}, ${status.names} names`],
     ['backends', states.join(', ')],
+    ...(status.dns ? ([['dns', dnsText(status.dns)]] as const) : []),
     ['verdicts', verdictText(status.verdicts)],
   ]);
 }
@@ -72,6 +73,12 @@ function reconcileText(reconcile: Status['reconcile'], now: number): string {
   const last = reconcile.lastPass === undefined ? 'no pass yet' : `last pass ${age(reconcile.lastPass, now)} ago`;
   const line = `${state}, ${last}, ${reconcile.passes} passes, ${reconcile.drift} drift repaired`;
   return [line, ...reconcile.faults.map((fault) => `  ${faultText(fault)}`)].join('\n');
+}
+
+function dnsText({ listeners, ready, upstreams }: NonNullable<Status['dns']>): string {
+  const state = ready ? 'answers' : 'NOT ready: a zone is not filled yet';
+  const places = listeners.map(({ endpoint, listening }) => (listening ? endpoint : `${endpoint} NOT listening`));
+  return `${state} on ${places.join(', ')}; ${upstreams} upstreams`;
 }
 
 function verdictText(verdicts: Status['verdicts']): string {
