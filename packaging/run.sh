@@ -23,11 +23,13 @@ run_tests() {
   return "$status"
 }
 
-mode=${1:?start, test, kernels, bench or fuzz}
+mode=${1:?start, test, kernels, bench, fuzz or simulate}
 shift
 case $mode in
   start)
     bash packaging/setup.sh
+    # --mesos needs the simulated cluster, which belongs to the tests.
+    [[ " $* " == *" --mesos "* ]] && exec $run_as "$node" dist/test/simulators/tutorial.js "$@"
     exec $run_as "$node" dist/ts/quickstart/quickstart.js "$@"
     ;;
   test)
@@ -45,12 +47,16 @@ case $mode in
     bash packaging/setup.sh --test
     exec $run_as "$node" dist/test/bench/bench.js "$@"
     ;;
+  simulate)
+    bash packaging/setup.sh
+    exec "$node" dist/test/simulators/simulate.js "$@"
+    ;;
   fuzz)
     bash packaging/setup.sh --test
     exec $run_as "$node" dist/test/fuzz/fuzz.js "$@"
     ;;
   *)
-    echo "usage: run.sh start|test|kernels|bench|fuzz [ARGUMENT…]" >&2
+    echo "usage: run.sh start|test|kernels|bench|fuzz|simulate [ARGUMENT…]" >&2
     exit 2
     ;;
 esac

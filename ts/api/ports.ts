@@ -10,6 +10,7 @@ import type { TaskTable } from '../model/task.js';
 import type { Fault } from '../util/errors.js';
 import type { MemberView } from './routes/cluster.js';
 import type { DnsCached, DnsListener, DnsRecord, DnsSuffix, DnsUpstream, DnsZone, Lookup } from './routes/dns.js';
+import type { AppPreview } from './routes/labels.js';
 import type { ModeStatus } from './routes/mode.js';
 import type { DoctorReport } from './routes/node.js';
 import type { Frozen } from './routes/route.js';
@@ -75,6 +76,8 @@ export interface TasksPort {
   labels(): ReadonlyMap<string, LabelReport>;
   /** VIPs that several sources define together. */
   joint(): readonly JointVip[];
+  /** What the labels of a Marathon app would come to. @throws RequestError APP_INVALID */
+  preview(app: unknown): Frozen<AppPreview>;
 }
 
 /** The resolver of this node. */

@@ -13,6 +13,7 @@ import { addExec } from './commands/exec.js';
 import { addExplain } from './commands/explain.js';
 import { addFlows } from './commands/flows.js';
 import { addLabels } from './commands/labels.js';
+import { addMarathon } from './commands/marathon.js';
 import { addMembers } from './commands/members.js';
 import { addMode } from './commands/mode.js';
 import { addRm } from './commands/rm.js';
@@ -27,7 +28,7 @@ import { Commands, type Terminal } from './session.js';
 /** In the order of the help: look, change, watch, understand, leave. */
 const commands = [
   ...[addStatus, addVips, addVip, addBackends, addWhere],
-  ...[addEndpoints, addLabels],
+  ...[addEndpoints, addLabels, addMarathon],
   ...[addSet, addRm, addApply, addDrain, addMode],
   ...[addEvents, addFlows],
   ...[addExplain, addDoctor, addDns],

@@ -92,6 +92,11 @@ export function url(field: Description<string | undefined>): Field<string | unde
   return { ...field, argument: 'url', list: false, read: httpOrigin };
 }
 
+/** Each like {@link url}. */
+export function origins(field: Description<readonly string[]>): Field<readonly string[]> {
+  return { ...field, argument: 'url', list: true, read: listOf(httpOrigin) };
+}
+
 /** Each like {@link url}, or one that says where ZooKeeper knows who there is. */
 export function urls(field: Description<readonly string[]>): Field<readonly string[]> {
   const read = (value: unknown) => (text(value).startsWith('zk://') ? zkUrl(text(value)) : httpOrigin(value));

@@ -20,6 +20,7 @@ import {
   oneOf,
   optionalName,
   optionalPath,
+  origins,
   path,
   paths,
   patterns,
@@ -148,6 +149,16 @@ export const fields = {
   'mesos.master.vips': oneOf(['auto', 'yes', 'no'], {
     flag: 'mesos-master-vips',
     help: 'make VIPs of the labels of all tasks of the cluster; auto does unless the agent of this node is asked',
+    fallback: 'auto',
+  }),
+  'marathon.urls': origins({
+    flag: 'marathon',
+    help: 'Marathon, where Mesos itself cannot be asked; the first that answers is read',
+    fallback: [],
+  }),
+  'marathon.vips': oneOf(['auto', 'yes', 'no'], {
+    flag: 'marathon-vips',
+    help: 'make VIPs of the labels of all apps; auto does unless the agent of this node is asked',
     fallback: 'auto',
   }),
   'labels.ipv6': yesOrNo({

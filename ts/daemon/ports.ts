@@ -10,6 +10,7 @@ import type { NameService } from './dns.js';
 import { dnsPort } from './dns-port.js';
 import { memberViews } from './members.js';
 import type { Planes } from './planes.js';
+import { previewApp } from './preview.js';
 
 /** The daemon as the API sees it. */
 export function apiPorts(
@@ -55,7 +56,12 @@ function statusPort(control: Control, resolver: NameService | undefined): Status
 }
 
 function tasksPort({ sources }: Control): TasksPort {
-  return { table: () => sources.tasks(), labels: () => sources.labels(), joint: () => sources.joint() };
+  return {
+    table: () => sources.tasks(),
+    labels: () => sources.labels(),
+    joint: () => sources.joint(),
+    preview: (app) => previewApp(app, sources),
+  };
 }
 
 function clusterPort({ clustering }: Control): ClusterPort {

@@ -1,4 +1,5 @@
 import { HttpClient } from '../sources/http/client.js';
+import { MarathonSource } from '../sources/marathon/marathon.js';
 import { MesosAgentSource } from '../sources/mesos/agent.js';
 import { MesosMasterSource } from '../sources/mesos/master.js';
 import { listedMasters, type Masters } from '../sources/mesos/masters.js';
@@ -16,7 +17,11 @@ export function taskSources(options: DaemonOptions): TaskSources {
   const http = new HttpClient({ files: { secret: options['access.secret'], ca: options['access.ca'] } });
   const masters = mastersOf(options);
   return {
-    sources: [...agentSources(options, http), ...masterSources(options, http, masters)],
+    sources: [
+      ...agentSources(options, http),
+      ...masterSources(options, http, masters),
+      ...marathonSources(options, http),
+    ],
     close: async () => {
       masters?.close();
       await http.close();
@@ -36,6 +41,13 @@ function masterSources(options: DaemonOptions, http: HttpClient, masters: Master
   const encoding = options['mesos.master.encoding'];
   const vips = wanted(options['mesos.master.vips'], options['mesos.agent.url'] === undefined);
   return [new MesosMasterSource({ encoding, vips, ipv6: options['labels.ipv6'] }, { http, masters })];
+}
+
+function marathonSources(options: DaemonOptions, http: HttpClient): readonly Source[] {
+  const urls = options['marathon.urls'];
+  if (urls.length === 0) return [];
+  const vips = wanted(options['marathon.vips'], options['mesos.agent.url'] === undefined);
+  return [new MarathonSource({ urls, vips, ipv6: options['labels.ipv6'] }, { http })];
 }
 
 /** undefined when none are configured. With ZooKeeper, a list of masters beside it is not needed and not used. */

@@ -1,13 +1,13 @@
 import { type AllocateOptions, Allocator, shippedNames } from '../allocate/allocate.js';
 import type { LabelReport } from '../model/label.js';
-import type { DeclaredService } from '../model/service.js';
+import type { DeclaredService, ServiceDefinition } from '../model/service.js';
 import type { SourceStatus } from '../model/status.js';
 import { EMPTY_TABLE, type JointVip, mergeReports, type ServiceTable } from '../model/table.js';
 import { NO_TASKS, type TaskTable } from '../model/task.js';
 import { type Fault, faultOf } from '../util/errors.js';
 import type { Logger } from '../util/logger.js';
 import { Wakeup } from '../util/wakeup.js';
-import { join } from './join.js';
+import { type JoinableSet, join } from './join.js';
 import type { Report, Source } from './source.js';
 import { mergeTasks } from './tasks.js';
 
@@ -72,10 +72,7 @@ export class Sources {
   /** The same object until something changed. */
   table(): ServiceTable {
     if (this.#stale) {
-      const declared = this.#sources.map(({ name, joins = false }) => {
-        return { source: name, joins, services: this.#standings.get(name)!.services };
-      });
-      const joined = join(declared);
+      const joined = join(this.#declared());
       this.#joint = joined.joint;
       const { sets, faults } = this.#allocator.allocate(joined.sets);
       this.#merged = mergeReports(sets, this.#merged);
@@ -84,6 +81,13 @@ export class Sources {
       this.#stale = false;
     }
     return this.#table;
+  }
+
+  /** What these would come to beside all that is said now; nothing is changed. */
+  preview(source: string, services: readonly DeclaredService[]): readonly ServiceDefinition[] {
+    const { sets } = join([...this.#declared(), { source, joins: true, services }]);
+    const allocated = new Allocator(this.#options.names ?? shippedNames).allocate(sets);
+    return allocated.sets.flatMap((set) => set.services);
   }
 
   /** VIPs that several sources define together. */
@@ -166,6 +170,12 @@ export class Sources {
     const fields = { source: name, services: standing.services.length, faults: report.faults.length };
     this.#logger?.info(fields, 'source reported');
     this.#changed();
+  }
+
+  #declared(): readonly JoinableSet[] {
+    return this.#sources.map(({ name, joins = false }) => {
+      return { source: name, joins, services: this.#standings.get(name)!.services };
+    });
   }
 
   #enter(standing: Standing, { services, tasks, labels }: Report): void {

@@ -104,6 +104,18 @@ export const rejected: RejectedLabel = {
   mended: '/bad:31000',
 };
 
+export const previewed = {
+  vips: [
+    {
+      vip: 'tcp/web.marathon:80',
+      name: 'web.marathon.l4lb.thisdcos.directory',
+      address: '11.0.0.80',
+      source: 'file',
+    },
+  ],
+  rejected: [{ key: 'VIP_1', value: '/bad', code: 'LABEL_PORT_MISSING', reason: 'has no port', mended: '/bad:80' }],
+};
+
 export const shared = { vip: 'web.marathon:80', protocol: 'tcp', apps: ['marathon/a', 'marathon/b'] } as const;
 export const joint = { vip: 'tcp/11.0.0.80:80', service: 'web', sources: ['file', 'mesos-agent'] };
 /** A daemon with one service from a file and one set through the API; every change it is asked for lands in `calls`. */
@@ -179,6 +191,10 @@ export class FakePorts implements ApiPorts {
     table: () => ({ ...NO_TASKS, tasks: new Map([[taskKey(task), task]]) }),
     labels: () => new Map([['mesos-agent', { rejected: [rejected], shared: [shared] }]]),
     joint: () => [joint],
+    preview: (app) => {
+      this.record('preview', app);
+      return previewed;
+    },
   };
 
   dns: ApiPorts['dns'] = fakeDns;

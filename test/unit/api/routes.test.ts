@@ -11,6 +11,7 @@ import {
   hook,
   joint,
   member,
+  previewed,
   rejected,
   shared,
   task,
@@ -92,6 +93,11 @@ const cases: { readonly [K in keyof Client]: Case } = {
   },
   leave: { call: (client) => client.leave(), answer: { left: true }, calls: [['leave']] },
   names: { call: (client) => client.names(), answer: { names: [named] } },
+  previewApp: {
+    call: (client) => client.previewApp({ body: { id: '/web' } }),
+    answer: previewed,
+    calls: [['preview', { id: '/web' }]],
+  },
   labels: {
     call: (client) => client.labels(),
     answer: {

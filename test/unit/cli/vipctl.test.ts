@@ -45,6 +45,10 @@ const views: readonly Case[] = [
     lines: [/^name +web\.marathon\.l4lb/, /^addresses +11\.0\.0\.80$/, /^10\.0\.0\.1:8080 .*healthy$/],
   },
   {
+    args: ['marathon', 'label', '--port', '80', '--name', '/group/web', '--index', '1'],
+    lines: [/^ {4}"VIP_1": "\/group\/web:80"$/],
+  },
+  {
     args: ['labels', '--rejected'],
     status: 1,
     lines: [/^TASK +AGENT +LABEL/, /^marathon\/app2\.dcos-101 +10\.0\.0\.1 +VIP_1=\/bad +has no port +\/bad:31000$/],
@@ -239,4 +243,13 @@ test('exec says which command is not there', async (t) => {
   const outcome = await run(socket, 'exec', '--', '/nonexistent/command');
   t.is(outcome.status, 1);
   t.regex(outcome.error, /command \/nonexistent\/command: there is no such command/);
+});
+
+test('marathon preview sends an app and shows what its labels come to; status 1 when one makes no VIP', async (t) => {
+  const { socket } = await serve(t);
+  const file = temporary(t, 'app.json', '{"id": "/web"}');
+  const { status, out } = await run(socket, 'marathon', 'preview', file);
+  t.is(status, 1);
+  t.regex(out, /^tcp\/web\.marathon:80 +web\.marathon\.l4lb\.thisdcos\.directory +11\.0\.0\.80 +file$/m);
+  t.regex(out, /^VIP_1=\/bad makes none: has no port; write \/bad:80$/m);
 });

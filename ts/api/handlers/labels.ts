@@ -4,6 +4,7 @@ import type { Handlers } from '../routes/routes.js';
 
 export function labelHandlers({ tasks }: ApiPorts): Handlers<typeof labelRoutes> {
   return {
+    previewApp: async ({ body }) => tasks.preview(body),
     labels: async () => {
       const reports = [...tasks.labels()];
       return {

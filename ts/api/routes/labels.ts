@@ -1,4 +1,4 @@
-import { Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import { defineRoute } from './route.js';
 
 const Rejected = Type.Object({
@@ -27,7 +27,36 @@ const Joint = Type.Object({
   sources: Type.Array(Type.String(), { description: 'The first decides on name, check and policy' }),
 });
 
+const AppPreview = Type.Object({
+  vips: Type.Array(
+    Type.Object({
+      vip: Type.String({ description: 'protocol/frontend, as its label asks for it' }),
+      name: Type.Optional(Type.String({ description: 'In the DNS; absent when the VIP is an address' })),
+      address: Type.String({ description: 'It has, or would get now' }),
+      source: Type.Optional(Type.String({ description: 'Who defines the VIP already' })),
+    }),
+  ),
+  rejected: Type.Array(
+    Type.Object({
+      key: Type.String(),
+      value: Type.String(),
+      code: Type.String(),
+      reason: Type.String(),
+      mended: Type.Optional(Type.String()),
+    }),
+  ),
+});
+export type AppPreview = Static<typeof AppPreview>;
+
 export const labelRoutes = {
+  previewApp: defineRoute({
+    method: 'POST',
+    path: '/v1/marathon/preview',
+    summary: 'What the labels of a Marathon app would come to; nothing is changed',
+    body: Type.Unknown({ description: 'The app, as Marathon takes it' }),
+    produces: 'json',
+    response: AppPreview,
+  }),
   labels: defineRoute({
     method: 'GET',
     path: '/v1/labels',
