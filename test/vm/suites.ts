@@ -12,18 +12,26 @@ export interface SuiteResult {
   readonly output: string;
 }
 
+export interface SuiteOptions {
+  /** Repeats what `npm test` tries a few times only. */
+  readonly thorough?: boolean;
+  /** Takes what the test runner writes, as it comes. */
+  readonly onOutput?: (text: string) => void;
+}
+
 /** Emulation is ten times slower, more on a busy machine, and deadlines in tests are for machines. */
-const patience = { VIPD_PATIENCE: '60', VIPD_GUEST: '1' };
+const guestEnvironment = { VIPD_PATIENCE: '60', VIPD_GUEST: '1' };
 
 /** Runs suites, patterns of compiled test files, inside a guest. @throws Error when the guest or the runner dies */
 export async function runSuites(
   kernel: Kernel,
   suites: readonly string[],
-  onOutput?: (text: string) => void,
+  { thorough = false, onOutput }: SuiteOptions = {},
 ): Promise<SuiteResult> {
   const command = [process.execPath, 'node_modules/ava/entrypoints/cli.mjs', '--tap', '--timeout=20m', ...suites];
   const cpus = Math.min(2, availableParallelism());
-  const options = { kernel, timeoutMs: 3_600_000, cpus, environment: patience, ...(onOutput ? { onOutput } : {}) };
+  const environment = { ...guestEnvironment, ...(thorough ? { VIPD_THOROUGH: '1' } : {}) };
+  const options = { kernel, timeoutMs: 4 * 3_600_000, cpus, environment, ...(onOutput ? { onOutput } : {}) };
   const { output } = await runInGuest(options, command);
   const lines = output.split('\n');
   const titles = (outcome: string) =>

@@ -58,6 +58,8 @@ export class Toggle {
   #last: Promise<unknown> = Promise.resolve();
   #toggles = 0;
   #stopped = false;
+  /** Nothing is remembered: what other planes may hold is nobody's. */
+  #fresh = false;
 
   constructor(
     readonly options: ToggleOptions,
@@ -97,6 +99,7 @@ export class Toggle {
    */
   async start(first: PlaneName | undefined): Promise<void> {
     await this.#recover();
+    this.#fresh = this.#record.active === undefined;
     const name = this.#record.active ?? first;
     const plane = this.#find(name);
     if (plane === undefined) return this.#save({});
@@ -110,6 +113,8 @@ export class Toggle {
   async engage(): Promise<void> {
     await this.active?.engage(this.old !== undefined);
     await this.old?.disengage();
+    if (this.#fresh && this.active !== undefined) await this.#removeOthers(this.active);
+    this.#fresh = false;
     this.#schedule();
   }
 
@@ -204,6 +209,12 @@ export class Toggle {
     const { change: _, ...rest } = this.#record;
     this.#save(resumed ? { ...rest, ...(before.draining ? { draining: before.draining } : {}) } : rest);
     this.#schedule();
+  }
+
+  async #removeOthers(active: DataPlane): Promise<void> {
+    for (const other of this.modules.planes) {
+      if (other !== active) await this.#quietly(`remove data plane ${other.name}`, () => other.remove());
+    }
   }
 
   async #recover(): Promise<void> {

@@ -98,6 +98,7 @@ async function started(world: World, first: PlaneName = 'ebpf'): Promise<Toggle>
     ...[...world.forwarding.vips.values()].map((vip) => ({ kind: 'upsert', vip }) as const),
   ]);
   await toggle.engage();
+  world.removed.length = 0;
   return toggle;
 }
 
@@ -266,6 +267,15 @@ test('an empty node begins with the plane it is told', async (t) => {
   const again = world.process();
   await again.start('ebpf');
   t.is(again.active?.name, 'ipvs', 'what an earlier process left goes on');
+});
+
+test('where nothing is remembered, what another plane has left goes once the chosen one serves', async (t) => {
+  const world = new World();
+  await started(world, 'ebpf');
+  world.record = {};
+  const toggle = await started(world, 'ipvs');
+  assertWhole(t, world, toggle, 'ipvs');
+  t.is(world.kernels.ebpf.vips.size, 0);
 });
 
 test('a node without a plane has none, and may get one', async (t) => {
