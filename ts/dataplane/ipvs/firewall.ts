@@ -136,6 +136,8 @@ const engaged: readonly Chain[] = [
   {
     name: 'refuse',
     rules: [
+      // To a process of this node, whose own address is the VIP too.
+      'ct direction reply accept',
       'icmp type echo-request ip daddr @vips4 accept',
       'icmpv6 type echo-request ip6 daddr @vips6 accept',
       'meta l4proto tcp reject with tcp reset',

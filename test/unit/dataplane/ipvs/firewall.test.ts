@@ -19,6 +19,14 @@ test('where nothing is known the table is made anew, with what is in it', (t) =>
   t.true(lines.includes('add chain inet vipd source { type nat hook postrouting priority 99; }'));
 });
 
+test('answers to a process of the node, which has the VIP as its address, are let in before anything is refused', (t) => {
+  const rules = (firewallScript(undefined, some) ?? '')
+    .split('\n')
+    .filter((line) => line.startsWith('add rule inet vipd refuse '));
+  t.is(rules[0], 'add rule inet vipd refuse ct direction reply accept');
+  t.is(rules.at(-1), 'add rule inet vipd refuse reject with icmpx port-unreachable');
+});
+
 test('a change says no more than itself, and none says nothing', (t) => {
   t.is(firewallScript(some, some), undefined);
   const more = { ...some, vips: new Set(['11.0.0.81', 'fd01:c::80']) };
