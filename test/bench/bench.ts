@@ -5,6 +5,7 @@ import { dataplane } from './dataplane.js';
 import { dns } from './dns.js';
 import { programming } from './programming.js';
 import { machine, record, type Say } from './record.js';
+import { sources } from './sources.js';
 import { traffic, trafficNames } from './traffic.js';
 
 /**
@@ -12,7 +13,7 @@ import { traffic, trafficNames } from './traffic.js';
  * nodes; see README.md here.
  */
 
-const names = [...trafficNames, 'dataplane', 'programming', 'cluster', 'dns'];
+const names = [...trafficNames, 'dataplane', 'programming', 'sources', 'cluster', 'dns'];
 
 const undos: (() => Promise<void>)[] = [];
 const owner: Owner = { teardown: (undo) => void undos.unshift(undo) };
@@ -45,6 +46,8 @@ async function bench(): Promise<void> {
   await cleanUp();
   if (chosen.includes('programming')) await programming(owner, rounds, say);
   if (process.argv.includes('--record')) record(said);
+  await cleanUp();
+  if (chosen.includes('sources')) await sources(owner, rounds, say);
   await cleanUp();
   if (chosen.includes('cluster')) await cluster(owner, rounds, nodes);
   await cleanUp();

@@ -1,0 +1,42 @@
+import { fileURLToPath } from 'node:url';
+import { Child } from '../../ts/quickstart/child.js';
+import { Lab, type Owner } from '../helpers/lab.js';
+import type { Say } from './record.js';
+import type { SourceCost } from './sources-program.js';
+import { figure, median, table } from './statistics.js';
+
+const program = fileURLToPath(new URL('sources-program.js', import.meta.url));
+const sizes = [1_000, 10_000];
+
+/** Prints what it costs to follow a Mesos master: its snapshot, and one task of it, until the kernel has them. */
+export async function sources(owner: Owner, rounds: number, say: Say): Promise<void> {
+  const lab = Lab.create(owner);
+  const rows: string[][] = [];
+  for (const size of sizes) {
+    const costs: SourceCost[] = [];
+    for (let round = 0; round < rounds; round += 1) costs.push(await followed(lab, size));
+    const updates = costs.flatMap((one) => one.updates).toSorted((a, b) => a - b);
+    const p99 = updates[Math.ceil(updates.length * 0.99) - 1] ?? Number.NaN;
+    rows.push([
+      String(size),
+      figure(
+        costs.map(({ snapshot }) => snapshot),
+        0,
+      ),
+      median(updates).toFixed(1),
+      p99.toFixed(1),
+      figure(
+        costs.map(({ megabytes }) => megabytes),
+        0,
+      ),
+    ]);
+  }
+  const titles = ['tasks, ten a VIP', 'snapshot ms', 'TASK_UPDATED ms', 'p99', 'RSS MB'];
+  say(`${table([titles, ...rows])}\n`);
+  say(`from subscribing, and from one event, until the kernel holds it; ${rounds} rounds\n`);
+}
+
+async function followed(lab: Lab, size: number): Promise<SourceCost> {
+  const argv = [process.execPath, program, `${lab.bpffs}/sources`, lab.cgroup.path, String(size)];
+  return JSON.parse(await Child.start(lab.node.inside(argv)).success()) as SourceCost;
+}
