@@ -6,6 +6,7 @@
 
 const volatile __u32 vip_set_mask = 0;		/* sets in vip_sets - 1 */
 const volatile __u32 reply_set_mask = 0;
+const volatile __u32 arrival_set_mask = 0;
 const volatile __u32 flow_set_mask = 0;
 const volatile __u32 old_flow_set_mask = 0;	/* of old_flows; 0: there are none */
 const volatile __u32 set_seed = 0;		/* copies of what the settings map keeps */
@@ -24,6 +25,7 @@ const volatile struct {
 	struct sock_query query;
 	enum lb_size size;
 	enum id_set_special id_set;
+	enum forward_mode forward_mode;
 	enum vip_state vip;
 	enum backend_state backend;
 	enum flow_bits flow_bits;
@@ -32,4 +34,5 @@ const volatile struct {
 	enum event_kind event;
 	enum event_hook hook;
 	enum engagement engagement;
+	__u32 pad;
 } lb_types = {};

@@ -124,10 +124,13 @@ static __always_inline void flow_touch(__u64 hash, __u64 seen, __u32 state)
 		flow_replace(hash, seen, next);
 }
 
-static __always_inline __u32 state_after_forward(__u32 state, __u8 flags)
+/* `one_way`: the answers do not come by here, so that the client's acknowledgement has to do as proof of them. */
+static __always_inline __u32 state_after_forward(__u32 state, __u8 flags, bool one_way)
 {
 	if (flags & (TCP_FIN | TCP_RST))
 		return FLOW_CLOSING;
+	if (one_way)
+		return state == FLOW_NEW && (flags & (TCP_SYN | TCP_ACK)) == TCP_ACK ? FLOW_ESTABLISHED : state;
 	return state == FLOW_REPLIED && !(flags & TCP_SYN) ? FLOW_ESTABLISHED : state;
 }
 

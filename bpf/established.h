@@ -144,12 +144,12 @@ static __always_inline enum shortcut established_in(const struct plain *p, enum 
 	if (!word || !backend || backend->state == BACKEND_FREE || !flow_names(word, id, backend) || p->flags & TCP_SYN)
 		return SHORT_NONE;
 	vip = vip_by_id(backend->vip);
-	if (!vip || !serves(vip, p))
+	if (!vip || !serves(vip, p) || backend->forwarding >= FORWARD_TUNNEL)
 		return SHORT_NONE;
 	end = end_of_backend(backend);
 	if (same_words(end.address, p->src))
 		return SHORT_NONE; /* its own backend */
-	flow_touch(hash, word, state_after_forward(flow_state(word), p->flags));
+	flow_touch(hash, word, state_after_forward(flow_state(word), p->flags, false));
 	count_flow(backend->vip, id, 1, p->bytes, false);
 	count_verdict(VERDICT_FORWARDED);
 	plain_rewrite(p, WAY_IN, &end, summed);
@@ -174,6 +174,8 @@ static __always_inline enum shortcut established_out(const struct plain *p, enum
 	end = end_of_vip(vip);
 	hash = flow_hash(&client, &end, p->protocol, p->ipv6 ? 6 : 4);
 	word = flow_find(hash);
+	if (p->flags & TCP_SYN && backend->clamp_mss)
+		return SHORT_NONE;
 	if (!entry_names(word, backend, id)) /* what else could make it an answer? */
 		return backend->next || (!word && (old_flow_set_mask || flow_set_full(hash))) ? SHORT_NONE : SHORT_FOREIGN;
 	flow_touch(hash, word, state_after_reply(flow_state(word), p->flags));

@@ -22,6 +22,17 @@ struct place {
 	__u8 more;		/* fragments follow */
 };
 
+/* What an outer header takes over from the packet it is put in front of. */
+struct inner {
+	struct words dst;	/* where the outer one goes */
+	__u32 bytes;		/* of the packet, its IP header included */
+	__u32 entropy;
+	__be32 head;		/* IPv6: version and traffic class, flow label 0 */
+	__be16 id, fragment;	/* IPv4 */
+	__u8 tos;
+	__u8 pad[7];
+};
+
 /* What the steps for odd packets leave for the next one, beside scratch(). */
 struct odd {
 	struct place place;
@@ -29,9 +40,13 @@ struct odd {
 	__u32 backend;			/* whose flow it is */
 	enum way way;			/* WAY_IN to the VIP, WAY_OUT back */
 	struct words reporter, reported; /* ends of an ICMP error: who sent it, and to whom */
+	__u32 arrived;			/* tuple.arrived: set before, for reading begins with an empty tuple */
+	__u32 pad2;
 	__u32 l3, icmp;			/* where it has its IP header and its ICMP header in the frame */
 	__u32 end;			/* of it, as its IP header says */
 	__u32 pad;
+	struct inner inner;		/* for carry.h */
+	struct hop hop;
 	struct words readdressed[2];	/* source and destination for change_addresses() */
 	__u64 delta;			/* what it answers */
 	__u64 requoted;			/* what requote() answers */
@@ -59,6 +74,26 @@ static __always_inline struct odd *odd_now(void)
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&scratch_odd, &zero);
+}
+
+/* Tells the steps for odd packets what tuple.arrived is. */
+static __always_inline void set_odd_arrived(bool arrived)
+{
+	struct odd *odd = odd_now();
+
+	if (odd)
+		odd->arrived = arrived;
+}
+
+/* Keeps of a decision what the hook needs to carry it out later. */
+static __always_inline void keep_decision(const struct change *change)
+{
+	struct odd *odd = odd_now();
+
+	if (!odd)
+		return;
+	odd->change.carry_to = change->carry_to;
+	odd->change.clamp_mss = change->clamp_mss;
 }
 
 /* The first eight bytes of any extension header; `fragment` and `id` are those of a fragment header. */
@@ -170,6 +205,7 @@ __noinline int read_network(struct FRAME *frame, __u32 l3)
 	__builtin_memset(t, 0, sizeof(*t));
 	__builtin_memset(&odd->place, 0, sizeof(odd->place));
 	t->l3_offset = l3;
+	t->arrived = odd->arrived;
 	odd->place.at = l3;
 	if (version >> 4 == 4)
 		return read_ipv4(frame, t, odd);

@@ -4,20 +4,32 @@
 
 #include "choose.h"
 #include "conn.h"
+#include "scratch.h"
 
 enum decision {
 	DECISION_PASS,		/* leave the packet as it is */
 	DECISION_NONE,		/* not decided yet */
 	DECISION_REWRITE,	/* give it its new ends; the network stack routes it */
 	DECISION_TURN,		/* the same, and back out of the interface it came from */
+	DECISION_CARRY,		/* to its backend as it is: by carry.h */
 	DECISION_REFUSE,	/* answer that nobody listens */
 	DECISION_DROP,		/* its rewrite could not be finished */
 };
 
 struct change {
 	struct end src, dst;	/* the ends the packet is to have; with DECISION_REWRITE one is as it was */
-	__u32 refused_by;	/* the VIP without backends, if that is why */
+	union {
+		__u32 refused_by;	/* with DECISION_REFUSE: the VIP without backends, if that is why */
+		__u32 carry_to;		/* with DECISION_CARRY: the backend */
+	};
+	__u32 clamp_mss;	/* of a SYN; 0: leave it */
 };
+
+/* Does this node send whole packets to the backend? Never again what was sent here so: that ends every loop. */
+static __always_inline bool is_carried(const struct tuple *t, const struct backend *backend)
+{
+	return backend->forwarding >= FORWARD_TUNNEL && !t->arrived;
+}
 
 static __always_inline struct end end_of_vip(const struct vip *vip)
 {
@@ -47,32 +59,6 @@ static __always_inline bool takes(const struct tuple *t)
 	struct settings *s = settings_now();
 
 	return s && (s->engaged == ENGAGED || (s->engaged == ENGAGED_OPENING && opens_connection(t)));
-}
-
-/*
- * The slow paths are functions of their own, verified by themselves and off the way of established flows. They get
- * the tuple through this, for the stacks of caller and callee share 512 bytes.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__uint(key_size, sizeof(__u32));
-	__uint(value_size, sizeof(struct tuple));
-} scratch_tuple SEC(".maps");
-
-static __always_inline struct tuple *scratch(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&scratch_tuple, &zero);
-}
-
-static __always_inline void hand_over(const struct tuple *t)
-{
-	struct tuple *copy = scratch();
-
-	if (copy)
-		*copy = *t;
 }
 
 /* Books what is about to be refused: a VIP without backends, or with vip_id 0 an address nobody serves. */
@@ -123,6 +109,8 @@ static __always_inline struct backend *backend_of_flow(const struct tuple *t, __
 	backend = backend_by_id(*id);
 	if (!word || !backend || backend->state == BACKEND_FREE || !flow_names(word, *id, backend))
 		return NULL;
+	if (t->arrived && !same_words(words_of(&backend->address), arrived_at()))
+		return NULL; /* another node has chosen another */
 	vip = vip_by_id(backend->vip);
 	if (!vip || vip->port != t->dst.port || vip->protocol != t->protocol ||
 	    !same_words(words_of(&vip->address), t->dst.address))
@@ -149,11 +137,14 @@ static __always_inline __u64 new_flow(const struct tuple *t, __u64 hash, enum ev
 		return 0;
 	if (!stale && flow_set_full(hash) && backend_of_flow(t, flow_find_overflow(hash), &id))
 		return CHOSEN(vip_id, id) | CHOSEN_BEFORE;
-	if (!(stale ? engaged() : takes(t))) {
+	if (t->arrived) {
+		backend = arrival_find(arrived_at(), vip_id, &id);
+	} else if (!(stale ? engaged() : takes(t))) {
 		count_verdict(VERDICT_DISENGAGED);
 		return CHOSEN(vip_id, CHOSEN_BY_OTHERS);
+	} else {
+		backend = choose(vip, vip_id, hash, !opens_connection(t) && !stale, &id);
 	}
-	backend = choose(vip, vip_id, hash, !opens_connection(t) && !stale, &id);
 	if (!backend)
 		return CHOSEN(vip_id, 0);
 	if (!(t->flags & (TCP_FIN | TCP_RST)))
@@ -182,7 +173,7 @@ static __always_inline enum decision ends_of_request(const struct tuple *t, cons
 	if (!same_words(change->dst.address, t->src.address))
 		return DECISION_REWRITE;
 	change->src.address = t->dst.address;
-	return DECISION_TURN;
+	return t->arrived ? DECISION_REWRITE : DECISION_TURN;
 }
 
 /*
@@ -198,7 +189,7 @@ static __always_inline enum decision forward(const struct tuple *t, enum event_h
 	bool opens = false;
 
 	if (backend) {
-		flow_touch(hash, word, state_after_forward(flow_state(word), t->flags));
+		flow_touch(hash, word, state_after_forward(flow_state(word), t->flags, is_carried(t, backend)));
 	} else {
 		__u64 chosen;
 
@@ -217,6 +208,11 @@ static __always_inline enum decision forward(const struct tuple *t, enum event_h
 			return DECISION_REFUSE;
 	}
 	count_flow(backend->vip, *id, 1, t->bytes, opens);
+	change->clamp_mss = t->flags & TCP_SYN ? backend->clamp_mss : 0;
+	if (is_carried(t, backend)) {
+		change->carry_to = *id;
+		return DECISION_CARRY;
+	}
 	if (ends_of_request(t, backend, change) == DECISION_REWRITE) {
 		count_verdict(VERDICT_FORWARDED);
 		return DECISION_REWRITE;
@@ -343,6 +339,7 @@ static __always_inline enum decision reply(const struct tuple *t, bool turned, s
 		return DECISION_PASS;
 	ends_of_answer(t, vip, turned, change);
 found:
+	change->clamp_mss = t->flags & TCP_SYN ? backend->clamp_mss : 0;
 	count_verdict(VERDICT_REPLIED);
 	return turned ? DECISION_TURN : DECISION_REWRITE;
 }

@@ -91,8 +91,14 @@ static __always_inline enum decision ends_of_fragment(const struct tuple *t, __u
 	if (!vip)
 		return DECISION_PASS;
 	to_vip = same_words(t->dst.address, words_of(&vip->address));
+	if (flow_state(word) == WAY_IN && (!to_vip || !(way & WAY_IN)))
+		return DECISION_PASS;
+	if (flow_state(word) == WAY_IN && is_carried(t, backend)) {
+		change->carry_to = flow_backend(word);
+		return DECISION_CARRY;
+	}
 	if (flow_state(word) == WAY_IN)
-		return to_vip && way & WAY_IN ? ends_of_request(t, backend, change) : DECISION_PASS;
+		return ends_of_request(t, backend, change);
 	if (!same_words(t->src.address, words_of(&backend->address)) || !(way & (to_vip ? WAY_IN : WAY_OUT)))
 		return DECISION_PASS;
 	ends_of_answer(t, vip, to_vip, change);
@@ -110,7 +116,8 @@ static __always_inline void count_fragment(const struct tuple *t, __u64 word, en
 	}
 	if (backend)
 		count_flow(backend->vip, flow_backend(word), 1, t->bytes, false);
-	count_verdict(decision == DECISION_TURN ? VERDICT_HAIRPINNED : VERDICT_FORWARDED);
+	if (decision != DECISION_CARRY)
+		count_verdict(decision == DECISION_TURN ? VERDICT_HAIRPINNED : VERDICT_FORWARDED);
 }
 
 /* For a fragment that is not the first. */

@@ -146,13 +146,21 @@ __noinline int find_request(void)
 	backend = backend_of_flow(t, flow_find_anywhere(hash), &id);
 	if (!backend && flow_set_full(hash))
 		backend = backend_of_flow(t, flow_find_overflow(hash), &id);
-	if (backend)
+	if (!backend) {
+		vip = vip_find(t->dst.address, t->dst.port, t->protocol, &vip_id);
+		if (!vip)
+			return DECISION_NONE;
+		if (t->arrived)
+			backend = arrival_find(arrived_at(), vip_id, &id);
+		else if (takes(t))
+			backend = choose(vip, vip_id, hash, true, &id);
+	}
+	if (!backend)
+		return DECISION_PASS;
+	if (!is_carried(t, backend))
 		return ends_of_request(t, backend, &odd->change);
-	vip = vip_find(t->dst.address, t->dst.port, t->protocol, &vip_id);
-	if (!vip)
-		return DECISION_NONE;
-	backend = takes(t) ? choose(vip, vip_id, hash, true, &id) : NULL;
-	return backend ? ends_of_request(t, backend, &odd->change) : DECISION_PASS;
+	odd->change.carry_to = id;
+	return DECISION_CARRY;
 }
 
 /* Did the destination of the quoted packet itself send the error, not a router on the way? */

@@ -44,6 +44,14 @@ struct table_ref {
 	__u32 mask;	/* slots - 1 */
 } __attribute__((aligned(8)));
 
+/* How packets get to a backend. */
+enum forward_mode {
+	FORWARD_NAT = 0,	/* rewritten; the answer passes this node */
+	FORWARD_FULL_NAT = 1,	/* its source as well: the answer comes to this node */
+	FORWARD_TUNNEL = 2,	/* whole, in an outer IP header; the backend's node answers the client itself */
+	FORWARD_DIRECT = 3,	/* whole, to another MAC address; as above */
+};
+
 enum vip_state {
 	VIP_FREE = 0,
 	VIP_SERVING = 1,
@@ -58,7 +66,10 @@ struct vip {
 	__u32 selectable;		/* backends that take new connections; 0 refuses */
 	struct table_ref current;
 	struct table_ref previous;	/* table before the last change, for flows that have no entry; mask 0 and first 0: none */
-	__u32 reserved[6];
+	__u8 forwarding;		/* enum forward_mode, as asked for; of an address: whether any of its VIPs has 2 or 3 */
+	__u8 exact;			/* as asked for */
+	__u16 clamp_mss;		/* highest MSS a SYN may name; 0: any */
+	__u32 reserved[5];
 };
 
 enum backend_state {
@@ -77,8 +88,24 @@ struct backend {
 	__u32 generation;	/* +1 each time the id is given away; flows keep its low 4 bits */
 	__u32 next;		/* next record with the same address, port and protocol; 0 ends the chain */
 	__u16 weight;
+	__u8 forwarding;	/* enum forward_mode, from this node */
+	__u8 reserved8;
+	__u16 clamp_mss;	/* as its VIP's */
 	__u16 reserved16;
-	__u32 reserved[7];
+	__u32 reserved[6];
+};
+
+/* The way to a backend from this node, by the backend's id. User space keeps it as routes and neighbours are. */
+struct hop {
+	struct address source;	/* of what this node sends there itself */
+	struct address gateway;	/* whose MAC address is wanted: the backend's own where it is on the link */
+	__u32 ifindex;		/* 0: no route is known */
+	__u16 mtu;		/* bytes, from the IP header on */
+	__u8 resolved;		/* the MAC addresses are known */
+	__u8 redirectable;	/* XDP can send to this interface from another one */
+	__u8 mac[6];
+	__u8 source_mac[6];	/* of the interface */
+	__u32 reserved[3];
 };
 
 struct table_chunk {
@@ -146,7 +173,12 @@ enum verdict {
 	VERDICT_DISENGAGED = 12,	/* a new connection left to others */
 	VERDICT_ECHOED = 13,		/* an ICMP echo request to a VIP, answered here */
 	VERDICT_ERROR_TRANSLATED = 14,	/* an ICMP error about a packet that was translated */
-	VERDICTS = 15,
+	VERDICT_TUNNELLED = 15,		/* sent to its backend in an outer header */
+	VERDICT_DIRECTED = 16,		/* sent to its backend's MAC address */
+	VERDICT_ARRIVED = 17,		/* taken out of an outer header, for a backend of this node */
+	VERDICT_TOO_BIG = 18,		/* does not fit with its outer header: the sender was told the size that does */
+	VERDICT_UNRESOLVED = 19,	/* the backend's MAC address is not known yet: left to the network stack, or dropped */
+	VERDICTS = 20,
 };
 
 struct pool {
@@ -171,6 +203,7 @@ struct settings {
 	__u32 pools;
 	__u32 carrying;		/* until this second of the tick count packets between workloads go past the stack; 0: none */
 	struct pool pool[8];
+	struct pool tunnel_source[2];	/* IPv4, IPv6: outer sources vary inside it by flow; mask 0: the node's own address */
 };
 
 /* Addresses of which this node knows the way; longest prefix wins. `bits` counts those of an address of 128. */
@@ -252,4 +285,5 @@ _Static_assert(sizeof(struct flow_set) == 64, "one cache line");
 _Static_assert(sizeof(struct fragment_set) == 64, "one cache line");
 _Static_assert(sizeof(struct vip) == 64, "one cache line");
 _Static_assert(sizeof(struct backend) == 64, "one cache line");
+_Static_assert(sizeof(struct hop) == 64, "one cache line");
 _Static_assert(sizeof(struct datagram_key) == 32, "no holes in a map key");

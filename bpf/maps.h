@@ -36,6 +36,21 @@ struct {
 	__type(value, struct backend);
 } backends SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 32768);
+	__type(key, __u32);
+	__type(value, struct hop);
+} hops SEC(".maps");
+
+/* Address of a backend of this node, VIP id (0: any) → index in backends; for what comes in a tunnel */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, struct id_set);
+} arrival_sets SEC(".maps");
+
 /* Backend address, port, protocol → first of its records in backends */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -59,6 +59,8 @@ __noinline int decide_request(__u32 hook)
 		return DECISION_NONE;
 	odd->way = WAY_IN;
 	decision = forward(t, hook, false, &odd->change, &odd->backend);
+	if (decision == DECISION_CARRY && odd->place.more)
+		remember_fragment(t, odd);
 	if (decision != DECISION_REFUSE)
 		return decision;
 	count_verdict(VERDICT_NO_BACKEND);
@@ -116,6 +118,8 @@ static __always_inline enum decision take_odd(struct FRAME *frame, __u32 l3, enu
 		decision = decide_fragment(way);
 	else if (oddity == ODD_ECHO && way & WAY_IN)
 		decision = decide_echo();
+	if (decision == DECISION_CARRY)
+		return decision;
 	if (decision != DECISION_REWRITE && decision != DECISION_TURN)
 		return DECISION_PASS;
 	done = oddity == ODD_ERROR ? rewrite_error(frame) : oddity == ODD_ECHO ? rewrite_echo(frame) : rewrite_odd(frame);

@@ -27,6 +27,7 @@ enum parsed {
 	PARSED_FLOW,		/* TCP or UDP with its ports */
 	PARSED_OTHER,		/* not IP, not TCP or UDP, or cut short */
 	PARSED_ODD,		/* ICMP, a fragment, IPv6 extension headers: to be read by odd.h */
+	PARSED_TUNNEL,		/* IPIP or IP6IP6 */
 };
 
 /* Where packets go; for a hook, those it sees. */
@@ -56,7 +57,8 @@ struct tuple {
 	__u8 flags;		/* enum tcp_bit; 0 for UDP */
 	__u8 l3_offset;		/* of the IP header in the frame */
 	__u8 plain_header;	/* IPv4 without options, or IPv6 */
-	__u8 pad[3];
+	__u8 arrived;		/* it came in an outer header, to what scratch_outer says */
+	__u8 pad[2];
 };
 
 struct packet {
@@ -151,6 +153,8 @@ static __always_inline enum parsed parse_ports(struct packet *p, __u32 payload, 
 		p->tuple.flags = 0;
 		return PARSED_FLOW;
 	}
+	if (p->tuple.protocol == (p->tuple.family == 4 ? IPPROTO_IPIP : IPPROTO_IPV6))
+		return PARSED_TUNNEL;
 	return p->tuple.protocol == (p->tuple.family == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6) ? PARSED_ODD : PARSED_OTHER;
 }
 

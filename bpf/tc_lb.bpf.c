@@ -68,6 +68,16 @@ static __always_inline bool update_checksums(struct __sk_buff *skb, __u8 protoco
 	       !bpf_l4_csum_replace(skb, at, 0, fold(delta->port), mangled);
 }
 
+/* Changes a 16-bit word of the TCP segment at `at`, and its checksum, whichever way this skb is summed. */
+static __always_inline bool frame_resum(struct __sk_buff *skb, __u32 at, __u32 where, __be16 was, __be16 now)
+{
+	bool across = (where - at) & 1; /* two words of the sum */
+
+	return !bpf_skb_store_bytes(skb, where, &now, sizeof(now), 0) &&
+	       !bpf_l4_csum_replace(skb, at + offsetof(struct tcphdr, check), across ? bpf_htons(was) : was,
+				    across ? bpf_htons(now) : now, sizeof(now));
+}
+
 static __always_inline bool frame_translate(struct __sk_buff *skb, __u32 at, const struct tuple *t,
 					    const struct change *change, const struct delta *delta)
 {
@@ -78,6 +88,9 @@ static __always_inline bool frame_translate(struct __sk_buff *skb, __u32 at, con
 }
 
 #include "odd.h"
+
+#include "mss.h"
+#include "tc_carry.h"
 
 /* Headers may sit in fragments of the skb: pull them in. The VLAN tag is not in the frame here. */
 static __always_inline enum parsed parse_skb(struct __sk_buff *skb, struct packet *p)
@@ -113,6 +126,16 @@ __noinline int tc_refuse(struct __sk_buff *skb, __u32 vip_id)
 	return bpf_redirect(skb->ifindex, 0);
 }
 
+/* What the long ways leave to be done, with the offset of the IP header: called from the hook it finds more stack. */
+enum tc_rest {
+	TC_ODD = 0x100,
+	TC_TUNNEL = 0x200,
+	TC_CARRY = 0x400,
+	TC_CLAMP = 0x800,	/* with the offset of the TCP header */
+	TC_REWRITTEN = 0x1000,	/* nothing: it has its new ends, and all that is left is where it goes */
+	TC_REST = TC_ODD | TC_TUNNEL | TC_CARRY | TC_CLAMP,
+};
+
 static __always_inline int act(struct __sk_buff *skb, const struct packet *p, enum decision decision,
 			       const struct change *change)
 {
@@ -126,19 +149,26 @@ static __always_inline int act(struct __sk_buff *skb, const struct packet *p, en
 		hand_over(&p->tuple);
 		return tc_refuse(skb, change->refused_by);
 	}
+	l4_offset = p->l4 - (void *)p->l2;
 	summed = summed_of(skb, p->tuple.family);
 	rewrite(p, &change->src, &change->dst, summed, &delta);
 	if (decision == DECISION_TURN)
 		swap_macs(p->l2);
-	l4_offset = p->l4 - (void *)p->l2;
 	if (summed == SUMMED_HELPER && !update_checksums(skb, p->tuple.protocol, l4_offset, &delta))
 		return TC_SHOT;
-	return decision == DECISION_TURN ? bpf_redirect(skb->ifindex, 0) : TC_NEXT;
+	if (decision == DECISION_TURN)
+		return bpf_redirect(skb->ifindex, 0);
+	if (!change->clamp_mss)
+		return TC_NEXT;
+	keep_decision(change);
+	return TC_CLAMP | l4_offset;
 }
 
 __noinline int tc_odd(struct __sk_buff *skb, __u32 l3, __u32 way)
 {
 	switch (take_odd(skb, l3, HOOK_TC, way)) {
+	case DECISION_CARRY:
+		return CARRY_IT;
 	case DECISION_TURN:
 		return bpf_redirect(skb->ifindex, 0);
 	case DECISION_DROP:
@@ -148,11 +178,6 @@ __noinline int tc_odd(struct __sk_buff *skb, __u32 l3, __u32 way)
 	}
 }
 
-/* What the long ways answer of a packet for tc_odd, with the offset of its IP header: called from here, it finds more stack. */
-#define TC_ODD 0x100
-/* They have given a packet its new ends; all that is left is where it goes. */
-#define TC_REWRITTEN 0x200
-
 static __always_inline int tc_long_way(struct __sk_buff *skb, enum way way)
 {
 	struct change change = {};
@@ -161,12 +186,18 @@ static __always_inline int tc_long_way(struct __sk_buff *skb, enum way way)
 	enum decision decision;
 	int verdict;
 
+	if (parsed == PARSED_TUNNEL)
+		return way == WAY_IN ? TC_TUNNEL | p.tuple.l3_offset : TC_NEXT;
 	if (parsed != PARSED_FLOW)
 		return parsed == PARSED_ODD ? TC_ODD | p.tuple.l3_offset : TC_NEXT;
 	if (way == WAY_IN)
 		decision = incoming(&p.tuple, HOOK_TC, false, &change);
 	else
 		decision = reply(&p.tuple, false, &change);
+	if (decision == DECISION_CARRY) {
+		keep_decision(&change);
+		return TC_CARRY | p.tuple.l3_offset;
+	}
 	verdict = act(skb, &p, decision, &change);
 	return decision == DECISION_REWRITE && verdict == TC_NEXT ? TC_REWRITTEN : verdict;
 }
@@ -204,6 +235,16 @@ static __always_inline int deliver(struct __sk_buff *skb)
 	return ifindex ? bpf_redirect_peer(ifindex, 0) : TC_NEXT;
 }
 
+/* What is left of an answer to another workload: an MSS to lower, or odd headers for the way through the network stack. */
+static __always_inline int clamp_or_leave(struct __sk_buff *skb, int rest)
+{
+	struct odd *odd = odd_now();
+
+	if (odd && rest & TC_CLAMP)
+		clamp_mss(skb, rest & 0xff, odd->change.clamp_mss);
+	return TC_NEXT;
+}
+
 /*
  * A packet that is for no address of ours. To another workload it does not come by the host's end of that one's
  * interface, where answers of backends get the VIP's address: it gets it here. What has odd headers takes the stack.
@@ -218,9 +259,31 @@ static __always_inline int carry(struct __sk_buff *skb)
 	if (tc_shortcut_out(skb) == SHORT_NONE) {
 		verdict = tc_long_way_out(skb);
 		if (verdict != TC_NEXT && verdict != TC_REWRITTEN)
-			return verdict > 0 && verdict & TC_ODD ? TC_NEXT : verdict;
+			return verdict > 0 && verdict & TC_REST ? clamp_or_leave(skb, verdict) : verdict;
 	}
 	return bpf_redirect_peer(ifindex, 0);
+}
+
+static __always_inline int tc_rest(struct __sk_buff *skb, int rest, enum way way)
+{
+	struct odd *odd = odd_now();
+	__u32 l3 = rest & 0xff;
+	int verdict;
+
+	if (!odd)
+		return TC_NEXT;
+	if (rest & TC_CARRY)
+		return tc_carry(skb, l3);
+	if (rest & TC_CLAMP) {
+		clamp_mss(skb, l3, odd->change.clamp_mss);
+		return TC_NEXT;
+	}
+	if (rest & TC_TUNNEL && !tc_unwrap(skb, l3))
+		return TC_NEXT;
+	/* What has arrived is read again from the inner header on, by the same steps as odd packets. */
+	set_odd_arrived(rest & TC_TUNNEL);
+	verdict = tc_odd(skb, l3, way);
+	return verdict == CARRY_IT ? tc_carry(skb, l3) : verdict;
 }
 
 SEC("tc")
@@ -239,7 +302,7 @@ int tc_ingress(struct __sk_buff *skb)
 	verdict = tc_long_way_in(skb);
 	if (verdict == TC_REWRITTEN)
 		return deliver(skb);
-	return verdict > 0 && verdict & TC_ODD ? tc_odd(skb, verdict & 0xff, WAY_IN) : verdict;
+	return verdict > 0 && verdict & TC_REST ? tc_rest(skb, verdict, WAY_IN) : verdict;
 }
 
 SEC("tc")
@@ -252,7 +315,7 @@ int tc_egress(struct __sk_buff *skb)
 	verdict = tc_long_way_out(skb);
 	if (verdict == TC_REWRITTEN)
 		return TC_NEXT;
-	return verdict > 0 && verdict & TC_ODD ? tc_odd(skb, verdict & 0xff, WAY_OUT) : verdict;
+	return verdict > 0 && verdict & TC_REST ? tc_rest(skb, verdict, WAY_OUT) : verdict;
 }
 
 /* Kernel ticks, for user space to measure how many make a second. */

@@ -95,6 +95,38 @@ static __always_inline struct backend *backend_find(struct words address, __be16
 	return NULL;
 }
 
+/* A backend of this node by its address and VIP; with VIP 0 any. */
+static __always_inline struct backend *arrival_find(struct words address, __u32 vip_id, __u32 *id)
+{
+	__u32 hash = id_hash(address, (__u16)vip_id, vip_id >> 16);
+
+	*id = 0;
+#pragma clang loop unroll(disable)
+	for (int hop = 0; hop < ID_SET_CHAIN; hop++) {
+		__u32 index = (hash + hop) & arrival_set_mask;
+		struct id_set *set = bpf_map_lookup_elem(&arrival_sets, &index);
+
+		if (!set)
+			return NULL;
+#pragma clang loop unroll(disable)
+		for (int i = 0; i < ID_SET_WAYS; i++) {
+			__u64 way = set->way[i];
+			struct backend *backend;
+
+			if (!way)
+				return NULL;
+			if (way >> 32 != hash)
+				continue;
+			*id = (__u32)way;
+			backend = backend_by_id(*id);
+			if (backend && backend->state != BACKEND_FREE && (!vip_id || backend->vip == vip_id) &&
+			    same_words(words_of(&backend->address), address))
+				return backend;
+		}
+	}
+	return NULL;
+}
+
 static __always_inline struct settings *settings_now(void)
 {
 	__u32 zero = 0;

@@ -16,6 +16,21 @@ static __always_inline bool frame_store(struct xdp_md *ctx, __u32 at, void *from
 	return !bpf_xdp_store_bytes(ctx, at, from, length);
 }
 
+/* Changes a 16-bit word of the TCP segment at `at`, and its checksum. */
+static __always_inline bool frame_resum(struct xdp_md *ctx, __u32 at, __u32 where, __be16 was, __be16 now)
+{
+	__u32 check_at = at + offsetof(struct tcphdr, check);
+	__u64 delta = (__u64)(__u16)~was + now;
+	__sum16 check;
+
+	if (!frame_load(ctx, check_at, &check, sizeof(check)))
+		return false;
+	if ((where - at) & 1) /* across two words of the sum */
+		delta = (__u64)(__u16)~bpf_htons(was) + bpf_htons(now);
+	check = ~fold((__u16)~check + delta);
+	return frame_store(ctx, where, &now, sizeof(now)) && frame_store(ctx, check_at, &check, sizeof(check));
+}
+
 /* Gives the L4 header at `at` other ports, and its checksum what they and the addresses change. */
 static __always_inline bool frame_translate(struct xdp_md *ctx, __u32 at, const struct tuple *t,
 					    const struct change *change, const struct delta *delta)
@@ -40,6 +55,9 @@ static __always_inline long resize(struct xdp_md *ctx, __u32 length)
 
 	return growth > 0 ? bpf_xdp_adjust_head(ctx, -growth) : bpf_xdp_adjust_tail(ctx, growth);
 }
+
+#include "mss.h"
+#include "xdp_carry.h"
 
 __noinline int xdp_refuse(struct xdp_md *ctx, __u32 vip_id)
 {
@@ -67,6 +85,8 @@ __noinline int xdp_refuse(struct xdp_md *ctx, __u32 vip_id)
 __noinline int xdp_odd(struct xdp_md *ctx, __u32 l3)
 {
 	switch (take_odd(ctx, l3, HOOK_XDP, WAY_BOTH)) {
+	case DECISION_CARRY:
+		return CARRY_IT;
 	case DECISION_TURN:
 		return XDP_TX;
 	case DECISION_DROP:
@@ -76,10 +96,15 @@ __noinline int xdp_odd(struct xdp_md *ctx, __u32 l3)
 	}
 }
 
-/* What xdp_long_way answers of a packet for xdp_odd, with the offset of its IP header: called from here, it finds more stack. */
-#define XDP_ODD 0x100
-/* The same for xdp_refuse, with the id of the VIP. */
-#define XDP_REFUSED 0x40000000
+/* What xdp_long_way leaves to be done, with the offset of the IP header: called from the hook it finds more stack. */
+enum xdp_rest {
+	XDP_ODD = 0x100,
+	XDP_TUNNEL = 0x200,
+	XDP_CARRY = 0x400,
+	XDP_CLAMP = 0x800,	/* with the offset of the TCP header */
+	XDP_REFUSE = 0x1000,
+	XDP_REST = XDP_ODD | XDP_TUNNEL | XDP_CARRY | XDP_CLAMP | XDP_REFUSE,
+};
 
 /* Every packet that is not settled by shortcut(): new flows, tags, refusals. */
 __noinline int xdp_long_way(struct xdp_md *ctx)
@@ -89,22 +114,56 @@ __noinline int xdp_long_way(struct xdp_md *ctx)
 	struct packet p = {};
 	enum parsed parsed = parse(&p, (void *)(long)ctx->data, (void *)(long)ctx->data_end);
 
+	if (parsed == PARSED_TUNNEL)
+		return XDP_TUNNEL | p.tuple.l3_offset;
 	if (parsed != PARSED_FLOW)
 		return parsed == PARSED_ODD ? XDP_ODD | p.tuple.l3_offset : XDP_PASS;
 	switch (incoming(&p.tuple, HOOK_XDP, true, &change)) {
 	case DECISION_REWRITE:
 		rewrite(&p, &change.src, &change.dst, SUMMED_FULL, &delta);
-		return XDP_PASS;
+		if (!change.clamp_mss)
+			return XDP_PASS;
+		keep_decision(&change);
+		return XDP_CLAMP | (__u32)(p.l4 - (void *)p.l2);
+	case DECISION_CARRY:
+		hand_over(&p.tuple);
+		keep_decision(&change);
+		return XDP_CARRY;
 	case DECISION_TURN:
 		rewrite(&p, &change.src, &change.dst, SUMMED_FULL, &delta);
 		swap_macs(p.l2);
 		return XDP_TX;
 	case DECISION_REFUSE:
 		hand_over(&p.tuple);
-		return XDP_REFUSED | change.refused_by;
+		keep_decision(&change);
+		return XDP_REFUSE;
 	default:
 		return XDP_PASS;
 	}
+}
+
+static __always_inline int xdp_rest(struct xdp_md *ctx, int rest)
+{
+	struct odd *odd = odd_now();
+	__u32 l3 = rest & 0xff;
+	int verdict;
+
+	if (!odd)
+		return XDP_PASS;
+	if (rest & XDP_CARRY)
+		return xdp_carry_plain(ctx);
+	if (rest & XDP_REFUSE)
+		return xdp_refuse(ctx, odd->change.refused_by);
+	if (rest & XDP_CLAMP) {
+		clamp_mss(ctx, l3, odd->change.clamp_mss);
+		return XDP_PASS;
+	}
+	if (rest & XDP_TUNNEL && !xdp_unwrap(ctx, l3))
+		return XDP_PASS;
+	/* What has arrived is read again from the inner header on, by the same steps as odd packets. */
+	set_odd_arrived(rest & XDP_TUNNEL);
+	verdict = xdp_odd(ctx, l3);
+	return verdict == CARRY_IT ? xdp_carry(ctx, l3) : verdict;
 }
 
 SEC("xdp.frags")
@@ -115,9 +174,7 @@ int xdp_ingress(struct xdp_md *ctx)
 	if (shortcut((void *)(long)ctx->data, (void *)(long)ctx->data_end, WAY_BOTH, SUMMED_FULL) != SHORT_NONE)
 		return XDP_PASS;
 	verdict = xdp_long_way(ctx);
-	if (verdict & XDP_REFUSED)
-		return xdp_refuse(ctx, verdict & ~XDP_REFUSED);
-	return verdict & XDP_ODD ? xdp_odd(ctx, verdict & 0xff) : verdict;
+	return verdict & XDP_REST ? xdp_rest(ctx, verdict) : verdict;
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

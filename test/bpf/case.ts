@@ -1,3 +1,5 @@
+import type { Way as NodeWay } from '../../ts/dataplane/ebpf/surroundings.js';
+import { defaultPolicy, type Policy } from '../../ts/model/policy.js';
 import type { VipKey } from '../../ts/model/service.js';
 import type { PacketBuilder } from './packet.js';
 
@@ -24,6 +26,13 @@ export type Expectation =
       /** Back out of the interface it came from. */
       readonly turned: boolean;
     }
+  /** The whole packet in an outer header to one of these addresses, to the next hop; or left to the network stack. */
+  | { readonly kind: 'tunnelled'; readonly to: readonly string[]; readonly left: boolean }
+  /** The whole packet, one hop older, to the next hop. */
+  | { readonly kind: 'directed' }
+  | { readonly kind: 'dropped' }
+  /** Told to its sender: at most so many bytes fit. */
+  | { readonly kind: 'tooBig'; readonly fits: number }
   /** Exactly this packet. `turned` says where it goes; its link addresses are those of the packet sent, or exchanged. */
   | { readonly kind: 'becomes'; readonly packet: PacketSource; readonly turned: boolean }
   /** A RST or a port unreachable, whichever the protocol asks for, back out of the interface. */
@@ -49,6 +58,7 @@ export type Action =
       readonly kind: 'set';
       readonly vip: VipKey;
       readonly backends: Backends | ((chosen: string) => Backends);
+      readonly policy?: Policy;
     }
   | { readonly kind: 'remove'; readonly vip: VipKey }
   | { readonly kind: 'engage' }
@@ -61,6 +71,10 @@ export interface Case {
   readonly hooks?: readonly Hook[];
   readonly pools?: readonly string[];
   readonly vips?: Readonly<Record<VipKey, Backends>>;
+  /** Of those VIPs that have one. */
+  readonly policies?: Readonly<Record<VipKey, Policy>>;
+  /** Ways from the node by address; where there is none a backend is behind a router that is known. */
+  readonly ways?: Readonly<Record<string, Partial<NodeWay>>>;
   readonly actions: readonly Action[];
   /** By how much verdict counts grow over the case; the ones not named must not grow, `not_ours` apart. */
   readonly verdicts?: Readonly<Record<string, number>>;
@@ -74,12 +88,26 @@ export function answer(packet: PacketSource, expect: Expectation): Action {
   return { kind: 'packet', way: 'out', packet, expect };
 }
 
-export function set(vip: VipKey, backends: Backends | ((chosen: string) => Backends)): Action {
-  return { kind: 'set', vip, backends };
+export function set(
+  vip: VipKey,
+  backends: Backends | ((chosen: string) => Backends),
+  policy: Policy = defaultPolicy,
+): Action {
+  return { kind: 'set', vip, backends, policy };
 }
 
 export const untouched: Expectation = { kind: 'untouched' };
 export const refused: Expectation = { kind: 'refused' };
+export const directed: Expectation = { kind: 'directed' };
+export const dropped: Expectation = { kind: 'dropped' };
+
+export function tunnelled(to: readonly string[]): Expectation {
+  return { kind: 'tunnelled', to, left: false };
+}
+
+export function tooBig(fits: number): Expectation {
+  return { kind: 'tooBig', fits };
+}
 
 /** To one of these backends, on to the network stack. */
 export function forwarded(dst: readonly string[] | 'same' | 'another'): Expectation {

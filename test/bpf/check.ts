@@ -3,8 +3,9 @@ import { formatEndpoint, parseEndpoint } from '../../ts/model/address.js';
 import type { Expectation } from './case.js';
 import { dissect, type Frame, type Transport } from './dissect.js';
 import { packetOf } from './packet-source.js';
+import { nextHopMac, nodeSources, ownMac } from './test-surroundings.js';
 
-export type Verdict = 'passed' | 'turned' | `other ${number}`;
+export type Verdict = 'passed' | 'turned' | 'redirected' | 'dropped' | `other ${number}`;
 
 export interface Outcome {
   readonly verdict: Verdict;
@@ -28,6 +29,21 @@ export function check(
     case 'refused':
       t.is(got.verdict, 'turned', where);
       checkRefusal(t, sent, dissect(got.data), where);
+      return chosen;
+    case 'dropped':
+      t.is(got.verdict, 'dropped', where);
+      return chosen;
+    case 'tooBig':
+      t.is(got.verdict, 'turned', where);
+      checkTooBig(t, sent, got.data, expect.fits, where);
+      return chosen;
+    case 'tunnelled':
+      t.is(got.verdict, expect.left ? 'passed' : 'turned', where);
+      checkTunnelled(t, sent, got.data, expect, where);
+      return chosen;
+    case 'directed':
+      t.is(got.verdict, 'turned', where);
+      checkDirected(t, dissect(sent), dissect(got.data), where);
       return chosen;
     case 'becomes':
       t.is(got.verdict, expect.turned ? 'turned' : 'passed', where);
@@ -125,4 +141,57 @@ function checkUnreachable(t: ExecutionContext, sent: Buffer, got: Frame, where: 
   t.deepEqual(got.transport, { kind: 'icmp', type, code }, where);
   t.true(got.payload.length / 2 >= quoted, where);
   t.true(sent.toString('hex').slice(28).includes(got.payload), where);
+}
+
+type Tunnelled = Extract<Expectation, { kind: 'tunnelled' }>;
+
+function plain(mac: string): string {
+  return mac.replaceAll(':', '');
+}
+
+/** tc leaves the link header to the kernel, which writes it when it sends; XDP writes it itself. */
+function checkLink(t: ExecutionContext, sent: Frame, got: Frame, where: string): void {
+  const wanted = [sent.macs, { src: plain(ownMac), dst: plain(nextHopMac) }];
+  t.true(
+    wanted.some(({ src, dst }) => src === got.macs.src && dst === got.macs.dst),
+    `${where}: ${JSON.stringify(got.macs)}`,
+  );
+  t.deepEqual(got.vlans, sent.vlans, where);
+}
+
+/** RFC 2003 §3.1, RFC 2473 §3.1: the inner packet is not touched, the outer header takes over what it must. */
+function checkTunnelled(t: ExecutionContext, sent: Buffer, got: Buffer, expect: Tunnelled, where: string): void {
+  const [inner, outer] = [dissect(sent), dissect(got)];
+  const ip = inner.ip!;
+  t.deepEqual(outer.problems, [], where);
+  checkLink(t, inner, outer, where);
+  t.is(outer.payload, sent.subarray(14 + inner.vlans.length * 4).toString('hex'), where);
+  t.is(outer.ip?.protocol, ip.family === 4 ? 4 : 41, where);
+  t.is(outer.ip?.ttl, 64, where);
+  t.is(outer.ip?.src, expect.left ? ip.src : nodeSources[ip.family], where);
+  t.true(expect.to.includes(outer.ip?.dst ?? ''), `${where}: ${outer.ip?.dst}`);
+  // IPv4: TOS, identification, may-fragment. IPv6: version and traffic class; the flow label is another.
+  if (ip.family === 4) t.is(outer.ip?.rest, ip.rest.slice(0, 10), where);
+  else t.is(outer.ip?.rest.slice(0, 3), ip.rest.slice(0, 3), where);
+}
+
+function checkDirected(t: ExecutionContext, sent: Frame, got: Frame, where: string): void {
+  checkLink(t, sent, got, where);
+  t.deepEqual({ ...got, macs: sent.macs }, { ...sent, ip: { ...sent.ip!, ttl: sent.ip!.ttl - 1 } }, where);
+}
+
+/** RFC 1191 §4, RFC 4443 §3.2: from the VIP, with the size in the second half of the unused word. */
+function checkTooBig(t: ExecutionContext, sent: Buffer, data: Buffer, fits: number, where: string): void {
+  const [asked, got] = [dissect(sent), dissect(data)];
+  const [type, code, quoted, at] = got.ip?.family === 4 ? [3, 4, 28, 20] : [2, 0, 48, 40];
+  t.deepEqual(got.problems, [], where);
+  t.deepEqual(got.macs, swapped(asked.macs), where);
+  t.deepEqual([got.ip?.src, got.ip?.dst], [asked.ip?.dst, asked.ip?.src], where);
+  t.deepEqual(got.transport, { kind: 'icmp', type, code }, where);
+  t.is(data.readUInt32BE(14 + got.vlans.length * 4 + at + 4), fits, where);
+  t.is(
+    got.payload,
+    sent.toString('hex').slice(28 + got.vlans.length * 8, 28 + got.vlans.length * 8 + quoted * 2),
+    where,
+  );
 }

@@ -12,6 +12,8 @@ export interface Ipv4Fields {
   /** Fragment offset in units of 8 bytes. */
   readonly offset?: number;
   readonly more?: boolean;
+  /** Do not fragment. */
+  readonly whole?: boolean;
   /** Stands in the header in place of the true one. */
   readonly totalLength?: number;
 }
@@ -43,7 +45,18 @@ export interface UdpFields {
 }
 
 const ETHERTYPE = { vlan: 0x8100, qinq: 0x88a8, ipv4: 0x0800, ipv6: 0x86dd, arp: 0x0806 } as const;
-const PROTOCOL = { hopByHop: 0, icmp: 1, tcp: 6, udp: 17, routing: 43, fragment: 44, icmpv6: 58, options: 60 } as const;
+const PROTOCOL = {
+  hopByHop: 0,
+  icmp: 1,
+  tcp: 6,
+  udp: 17,
+  routing: 43,
+  fragment: 44,
+  ipip: 4,
+  ipv6: 41,
+  icmpv6: 58,
+  options: 60,
+} as const;
 const TCP_FLAGS = 'FSRPAU';
 
 /** Addresses of the IP header that a transport checksum covers. */
@@ -196,7 +209,7 @@ function ipv4Bytes(fields: Ipv4Fields, inner: Buffer, next: number): Buffer {
   header[1] = fields.tos ?? 0;
   header.writeUInt16BE(fields.totalLength ?? header.length + inner.length, 2);
   header.writeUInt16BE(fields.id ?? 0x4242, 4);
-  header.writeUInt16BE((fields.more ? 0x2000 : 0) | (fields.offset ?? 0), 6);
+  header.writeUInt16BE((fields.whole ? 0x4000 : 0) | (fields.more ? 0x2000 : 0) | (fields.offset ?? 0), 6);
   header[8] = fields.ttl ?? 63;
   header[9] = next;
   header.set(ipBytes(fields.src), 12);

@@ -16,6 +16,7 @@ import type { VipKey } from '../../ts/model/service.js';
 import { bpfObject } from '../../ts/util/paths.js';
 import type { Hook, Way } from './case.js';
 import type { Outcome, Verdict } from './check.js';
+import { TestSurroundings } from './test-surroundings.js';
 
 /** The real data plane with its programs loaded, on no interface; packets are handed to them one by one. */
 export interface TestPlane {
@@ -36,6 +37,8 @@ export interface TestPlane {
   /** Back to an engaged plane without VIPs, pools and flows; counts go on. */
   reset(): Promise<void>;
   forgetFlows(): void;
+  /** How packets leave the node, as the cases say. */
+  readonly surroundings: TestSurroundings;
   /** Leaves nothing behind. */
   close(): Promise<void>;
 }
@@ -44,8 +47,8 @@ const LIMITS: Limits = { vips: 512, backends: 4096, flows: 4096 };
 
 /** XDP_PASS and XDP_TX; TCX_NEXT, which is -1, and TC_ACT_REDIRECT. */
 const VERDICTS: Readonly<Record<Hook, Readonly<Record<number, Verdict>>>> = {
-  xdp: { 2: 'passed', 3: 'turned' },
-  tc: { [-1]: 'passed', 7: 'turned' },
+  xdp: { 1: 'dropped', 2: 'passed', 3: 'turned', 4: 'redirected' },
+  tc: { [-1]: 'passed', 2: 'dropped', 7: 'turned' },
 };
 
 /**
@@ -57,13 +60,15 @@ export async function openPlane(limits: Partial<Limits> = {}, flowSeed?: bigint)
   const cgroup = join(cgroup2Mount() ?? '/sys/fs/cgroup', `vipd-test-${process.pid}-${process.hrtime.bigint()}`);
   execFileSync('mount', ['-t', 'bpf', 'bpf', bpffs]);
   mkdirSync(cgroup);
-  const plane = new EbpfDataPlane({
+  const surroundings = new TestSurroundings();
+  const options = {
     bpffs,
     cgroup,
     interfaces: { tc: [], xdp: [], xdpMode: 'auto' },
     limits: { ...LIMITS, ...limits },
     sampleConnections: 0,
-  });
+  } as const;
+  const plane = new EbpfDataPlane(options, { surroundings });
   const leave = async () => {
     await plane.remove();
     execFileSync('umount', [bpffs]);
@@ -95,9 +100,11 @@ export async function openPlane(limits: Partial<Limits> = {}, flowSeed?: bigint)
       const held = [...(await plane.read()).vips.keys()];
       await plane.apply([{ kind: 'pools', pools: [] }, ...held.map((key) => ({ kind: 'remove', key }) as const)]);
       forgetFlows(openMap);
+      surroundings.place({});
       await plane.engage();
     },
     forgetFlows: () => forgetFlows(openMap),
+    surroundings,
     inspect: (key) => plane.inspect(key),
     settings: () => settingsIn(openMap),
     openMap,

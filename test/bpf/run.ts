@@ -2,6 +2,7 @@ import type { ExecutionContext } from 'ava';
 import type { Step } from '../../ts/dataplane/dataplane.js';
 import { parseEndpoint, parsePrefix } from '../../ts/model/address.js';
 import { compareBackends, type ForwardedVip } from '../../ts/model/forwarding.js';
+import type { Policy } from '../../ts/model/policy.js';
 import type { VipKey } from '../../ts/model/service.js';
 import type { Action, Backends, Case, Hook } from './case.js';
 import { check } from './check.js';
@@ -11,6 +12,7 @@ import type { TestPlane } from './plane.js';
 
 /** Plays one case on an empty plane and holds every outcome, and at last the counts, against what it says. */
 export async function runCase(t: ExecutionContext, plane: TestPlane, one: Case, hook: Hook): Promise<void> {
+  plane.surroundings.place(one.ways ?? {});
   await program(plane, setup(one));
   const before = await plane.verdicts();
   let chosen: string | undefined;
@@ -23,12 +25,12 @@ export async function runCase(t: ExecutionContext, plane: TestPlane, one: Case, 
 /** The steps that bring an empty plane to where a case begins. */
 export function setup(one: Case): Step[] {
   const pools = (one.pools ?? []).map(parsePrefix);
-  const vips = Object.entries(one.vips ?? {}).map(([key, backends]) => upsert(key, backends));
+  const vips = Object.entries(one.vips ?? {}).map(([key, backends]) => upsert(key, backends, one.policies?.[key]));
   return [{ kind: 'pools', pools }, ...vips];
 }
 
-export function upsert(key: VipKey, backends: Backends): Step {
-  return { kind: 'upsert', vip: forwardedVip(key, backends) };
+export function upsert(key: VipKey, backends: Backends, policy?: Policy): Step {
+  return { kind: 'upsert', vip: { ...forwardedVip(key, backends), ...(policy && { policy }) } };
 }
 
 /** Carries out steps. @throws Error with the faults when one could not be */
@@ -68,7 +70,7 @@ async function play(
     }
     case 'set': {
       const backends = typeof action.backends === 'function' ? action.backends(chosen ?? '') : action.backends;
-      await program(plane, [upsert(action.vip, backends)]);
+      await program(plane, [upsert(action.vip, backends, action.policy)]);
       return chosen;
     }
     case 'remove':

@@ -45,9 +45,12 @@ export class Lab {
   private readonly sites: Site[] = [];
   private readonly undo: (() => unknown)[] = [];
 
-  static create(owner: Owner): Lab {
+  private constructor(private readonly before: number) {}
+
+  /** @param before sites that another lab has, where the two are joined */
+  static create(owner: Owner, before = 0): Lab {
     reapLeftovers();
-    const lab = new Lab();
+    const lab = new Lab(before);
     owner.teardown(() => lab.remove());
     lab.build();
     return lab;
@@ -55,7 +58,7 @@ export class Lab {
 
   /** Adds a site; a workload unless `kind` says it is reached through an uplink. */
   site(name: string, kind: 'workload' | 'uplink' = 'workload'): Site {
-    const n = this.sites.length + 1;
+    const n = this.before + this.sites.length + 1;
     const site: Site = {
       namespace: new Namespace(`${this.id}-${name}`),
       link: `${kind === 'uplink' ? 'up' : 'w'}${n}`,

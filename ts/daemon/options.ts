@@ -123,6 +123,11 @@ export const fields = {
     help: 'a node that is gone for longer is forgotten',
     fallback: 86_400_000,
   }),
+  tunnelSources: prefixes({
+    flag: 'tunnel-source',
+    help: 'outer sources of tunnels vary inside this prefix, one a family; else the address of the node',
+    fallback: [],
+  }),
   'limits.vips': integer(1, 1 << 20, { flag: 'max-vips', help: 'room for VIPs', fallback: 8_192 }),
   'limits.backends': integer(1, (1 << 20) - 1, { flag: 'max-backends', help: 'room for backends', fallback: 32_768 }),
   'limits.flows': integer(1_024, 1 << 26, {

@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { policyProperties } from './policy-schema.js';
 
 /** The form of services in files and in the API. What a form cannot say (addresses, conflicts) is in `rules.ts`. */
 
@@ -36,6 +37,7 @@ const head = {
   vip: Type.String({ description: 'ADDRESS:PORT, [ADDRESS]:PORT or NAME.FRAMEWORK:PORT' }),
   protocol: Type.Optional(Type.Enum(['tcp', 'udp'])),
   health: Type.Optional(HealthSchema),
+  ...policyProperties,
 };
 
 /** A service whose backends are all in the long form. */

@@ -3,6 +3,7 @@ import { formatEndpoint } from './address.js';
 import { type Candidate, candidate, settle } from './conflicts.js';
 import { type PlacedDocument, parsePlaced, placed } from './document.js';
 import { formatDuration } from './duration.js';
+import { checkOnePort, policyToJson, readPolicy } from './policy-rules.js';
 import { type Path, type Problem, preview, problemFault } from './problem.js';
 import { checkPairs, Findings, readBackends, readFrontend, readHealth } from './rules.js';
 import type { HealthJson, LongServiceJson } from './schema.js';
@@ -41,13 +42,14 @@ export function validateService(json: unknown, object: string): DeclaredService 
 }
 
 export function serviceToJson(definition: DeclaredService): ServiceJson {
-  const { name, frontend, backends, health } = definition;
+  const { name, frontend, backends, health, policy } = definition;
   return {
     name,
     vip: formatFrontend(frontend),
     protocol: frontend.protocol,
     backends: backends.map((backend) => ({ address: formatEndpoint(backend), weight: backend.weight })),
     ...(health ? { health: healthToJson(health) } : {}),
+    ...policyToJson(policy),
   };
 }
 
@@ -152,9 +154,12 @@ function readService(value: unknown): ServiceResult {
   const frontend = named ? named.frontend : readFrontend(json, findings);
   const backends = readBackends(json, findings);
   if (frontend && backends.length > 0) checkPairs(json, frontend, findings);
+  checkOnePort(json, findings);
+  const policy = readPolicy(json, findings);
   const health = json.health && readHealth(json.health, findings);
   if (findings.problems.length > 0 || !frontend) return { definition: undefined, problems: findings.problems };
-  return { definition: { name: json.name, frontend, backends, ...(health ? { health } : {}) }, problems: [] };
+  const options = { ...(health && { health }), ...(policy && { policy }) };
+  return { definition: { name: json.name, frontend, backends, ...options }, problems: [] };
 }
 
 /** `10.0.0.1:80` becomes `{ address: 10.0.0.1:80 }`; whatever has another form is left for the schema to refuse. */

@@ -19,6 +19,8 @@ export interface NetworkLink {
   readonly peerElsewhere?: true;
   /** Bytes. */
   readonly mtu: number;
+  /** Six bytes on Ethernet. */
+  readonly mac?: Uint8Array;
   readonly xdp?: { readonly mode: 'native' | 'generic' | 'hardware' | 'several'; readonly progId: number };
 }
 
@@ -36,6 +38,7 @@ const ifinfomsg = { size: 16, type: 2, index: 4, flags: 8 };
 const ARPHRD_ETHER = 1;
 const IFF_UP = 0x1;
 const IFF_LOOPBACK = 0x8;
+const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
 const IFLA_LINK = 5;
@@ -94,6 +97,7 @@ export function linkIn({ payload }: Message): NetworkLink {
   const master = numberIn(attributes, IFLA_MASTER);
   const peerIndex = numberIn(attributes, IFLA_LINK);
   const xdp = xdpIn(attributes.get(IFLA_XDP));
+  const mac = attributes.get(IFLA_ADDRESS);
   return {
     index,
     name: textIn(attributes, IFLA_IFNAME) ?? '',
@@ -102,6 +106,7 @@ export function linkIn({ payload }: Message): NetworkLink {
     up: (flags & IFF_UP) !== 0,
     mtu: numberIn(attributes, IFLA_MTU) ?? 0,
     ...(attributes.has(IFLA_LINK_NETNSID) ? { peerElsewhere: true as const } : {}),
+    ...(mac?.length === 6 ? { mac: Uint8Array.from(mac) } : {}),
     ...(master === undefined ? {} : { master }),
     ...(peerIndex === undefined || peerIndex === index ? {} : { peerIndex }),
     ...(xdp === undefined ? {} : { xdp }),

@@ -27,14 +27,19 @@ export class NetlinkSocket {
     about(object, () => this.#handle.request(type, NLM_F_CREATE | NLM_F_EXCL, payload));
   }
 
+  /** Makes an object, or has the one that is there do something. */
+  ensure(object: string, type: number, payload: Uint8Array): void {
+    about(object, () => this.#handle.request(type, NLM_F_CREATE, payload));
+  }
+
+  /** Asks about one object. */
+  ask(object: string, type: number, payload: Uint8Array): Message[] {
+    return parseMessages(about(object, () => this.#handle.request(type, 0, payload)));
+  }
+
   /** Any other request that changes something. */
   change(object: string, type: number, payload: Uint8Array): void {
     about(object, () => this.#handle.request(type, 0, payload));
-  }
-
-  /** Asks for one thing. */
-  ask(object: string, type: number, payload: Uint8Array): Message[] {
-    return parseMessages(about(object, () => this.#handle.request(type, 0, payload)));
   }
 
   /** Asks for a whole table. */

@@ -1,4 +1,5 @@
 import type { Case } from '../case.js';
+import { carryCases } from './carry.js';
 import { changeCases } from './change.js';
 import { echoCases } from './echo.js';
 import { errorCases } from './errors.js';
@@ -21,4 +22,5 @@ export const allCases: readonly Case[] = [
   ...errorCases,
   ...extendedCases,
   ...fragmentCases,
+  ...carryCases,
 ];

@@ -13,6 +13,7 @@ const vip: HeldVip = {
   key,
   frontend,
   hash: 0,
+  policy: {},
   backends: new Map(),
   table: undefined,
   previous: undefined,
@@ -21,7 +22,7 @@ const vip: HeldVip = {
 
 function backend(id: number): HeldBackend {
   const at = { address: `10.0.0.${id}`, port: 80 };
-  return { ...at, id, key: backendKey(at), vip, generation: 1, weight: 1, active: true };
+  return { ...at, id, key: backendKey(at), vip, generation: 1, weight: 1, active: true, local: false };
 }
 
 const nothing: Swept = { severed: [], faults: [] };

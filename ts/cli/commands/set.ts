@@ -21,6 +21,9 @@ interface Options {
   readonly healthHost?: string;
   readonly healthPort?: number;
   readonly healthCommand?: readonly string[];
+  readonly forwarding?: Body['forwarding'];
+  readonly exact?: true;
+  readonly clampMss?: number;
 }
 
 export function addSet(commands: Commands): void {
@@ -29,6 +32,9 @@ export function addSet(commands: Commands): void {
     .requiredOption('--vip <address:port>', 'where clients connect; or NAME.FRAMEWORK:PORT')
     .option('--protocol <tcp|udp>', 'what clients speak', 'tcp')
     .option('--backend <address:port[=weight]>', 'a server behind the VIP; once for each', addBackend, [])
+    .option('--forwarding <mode>', 'nat, full-nat, tunnel or direct: how packets get to the backends')
+    .option('--exact', 'track connections by all of their ends, with counts')
+    .option('--clamp-mss <bytes>', 'lower the MSS of SYNs', wholeNumber)
     .option('--health <tcp|http|command>', 'check every backend so')
     .option('--health-interval <duration>', 'time between checks, as 2s')
     .option('--health-timeout <duration>', 'time a check may take')
@@ -51,7 +57,16 @@ export function addSet(commands: Commands): void {
 function bodyOf(options: Options): Body {
   const { vip, protocol, backend } = options;
   const health = healthOf(options);
-  return { vip, protocol, backends: backend, ...(health && { health }) };
+  return { vip, protocol, backends: backend, ...(health && { health }), ...policyOf(options) };
+}
+
+function policyOf(options: Options): Partial<Body> {
+  const { forwarding, exact, clampMss } = options;
+  return {
+    ...(forwarding !== undefined && { forwarding }),
+    ...(exact !== undefined && { exact }),
+    ...(clampMss !== undefined && { clampMss }),
+  };
 }
 
 function healthOf(options: Options): Body['health'] {

@@ -1,14 +1,16 @@
 import type { Prefix } from '../../model/address.js';
 import type { ForwardedBackend, ForwardedVip } from '../../model/forwarding.js';
 import { sameVip } from '../../model/forwarding.js';
+import { type Policy, samePolicy } from '../../model/policy.js';
 import { backendKey, type VipKey, vipKey } from '../../model/service.js';
 import { VipdError } from '../../util/errors.js';
-import type { HeldBackend, HeldVip } from './held.js';
+import { type HeldBackend, type HeldVip, selectable } from './held.js';
 import { forwardedOf, type Image } from './image.js';
 import { LbSize } from './lb.gen.js';
 import { protocolNumber } from './records.js';
 import { tableSlots } from './selection.js';
 import { checksum } from './tables.js';
+import { isCarried } from './ways.js';
 import type { Writes } from './writes.js';
 
 /** Backends of one VIP; bounds the size of a selection table. */
@@ -21,6 +23,7 @@ const BACKENDS_MAX = 4096;
  */
 export function planUpsert(image: Image, writes: Writes, vip: ForwardedVip, damaged: boolean): void {
   if (vip.backends.length > BACKENDS_MAX) throw tooMany(vip);
+  checkPolicy(vip);
   const held = image.vips.get(vipKey(vip.frontend));
   if (held !== undefined && !damaged && sameVip(held.forwarded, vip)) return;
   allOrNothing((undo) => upsert(image, writes, vip, held, damaged, undo));
@@ -36,6 +39,7 @@ function upsert(
 ): void {
   const held = known ?? createVip(image, writes, vip, undo);
   const before = selectionKey(held);
+  setPolicy(image, writes, held, vip.policy ?? {}, undo);
   for (const backend of vip.backends) setBackend(image, writes, held, backend, undo);
   const dropped = dropUnwanted(held, vip, undo);
   if (damaged || selectionKey(held) !== before) changeTable(image, writes, held, damaged, undo);
@@ -72,6 +76,7 @@ export function planRemove(image: Image, writes: Writes, key: VipKey): void {
   image.vipIds.give(held.id);
   writes.mark('vips', held.id);
   leaveAddress(image, writes, held.frontend.address);
+  if (isCarried(held)) encodeAddressOf(image, writes, held);
   for (const backend of held.backends.values()) removeBackend(image, writes, backend);
   for (const run of [held.table, held.previous]) if (run !== undefined) image.chunks.give(run.first, run.chunks);
 }
@@ -111,6 +116,7 @@ function createVip(image: Image, writes: Writes, vip: ForwardedVip, undo: Undo):
     key: vipKey(frontend),
     frontend,
     hash,
+    policy: vip.policy ?? {},
     backends: new Map(),
     table: undefined,
     previous: undefined,
@@ -124,6 +130,7 @@ function createVip(image: Image, writes: Writes, vip: ForwardedVip, undo: Undo):
   writes.mark('vipSets', set);
   writes.freshVips.push(id);
   enterAddress(image, writes, frontend.address, undo);
+  if (isCarried(held)) encodeAddressOf(image, writes, held);
   return held;
 }
 
@@ -158,6 +165,7 @@ function addBackend(image: Image, writes: Writes, vip: HeldVip, wanted: Forwarde
     weight,
     active: weight > 0,
     generation: image.nextGeneration(id),
+    local: false,
   };
   undo.push(() => image.backendIds.give(id));
   const change = image.chains.add(backend);
@@ -165,11 +173,13 @@ function addBackend(image: Image, writes: Writes, vip: HeldVip, wanted: Forwarde
   image.backendOf[id] = backend;
   undo.push(() => {
     vip.backends.delete(backend.key);
+    for (const set of image.arrivals.remove(backend)) writes.mark('arrivalSets', set);
     removeFromChain(image, writes, backend);
     image.backendOf[id] = undefined;
     image.clearBackend(id, backend.generation);
   });
-  image.encodeBackend(backend);
+  if (image.encodeBackend(backend)) writes.mark('hops', id);
+  setArrival(image, writes, backend);
   writes.mark('freshBackends', id);
   writes.freshBackends.push(id);
   if (change.set !== undefined) writes.mark('replySets', change.set);
@@ -188,6 +198,7 @@ function dropUnwanted(held: HeldVip, vip: ForwardedVip, undo: Undo): HeldBackend
 }
 
 function removeBackend(image: Image, writes: Writes, backend: HeldBackend): void {
+  for (const set of image.arrivals.remove(backend)) writes.mark('arrivalSets', set);
   removeFromChain(image, writes, backend);
   image.backendOf[backend.id] = undefined;
   image.clearBackend(backend.id, backend.generation);
@@ -208,14 +219,63 @@ function relink(image: Image, writes: Writes, id: number | undefined): void {
 }
 
 function rewrite(image: Image, writes: Writes, backend: HeldBackend): void {
-  image.encodeBackend(backend);
+  if (image.encodeBackend(backend)) writes.mark('hops', backend.id);
   writes.mark('changedBackends', backend.id);
+}
+
+/** A backend of this node is to be found by what comes in tunnels, if its VIP's packets may come so. */
+function setArrival(image: Image, writes: Writes, backend: HeldBackend): void {
+  const wanted = backend.local && isCarried(backend.vip);
+  if (wanted === image.arrivals.has(backend)) return;
+  const touched = wanted ? image.arrivals.add(backend) : image.arrivals.remove(backend);
+  for (const set of touched) writes.mark('arrivalSets', set);
+}
+
+function setPolicy(image: Image, writes: Writes, held: HeldVip, policy: Policy, undo: Undo): void {
+  const before = held.policy;
+  if (samePolicy(before, policy)) return;
+  undo.push(() => {
+    held.policy = before;
+    for (const backend of held.backends.values()) redirect(image, writes, backend);
+  });
+  held.policy = policy;
+  for (const backend of held.backends.values()) redirect(image, writes, backend);
+  encodeAddressOf(image, writes, held);
+}
+
+function redirect(image: Image, writes: Writes, backend: HeldBackend): void {
+  rewrite(image, writes, backend);
+  setArrival(image, writes, backend);
+}
+
+function encodeAddressOf(image: Image, writes: Writes, { frontend }: HeldVip): void {
+  const id = image.addresses.get(frontend.address);
+  if (id === undefined) return;
+  image.encodeAddress(id, frontend.address);
+  writes.mark('vips', id);
+}
+
+/**
+ * Routes or neighbours have changed: the ways to the backends that depend on them are worked out anew. What changes by
+ * that, a selection table too, is noted.
+ */
+export function planWays(image: Image, writes: Writes): void {
+  for (const held of image.vips.values()) {
+    if (held.policy.forwarding === undefined) continue;
+    allOrNothing((undo) => {
+      const before = selectionKey(held);
+      for (const backend of held.backends.values()) redirect(image, writes, backend);
+      if (selectionKey(held) === before) return;
+      changeTable(image, writes, held, false, undo);
+      image.encodeVip(held);
+      writes.mark('vips', held.id);
+    });
+  }
 }
 
 /** What the table is made from. */
 function selectionKey(held: HeldVip): string {
-  const chosen = [...held.backends.values()].filter(({ weight }) => weight > 0);
-  return chosen
+  return selectable(held)
     .map(({ id, weight }) => `${id}*${weight}`)
     .sort()
     .join();
@@ -290,6 +350,15 @@ function allOrNothing(change: (undo: Undo) => void): void {
     for (const step of undo.reverse()) step();
     throw error;
   }
+}
+
+function checkPolicy({ frontend, policy }: ForwardedVip): void {
+  const field =
+    policy?.forwarding === 'full-nat' ? 'forwarding: full-nat' : policy?.exact === true ? 'exact' : undefined;
+  if (field === undefined) return;
+  const cause = `the ebpf data plane cannot do ${field}`;
+  const hint = 'leave it out; forwarding may be nat, tunnel or direct';
+  throw new VipdError({ code: 'POLICY_UNSUPPORTED', object: `vip ${vipKey(frontend)}`, cause, hint });
 }
 
 function tooMany(vip: ForwardedVip): VipdError {

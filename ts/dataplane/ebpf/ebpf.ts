@@ -1,12 +1,13 @@
 import { rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { features, missingCapabilities } from '../../libbpf/features.js';
+import type { Prefix } from '../../model/address.js';
 import type { Forwarding } from '../../model/forwarding.js';
 import { type VipKey, vipKey } from '../../model/service.js';
 import { faultOf, VipdError } from '../../util/errors.js';
 import type { Logger } from '../../util/logger.js';
 import type { DataPlane, Flow, HookStatus, Outcome, PlaneEvent, Step, Support, VipCounters } from '../dataplane.js';
-import { planCleanup, planDrain, planPools, planRemove, planRetire, planUpsert } from './changes.js';
+import { planCleanup, planDrain, planPools, planRemove, planRetire, planUpsert, planWays } from './changes.js';
 import { connectionsOf, readCounters, readVerdicts, resetCounters } from './counting.js';
 import { Drift } from './drift.js';
 import { Happenings } from './happenings.js';
@@ -14,13 +15,14 @@ import type { HeldBackend } from './held.js';
 import { Hooks, type Interfaces, nameMatches, removeHooks } from './hooks.js';
 import { Image } from './image.js';
 import { inspectVip } from './inspect.js';
-import { type Backend, Engagement, type Event, type Settings, type SockQuery, type Vip } from './lb.gen.js';
+import { type Backend, Engagement, type Event, type Hop, type Settings, type SockQuery, type Vip } from './lb.gen.js';
 import { Mirror } from './mirror.js';
 import { Origins } from './origins.js';
 import { pinsIn, removePins } from './pins.js';
 import { type Limits, type Loaded, loadPrograms } from './programs.js';
-import type { TableSpan } from './records.js';
+import { type TableSpan, tunnelSourceRecords } from './records.js';
 import { Severing, type SeveringOptions } from './severing.js';
+import { KernelSurroundings, type Surroundings } from './surroundings.js';
 import { sweep } from './sweep.js';
 import { writeTables } from './tables.js';
 import { shiftOf, ticksOf } from './ticks.js';
@@ -37,6 +39,8 @@ export interface EbpfOptions {
   readonly limits: Limits;
   /** Whether packets between workloads pass by the host's network stack; `off` when absent. */
   readonly redirect?: Redirect;
+  /** Outer source addresses of tunnels, at most one prefix a family; the node's own address where there is none. */
+  readonly tunnelSources?: readonly Prefix[];
   /** One in so many new connections makes an event; 0 none. */
   readonly sampleConnections: number;
   /** Ends connected sockets of backends that are removed; absent leaves them to their peers and timeouts. */
@@ -45,6 +49,8 @@ export interface EbpfOptions {
 
 export interface EbpfModules {
   readonly logger?: Logger;
+  /** The kernel's own routes and neighbours when absent. */
+  readonly surroundings?: Surroundings;
 }
 
 /** How long a table that was replaced still answers for flows that lost their entry, milliseconds. */
@@ -64,6 +70,7 @@ interface Running {
   readonly happenings: Happenings;
   readonly severing: Severing | undefined;
   readonly retiring: NodeJS.Timeout;
+  readonly stopWatching: () => void;
   /** What was left out of the tables and is to go next: kept here, for a write in between may fail. */
   readonly drained: HeldBackend[];
   readonly dropped: HeldBackend[];
@@ -101,14 +108,17 @@ export class EbpfDataPlane implements DataPlane {
     }
     if (loaded.replaced.length > 0) this.modules.logger?.info({ maps: loaded.replaced }, 'resizing');
     const mirrors = mirrorsOf(loaded);
+    const surroundings = this.modules.surroundings ?? new KernelSurroundings(interfaces, this.modules.logger);
     const image = new Image({
       mirrors,
       codecs: {
         vip: loaded.codec<Vip>('vip'),
         backend: loaded.codec<Backend>('backend'),
+        hop: loaded.codec<Hop>('hop'),
         settings: loaded.codec<Settings>('settings'),
       },
       offsets: { vipState: loaded.offset('vip', 'state'), backendState: loaded.offset('backend', 'state') },
+      surroundings,
       chunks: loaded.map('tables').info.maxEntries,
     });
     const { program } = loaded;
@@ -123,11 +133,14 @@ export class EbpfDataPlane implements DataPlane {
       happenings,
       severing: this.#severing(loaded, image, happenings),
       retiring: setInterval(() => this.#retire(), RETIRE_INTERVAL_MS).unref(),
+      stopWatching: surroundings.watch(() => this.#redirect()),
       drained: [],
       dropped: [],
       freedRuns: [],
     };
     this.#running.workloads.pause();
+    image.encodeSettings({ tunnel_source: tunnelSourceRecords(this.options.tunnelSources ?? []) });
+    mirrors.settings.flush([0]);
     await this.#mend();
   }
 
@@ -240,6 +253,7 @@ export class EbpfDataPlane implements DataPlane {
     running.workloads.stop();
     this.#running = undefined;
     clearInterval(running.retiring);
+    running.stopWatching();
     await running.severing?.stop();
     running.happenings.close();
     running.hooks.release();
@@ -318,6 +332,19 @@ export class EbpfDataPlane implements DataPlane {
     return new Workloads({ redirect, interfaces: interfaces.tc }, modules);
   }
 
+  /** Routes or neighbours are others now. */
+  #redirect(): void {
+    const running = this.#open('redirect');
+    const writes = new Writes();
+    try {
+      planWays(running.image, writes);
+      this.#flushAdditions(running, writes);
+      for (const { first, chunks } of writes.freedRuns) running.image.chunks.give(first, chunks);
+    } catch (error) {
+      this.modules.logger?.warn({ fault: faultOf(error, 'ways to backends') }, 'written at the next repair');
+    }
+  }
+
   #retire(): void {
     const { image, mirrors } = this.#open('retire');
     const writes = new Writes();
@@ -352,6 +379,8 @@ function mirrorsOf(loaded: Loaded): Mirrors {
     vipSets: new Mirror(loaded.map('vip_sets')),
     backends: new Mirror(loaded.map('backends')),
     replySets: new Mirror(loaded.map('reply_sets')),
+    hops: new Mirror(loaded.map('hops')),
+    arrivalSets: new Mirror(loaded.map('arrival_sets')),
   };
   for (const mirror of Object.values(mirrors)) mirror.load();
   return mirrors;

@@ -1,5 +1,6 @@
 import type { Endpoint } from '../../model/address.js';
 import type { ForwardedVip } from '../../model/forwarding.js';
+import type { Policy } from '../../model/policy.js';
 import type { BackendKey, Frontend, VipKey } from '../../model/service.js';
 import type { TableSpan } from './records.js';
 import type { Table } from './tables.js';
@@ -13,6 +14,8 @@ export interface HeldBackend extends Endpoint {
   weight: number;
   /** Whether the programs may choose it; becomes false when no table names it any more, that is later than `weight` 0. */
   active: boolean;
+  /** Whether it is on this node; known of VIPs whose packets are carried whole. */
+  local: boolean;
 }
 
 /** A VIP, as the kernel is to hold it. */
@@ -22,6 +25,7 @@ export interface HeldVip {
   readonly frontend: Frontend;
   /** By `idHash`. */
   readonly hash: number;
+  policy: Policy;
   readonly backends: Map<BackendKey, HeldBackend>;
   /** Absent while no backend takes new connections. */
   table: Table | undefined;
@@ -31,7 +35,12 @@ export interface HeldVip {
   forwarded: ForwardedVip;
 }
 
-/** Backends that take new connections. */
+/**
+ * Backends that take new connections. A packet that another node sent here by MAC address must not be sent on, and does
+ * not say for which backend it is: so with `direct` a node that has backends of the service gives them all it gets.
+ */
 export function selectable(vip: HeldVip): HeldBackend[] {
-  return [...vip.backends.values()].filter(({ weight }) => weight > 0);
+  const taking = [...vip.backends.values()].filter(({ weight }) => weight > 0);
+  const local = vip.policy.forwarding === 'direct' ? taking.filter((backend) => backend.local) : [];
+  return local.length > 0 ? local : taking;
 }

@@ -1,13 +1,14 @@
 import { addressBytes, addressFromBytes, familyOf, type Prefix, prefixContains } from '../../model/address.js';
 import { compareBackends, type ForwardedVip, type Forwarding } from '../../model/forwarding.js';
 import { backendKey, type Frontend, type VipKey, vipKey } from '../../model/service.js';
+import { Arrivals } from './arrivals.js';
 import { Chains } from './chains.js';
 import { ChunkPool } from './chunk-pool.js';
 import type { HeldBackend, HeldVip } from './held.js';
 import { selectable } from './held.js';
 import { IdPool } from './id-pool.js';
 import { IdSets, idHash } from './id-sets.js';
-import { BackendState, type Settings, VipState } from './lb.gen.js';
+import { BackendState, type Hop, type Settings, VipState } from './lb.gen.js';
 import {
   addressRecord,
   backendRecord,
@@ -22,7 +23,9 @@ import {
   vipRecord,
 } from './records.js';
 import { tableSlots } from './selection.js';
+import type { Surroundings } from './surroundings.js';
 import { checksum } from './tables.js';
+import { hopRecord, hopText, isCarried, modeName, modeTo, policyOf } from './ways.js';
 import type { Mirrors } from './writes.js';
 
 /** What everything of an image is made from. */
@@ -31,6 +34,7 @@ export interface ImageParts {
   readonly codecs: Codecs;
   /** Where the state is in a record: lets a scan pass over free ones without decoding them. */
   readonly offsets: { readonly vipState: number; readonly backendState: number };
+  readonly surroundings: Surroundings;
   /** Size of the `tables` map. */
   readonly chunks: number;
 }
@@ -51,26 +55,30 @@ export class Image {
   readonly chunks: ChunkPool;
   readonly vipSets: IdSets;
   readonly chains: Chains;
+  readonly arrivals: Arrivals;
   settings: Settings;
   readonly #mirrors: Mirrors;
   readonly #codecs: Codecs;
   readonly #offsets: ImageParts['offsets'];
+  readonly #surroundings: Surroundings;
   readonly #users = new Map<string, number>();
   /** Addresses with an entry that no pool contains. */
   #outside = 0;
   #forwarding: Forwarding | undefined;
 
   /** Takes over what the mirrors hold, and puts right in them what does not fit together. */
-  constructor({ mirrors, codecs, offsets, chunks }: ImageParts) {
+  constructor({ mirrors, codecs, offsets, surroundings, chunks }: ImageParts) {
     this.#mirrors = mirrors;
     this.#offsets = offsets;
     this.#codecs = codecs;
+    this.#surroundings = surroundings;
     this.vipIds = new IdPool(mirrors.vips.size, 'vips');
     this.backendIds = new IdPool(mirrors.backends.size, 'backends');
     this.chunks = new ChunkPool(chunks);
     this.settings = codecs.settings.decode(mirrors.settings.entry(0));
     this.vipSets = new IdSets(mirrors.vipSets.words());
     this.chains = new Chains(new IdSets(mirrors.replySets.words()), this.settings.set_seed);
+    this.arrivals = new Arrivals(new IdSets(mirrors.arrivalSets.words()), this.settings.set_seed);
     // Id 0 means none; nothing belongs there.
     this.clearVip(0);
     this.clearBackend(0, 0);
@@ -148,27 +156,48 @@ export class Image {
   }
 
   encodeVip(vip: HeldVip): void {
-    const record = vipRecord(vip.frontend, selectable(vip).length, vip.table, vip.previous);
+    const record = vipRecord(vip.frontend, selectable(vip).length, vip.table, vip.previous, vip.policy);
     this.#codecs.vip.encode(record, this.#mirrors.vips.bytes, this.#mirrors.vips.offset(vip.id));
   }
 
   encodeAddress(id: number, address: string): void {
-    this.#codecs.vip.encode(addressRecord(address), this.#mirrors.vips.bytes, this.#mirrors.vips.offset(id));
+    const carried = [...this.vips.values()].some((vip) => vip.frontend.address === address && isCarried(vip));
+    this.#codecs.vip.encode(addressRecord(address, carried), this.#mirrors.vips.bytes, this.#mirrors.vips.offset(id));
   }
 
   clearVip(id: number): void {
     this.#codecs.vip.encode(freeVip, this.#mirrors.vips.bytes, this.#mirrors.vips.offset(id));
   }
 
-  encodeBackend(backend: HeldBackend): void {
+  /** @returns whether the way there is another now, so that its hop is to be written too */
+  encodeBackend(backend: HeldBackend): boolean {
     const { address, port, weight, active, generation, vip } = backend;
     const protocol = protocolNumber(vip.frontend);
     const next = this.chains.next(backend);
+    const way = vip.policy.forwarding === undefined ? undefined : this.#surroundings.wayTo(address);
+    backend.local = way?.local === true;
+    const forwarding = modeTo(vip.policy, way);
+    const clampMss = vip.policy.clampMss ?? 0;
     this.#codecs.backend.encode(
-      backendRecord({ address, port, protocol, weight, active, generation, vip: vip.id, next }),
+      backendRecord({ address, port, protocol, weight, active, generation, vip: vip.id, next, forwarding, clampMss }),
       this.#mirrors.backends.bytes,
       this.#mirrors.backends.offset(backend.id),
     );
+    return this.#encodeHop(backend.id, hopRecord(way));
+  }
+
+  /** How packets get to a backend from this node, for people. */
+  carriageOf({ id }: HeldBackend): Record<string, unknown> {
+    const { forwarding } = this.#codecs.backend.decode(this.#mirrors.backends.entry(id));
+    const hop = this.#codecs.hop.decode(this.#mirrors.hops.entry(id));
+    return { forwarding: modeName(forwarding), ...hopText(hop) };
+  }
+
+  #encodeHop(id: number, hop: Hop): boolean {
+    const { hops } = this.#mirrors;
+    const before = Buffer.from(hops.entry(id));
+    this.#codecs.hop.encode(hop, hops.bytes, hops.offset(id));
+    return !before.equals(hops.entry(id));
   }
 
   clearBackend(id: number, generation: number): void {
@@ -215,7 +244,9 @@ export class Image {
       const hash = this.hash(frontend.address, frontend.port, record.protocol);
       const key = vipKey(frontend);
       const forwarded = { frontend, backends: [] };
-      const held = { id, key, frontend, hash, backends: new Map(), table: undefined, previous: undefined, forwarded };
+      const policy = policyOf(record);
+      const tables = { table: undefined, previous: undefined };
+      const held: HeldVip = { id, key, frontend, hash, policy, backends: new Map(), ...tables, forwarded };
       this.insertVip(held);
       this.vipIds.adopt(id);
     }
@@ -239,14 +270,18 @@ export class Image {
       const { address, port } = endpoint;
       const weight = record.state === BackendState.BACKEND_ACTIVE ? Math.max(1, record.weight) : 0;
       const active = weight > 0;
-      const held = { id, key, address, port, vip, generation: record.generation, weight, active };
+      const held = { id, key, address, port, vip, generation: record.generation, weight, active, local: false };
       this.backendIds.adopt(id);
       this.backendOf[id] = held;
       vip.backends.set(key, held);
       this.chains.adopt(held, record.next);
     }
     this.chains.settle(this.backendOf);
-    for (const backend of this.backendOf) if (backend !== undefined) this.encodeBackend(backend);
+    for (const backend of this.backendOf) {
+      if (backend === undefined) continue;
+      this.encodeBackend(backend);
+      if (backend.local && isCarried(backend.vip)) this.arrivals.add(backend);
+    }
   }
 
   /** The table a VIP should have is known from its backends; whether it has it, a comparison tells. */
@@ -277,6 +312,7 @@ export class Image {
     const wanted = new Map([...this.vips.values()].map(({ id, hash }) => [id, hash]));
     for (const [address, id] of this.addresses) wanted.set(id, this.hash(address, 0, 0));
     this.vipSets.settle(wanted);
+    for (const [address, id] of this.addresses) this.encodeAddress(id, address);
     this.encodeSettings({});
   }
 }
@@ -287,5 +323,10 @@ function belongs(backend: Frontend, { frontend }: HeldVip): boolean {
 
 export function forwardedOf(vip: HeldVip): ForwardedVip {
   const backends = [...vip.backends.values()].map(({ address, port, weight }) => ({ address, port, weight }));
-  return { frontend: vip.frontend, backends: backends.sort(compareBackends) };
+  const { frontend, policy } = vip;
+  return {
+    frontend,
+    backends: backends.sort(compareBackends),
+    ...(Object.keys(policy).length === 0 ? {} : { policy }),
+  };
 }

@@ -20,6 +20,7 @@ export function inspectVip(image: Image, tables: BpfMap, key: VipKey): Record<st
       weight: backend.weight,
       generation: backend.generation,
       slots: shares.get(backend.id) ?? 0,
+      ...(vip.policy.forwarding === undefined ? {} : image.carriageOf(backend)),
     })),
   };
 }

@@ -49,6 +49,14 @@ export const FlowState = {
 } as const;
 export type FlowState = (typeof FlowState)[keyof typeof FlowState];
 
+export const ForwardMode = {
+  FORWARD_NAT: 0,
+  FORWARD_FULL_NAT: 1,
+  FORWARD_TUNNEL: 2,
+  FORWARD_DIRECT: 3,
+} as const;
+export type ForwardMode = (typeof ForwardMode)[keyof typeof ForwardMode];
+
 export const IdSetSpecial = {
   ID_SET_TOMBSTONE: 4294967295,
 } as const;
@@ -83,7 +91,12 @@ export const Verdict = {
   VERDICT_DISENGAGED: 12,
   VERDICT_ECHOED: 13,
   VERDICT_ERROR_TRANSLATED: 14,
-  VERDICTS: 15,
+  VERDICT_TUNNELLED: 15,
+  VERDICT_DIRECTED: 16,
+  VERDICT_ARRIVED: 17,
+  VERDICT_TOO_BIG: 18,
+  VERDICT_UNRESOLVED: 19,
+  VERDICTS: 20,
 } as const;
 export type Verdict = (typeof Verdict)[keyof typeof Verdict];
 
@@ -102,6 +115,7 @@ export const enums = {
   event_kind: EventKind,
   flow_bits: FlowBits,
   flow_state: FlowState,
+  forward_mode: ForwardMode,
   id_set_special: IdSetSpecial,
   lb_size: LbSize,
   verdict: Verdict,
@@ -121,6 +135,9 @@ export interface Backend {
   readonly generation: number;
   readonly next: number;
   readonly weight: number;
+  readonly forwarding: number;
+  readonly reserved8: number;
+  readonly clamp_mss: number;
   readonly reserved16: number;
   readonly reserved: readonly number[];
 }
@@ -173,6 +190,18 @@ export interface FragmentSet {
   readonly fragment: readonly bigint[];
 }
 
+export interface Hop {
+  readonly source: Address;
+  readonly gateway: Address;
+  readonly ifindex: number;
+  readonly mtu: number;
+  readonly resolved: number;
+  readonly redirectable: number;
+  readonly mac: Uint8Array;
+  readonly source_mac: Uint8Array;
+  readonly reserved: readonly number[];
+}
+
 export interface IdSet {
   readonly way: readonly bigint[];
 }
@@ -191,6 +220,7 @@ export interface Settings {
   readonly pools: number;
   readonly carrying: number;
   readonly pool: readonly Pool[];
+  readonly tunnel_source: readonly Pool[];
 }
 
 export interface SockOrigin {
@@ -230,6 +260,9 @@ export interface Vip {
   readonly selectable: number;
   readonly current: TableRef;
   readonly previous: TableRef;
+  readonly forwarding: number;
+  readonly exact: number;
+  readonly clamp_mss: number;
   readonly reserved: readonly number[];
 }
 
@@ -240,6 +273,7 @@ export interface WorkloadKey {
 
 /** Key and value of every map, by its name. */
 export interface Maps {
+  readonly arrival_sets: { key: number; value: IdSet };
   readonly backend_counters: { key: number; value: Counters };
   readonly backends: { key: number; value: Backend };
   readonly datagram_origins: { key: DatagramKey; value: DatagramOrigin };
@@ -247,10 +281,12 @@ export interface Maps {
   readonly events: { key: undefined; value: undefined };
   readonly flows: { key: number; value: FlowSet };
   readonly fragments: { key: number; value: FragmentSet };
+  readonly hops: { key: number; value: Hop };
   readonly old_flows: { key: number; value: FlowSet };
   readonly overflow_flows: { key: bigint; value: bigint };
   readonly reply_sets: { key: number; value: IdSet };
   readonly scratch_odd: { key: undefined; value: undefined };
+  readonly scratch_outer: { key: undefined; value: undefined };
   readonly scratch_refusal: { key: undefined; value: undefined };
   readonly scratch_tuple: { key: undefined; value: undefined };
   readonly settings: { key: number; value: Settings };
@@ -266,6 +302,7 @@ export interface Maps {
 /** Settings fixed at load. */
 export interface Rodata {
   readonly age_shift: number;
+  readonly arrival_set_mask: number;
   readonly events_per_second: number;
   readonly flow_seed: bigint;
   readonly flow_set_mask: number;

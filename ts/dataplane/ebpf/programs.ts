@@ -30,6 +30,8 @@ const SHARED = [
   'vips',
   'backends',
   'reply_sets',
+  'hops',
+  'arrival_sets',
   'tables',
   'flows',
   'fragments',
@@ -136,6 +138,8 @@ function sizesOf(limits: Limits): Sizes {
     backends: limits.backends + 1,
     backend_counters: limits.backends + 1,
     reply_sets: powerOfTwo(limits.backends / 2),
+    hops: limits.backends + 1,
+    arrival_sets: powerOfTwo(limits.backends / 8),
     tables: powerOfTwo(limits.backends * 2),
     flows: powerOfTwo(limits.flows / LbSize.FLOW_SET_WAYS),
   };
@@ -264,6 +268,7 @@ function rodataOf(object: BpfObject, input: RodataInput): Buffer {
   const values: Rodata = {
     vip_set_mask: mask('vip_sets'),
     reply_set_mask: mask('reply_sets'),
+    arrival_set_mask: mask('arrival_sets'),
     flow_set_mask: mask('flows'),
     old_flow_set_mask: oldFlows === undefined ? 0 : oldFlows.info.maxEntries - 1,
     set_seed: settings.set_seed,

@@ -7,9 +7,11 @@ import {
   maskedBytes,
   type Prefix,
 } from '../../model/address.js';
+import type { Policy } from '../../model/policy.js';
 import type { Frontend } from '../../model/service.js';
-import type { Backend, Pool, Settings, Vip } from './lb.gen.js';
-import { BackendState, LbSize, VipState } from './lb.gen.js';
+import type { Backend, Hop, Pool, Settings, Vip } from './lb.gen.js';
+import { BackendState, ForwardMode, LbSize, VipState } from './lb.gen.js';
+import { modeNumber } from './ways.js';
 
 /** IANA protocol numbers. */
 const NUMBERS = { tcp: 6, udp: 17 } as const;
@@ -17,6 +19,7 @@ const NUMBERS = { tcp: 6, udp: 17 } as const;
 export interface Codecs {
   readonly vip: Codec<Vip>;
   readonly backend: Codec<Backend>;
+  readonly hop: Codec<Hop>;
   readonly settings: Codec<Settings>;
 }
 
@@ -31,7 +34,7 @@ export function protocolName(number: number): Frontend['protocol'] | undefined {
 }
 
 const NO_TABLE = { first: 0, mask: 0 };
-const RESERVED = [0, 0, 0, 0, 0, 0];
+const RESERVED = [0, 0, 0, 0, 0];
 const BACKEND_RESERVED = [...RESERVED, 0];
 const FREE_VIP: Vip = {
   address: { bytes: new Uint8Array(16) },
@@ -41,6 +44,9 @@ const FREE_VIP: Vip = {
   selectable: 0,
   current: NO_TABLE,
   previous: NO_TABLE,
+  forwarding: ForwardMode.FORWARD_NAT,
+  exact: 0,
+  clamp_mss: 0,
   reserved: RESERVED,
 };
 
@@ -63,6 +69,7 @@ export function vipRecord(
   selectable: number,
   current: TableSpan | undefined,
   previous: TableSpan | undefined,
+  policy?: Policy,
 ): Vip {
   return {
     ...FREE_VIP,
@@ -73,12 +80,20 @@ export function vipRecord(
     selectable,
     current: tableRef(current),
     previous: tableRef(previous),
+    forwarding: modeNumber(policy),
+    exact: policy?.exact === true ? 1 : 0,
+    clamp_mss: policy?.clampMss ?? 0,
   };
 }
 
-/** The entry that makes every other port of a VIP's address ours. */
-export function addressRecord(address: string): Vip {
-  return { ...FREE_VIP, address: { bytes: addressBytes(address) }, state: VipState.VIP_ADDRESS };
+/** The entry that makes every other port of a VIP's address ours. `carried`: packets to it may come in tunnels. */
+export function addressRecord(address: string, carried = false): Vip {
+  return {
+    ...FREE_VIP,
+    address: { bytes: addressBytes(address) },
+    state: VipState.VIP_ADDRESS,
+    forwarding: carried ? ForwardMode.FORWARD_TUNNEL : ForwardMode.FORWARD_NAT,
+  };
 }
 
 export const freeVip = FREE_VIP;
@@ -97,6 +112,8 @@ export interface BackendFields extends Endpoint {
   readonly vip: number;
   readonly generation: number;
   readonly next: number;
+  readonly forwarding: ForwardMode;
+  readonly clampMss: number;
 }
 
 export function backendRecord(fields: BackendFields): Backend {
@@ -109,6 +126,9 @@ export function backendRecord(fields: BackendFields): Backend {
     generation: fields.generation,
     next: fields.next,
     weight: fields.weight,
+    forwarding: fields.forwarding,
+    reserved8: 0,
+    clamp_mss: fields.clampMss,
     reserved16: 0,
     reserved: BACKEND_RESERVED,
   };
@@ -125,6 +145,9 @@ export function freeBackend(generation: number): Backend {
     generation,
     next: 0,
     weight: 0,
+    forwarding: ForwardMode.FORWARD_NAT,
+    reserved8: 0,
+    clamp_mss: 0,
     reserved16: 0,
     reserved: BACKEND_RESERVED,
   };
@@ -139,6 +162,14 @@ export function poolRecords(pools: readonly Prefix[]): Pool[] {
     mask: { bytes: maskedBytes(ONES, familyOf(address) === 4 ? bits + 96 : bits) },
   }));
   return [...records, ...new Array<Pool>(LbSize.POOLS_MAX - records.length).fill(NO_POOL)];
+}
+
+/** One for each family, IPv4 first. */
+export function tunnelSourceRecords(prefixes: readonly Prefix[]): Pool[] {
+  return ([4, 6] as const).map((family) => {
+    const prefix = prefixes.find(({ address }) => familyOf(address) === family);
+    return prefix === undefined ? NO_POOL : poolRecords([prefix])[0]!;
+  });
 }
 
 export function poolsOf(settings: Settings): Prefix[] {

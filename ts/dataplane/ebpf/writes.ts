@@ -9,6 +9,8 @@ export interface Mirrors {
   readonly vipSets: Mirror;
   readonly backends: Mirror;
   readonly replySets: Mirror;
+  readonly hops: Mirror;
+  readonly arrivalSets: Mirror;
 }
 
 /**
@@ -53,6 +55,8 @@ export type Phase =
   | 'changedBackends'
   | 'goneBackends'
   | 'replySets'
+  | 'hops'
+  | 'arrivalSets'
   | 'vips'
   | 'vipSets'
   | 'settings';
@@ -62,18 +66,22 @@ const MIRROR_OF: Readonly<Record<Phase, keyof Mirrors>> = {
   changedBackends: 'backends',
   goneBackends: 'backends',
   replySets: 'replySets',
+  hops: 'hops',
+  arrivalSets: 'arrivalSets',
   vips: 'vips',
   vipSets: 'vipSets',
   settings: 'settings',
 };
 
-export const BEFORE_TABLES: readonly Phase[] = ['freshBackends', 'changedBackends', 'replySets'];
+export const BEFORE_TABLES: readonly Phase[] = ['hops', 'freshBackends', 'changedBackends', 'replySets', 'arrivalSets'];
 export const AFTER_TABLES: readonly Phase[] = ['vips', 'vipSets', 'settings'];
 export const REMOVING: readonly Phase[] = [
   'vipSets',
   'vips',
   'settings',
+  'arrivalSets',
   'replySets',
   'changedBackends',
   'goneBackends',
+  'hops',
 ];

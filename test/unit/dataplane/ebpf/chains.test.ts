@@ -21,13 +21,15 @@ function heldVip(id: number): HeldVip {
   const frontend: Frontend = { address: '11.0.0.1', port: id, protocol: id % 2 === 0 ? 'tcp' : 'udp' };
   const forwarded = { frontend, backends: [] };
   const key = vipKey(frontend);
-  return { id, key, frontend, hash: 0, backends: new Map(), table: undefined, previous: undefined, forwarded };
+  const tables = { table: undefined, previous: undefined };
+  return { id, key, frontend, hash: 0, policy: {}, backends: new Map(), ...tables, forwarded };
 }
 
 /** Backend `id` of a VIP; few endpoints, so that VIPs share them. */
 function heldBackend(id: number, vip: HeldVip, endpoint: number): HeldBackend {
   const address = `10.0.0.${endpoint}`;
-  return { id, key: backendKey({ address, port: 80 }), vip, generation: 1, weight: 1, active: true, address, port: 80 };
+  const key = backendKey({ address, port: 80 });
+  return { id, key, vip, generation: 1, weight: 1, active: true, local: false, address, port: 80 };
 }
 
 /** What the kernel holds when only what a change names is written to it. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'ava';
 import fc from 'fast-check';
-import { BackendState, LbSize, VipState } from '../../../../ts/dataplane/ebpf/lb.gen.js';
+import { BackendState, ForwardMode, LbSize, VipState } from '../../../../ts/dataplane/ebpf/lb.gen.js';
 import {
   addressRecord,
   backendRecord,
@@ -12,6 +12,7 @@ import {
   protocolName,
   protocolNumber,
   tableSpan,
+  tunnelSourceRecords,
   vipRecord,
 } from '../../../../ts/dataplane/ebpf/records.js';
 import { addressBytes, prefixContains } from '../../../../ts/model/address.js';
@@ -25,6 +26,7 @@ const NO_SETTINGS = {
   engaged: 0,
   outside: 0,
   carrying: 0,
+  tunnel_source: tunnelSourceRecords([]),
 };
 
 test('pools are read back from their records as they were given', (t) => {
@@ -68,11 +70,12 @@ test('the entry of an address has neither port nor protocol', (t) => {
 
 test('a backend that is not active drains; a free record keeps its generation and nothing else', (t) => {
   const property = fc.property(address, port, fc.nat(256), fc.boolean(), (host, number, weight, active) => {
-    const fields = { address: host, port: number, protocol: 6, weight, active, vip: 3, generation: 7, next: 2 };
+    const way = { forwarding: ForwardMode.FORWARD_TUNNEL, clampMss: 1400 };
+    const fields = { address: host, port: number, protocol: 6, weight, active, vip: 3, generation: 7, next: 2, ...way };
     const record = backendRecord(fields);
     assert.equal(record.state, active ? BackendState.BACKEND_ACTIVE : BackendState.BACKEND_DRAINING);
     assert.deepEqual(frontendOf(record), { address: host, port: number, protocol: 'tcp' });
-    t.like(record, { weight, vip: 3, generation: 7, next: 2 });
+    t.like(record, { weight, vip: 3, generation: 7, next: 2, forwarding: 2, clamp_mss: 1400 });
   });
   holds(t, property);
   t.like(freeBackend(9), { state: BackendState.BACKEND_FREE, generation: 9, vip: 0, next: 0, weight: 0 });

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Lowers the MSS that a SYN names (RFC 9293 §3.7.1), for paths whose MTU nobody reports. The hook that includes this
+ * defines FRAME, frame_load and frame_resum.
+ */
+#pragma once
+
+#include "rewrite.h"
+
+#define TCP_OPTIONS_MAX 40
+#define MSS_KIND 2
+#define MSS_LENGTH 4
+
+/* Where the value of the MSS option is among the options, or 0. */
+static __always_inline __u32 mss_at(const __u8 *options, __u32 length)
+{
+	__u32 at = 0;
+
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < TCP_OPTIONS_MAX; i++) {
+		if (at + MSS_LENGTH > length || at > TCP_OPTIONS_MAX - MSS_LENGTH || !options[at])
+			return 0;
+		if (options[at] == MSS_KIND)
+			return options[at + 1] == MSS_LENGTH ? at + 2 : 0;
+		if (options[at] == 1) {
+			at++;
+			continue;
+		}
+		if (options[at + 1] < 2)
+			return 0;
+		at += options[at + 1];
+	}
+	return 0;
+}
+
+/* `at`: of the TCP header. A SYN without the option means 536 bytes (RFC 9293), which is left alone. */
+__noinline int clamp_mss(struct FRAME *frame, __u32 at, __u32 mss)
+{
+	__u8 options[TCP_OPTIONS_MAX + MSS_LENGTH] = {};
+	__u32 length, where;
+	struct tcphdr tcp;
+	__be16 was, now = bpf_htons(mss);
+
+	if (!frame_load(frame, at, &tcp, sizeof(tcp)) || tcp.doff <= 5)
+		return 0;
+	length = (tcp.doff - 5) * 4;
+	barrier_var(length);
+	if (length < 4 || length > TCP_OPTIONS_MAX || !frame_load(frame, at + sizeof(tcp), options, length))
+		return 0;
+	where = mss_at(options, length);
+	barrier_var(where);
+	if (!where || where > TCP_OPTIONS_MAX)
+		return 0;
+	__builtin_memcpy(&was, options + where, sizeof(was));
+	if (bpf_ntohs(was) <= mss)
+		return 0;
+	return frame_resum(frame, at, at + sizeof(tcp) + where, was, now);
+}
