@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What `npm start`, `npm test`, `npm run test:kernels`, `npm run bench` and `npm run fuzz` do: set up what is missing, then run the thing as root.
+# What `npm start`, `npm test`, `npm run test:kernels`, `npm run bench`, `fuzz` and `soak` do: set up what is missing, then run the thing as root.
 # Arguments after `--` go to it: `npm start -- --once`, `npm test -- dist/test/unit/foo.test.js`, `npm run bench -- connect`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -23,7 +23,7 @@ run_tests() {
   return "$status"
 }
 
-mode=${1:?start, test, kernels, bench, fuzz or simulate}
+mode=${1:?start, test, kernels, bench, fuzz, simulate or soak}
 shift
 case $mode in
   start)
@@ -55,8 +55,12 @@ case $mode in
     bash packaging/setup.sh --test
     exec $run_as "$node" dist/test/fuzz/fuzz.js "$@"
     ;;
+  soak)
+    bash packaging/setup.sh --test
+    exec $run_as "$node" dist/test/soak/soak.js "$@"
+    ;;
   *)
-    echo "usage: run.sh start|test|kernels|bench|fuzz|simulate [ARGUMENT…]" >&2
+    echo "usage: run.sh start|test|kernels|bench|fuzz|simulate|soak [ARGUMENT…]" >&2
     exit 2
     ;;
 esac

@@ -6,6 +6,7 @@ import { dns } from './dns.js';
 import { programming } from './programming.js';
 import { machine, record, type Say } from './record.js';
 import { sources } from './sources.js';
+import { spread } from './spread.js';
 import { traffic, trafficNames } from './traffic.js';
 
 /**
@@ -13,7 +14,7 @@ import { traffic, trafficNames } from './traffic.js';
  * nodes; see README.md here.
  */
 
-const names = [...trafficNames, 'dataplane', 'programming', 'sources', 'cluster', 'dns'];
+const names = [...trafficNames, 'dataplane', 'programming', 'sources', 'cluster', 'spread', 'dns'];
 
 const undos: (() => Promise<void>)[] = [];
 const owner: Owner = { teardown: (undo) => void undos.unshift(undo) };
@@ -49,7 +50,8 @@ async function bench(): Promise<void> {
   await cleanUp();
   if (chosen.includes('sources')) await sources(owner, rounds, say);
   await cleanUp();
-  if (chosen.includes('cluster')) await cluster(owner, rounds, nodes);
+  if (chosen.includes('cluster')) await cluster(owner, rounds, nodes, say);
+  if (chosen.includes('spread')) spread(say);
   await cleanUp();
   if (chosen.includes('dns')) await dns(owner, rounds);
 }

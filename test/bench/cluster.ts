@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Fleet, type FleetNode } from '../../ts/quickstart/fleet.js';
 import { until } from '../../ts/quickstart/until.js';
 import type { Owner } from '../helpers/lab.js';
+import type { Say } from './record.js';
 import { table } from './statistics.js';
 
 const sizes = [3, 10];
@@ -17,20 +18,25 @@ interface Row {
 }
 
 /** Real daemons, a namespace each: how fast a change is in all kernels, a death, the end of a partition; and what it costs. */
-export async function cluster(owner: Owner, rounds: number, most = Math.max(...sizes)): Promise<void> {
+export async function cluster(
+  owner: Owner,
+  rounds: number,
+  most = Math.max(...sizes),
+  say: Say = console.log,
+): Promise<void> {
   const rows: Row[] = [];
   for (const size of [...new Set([...sizes.filter((one) => one < most), most])])
     rows.push(await measured(owner, size, rounds));
   const text = rows.map(({ size, change, kill, heal, idleCpuPercent, megabytes }) => [
     String(size),
-    ...[at(change, 0.5), at(change, 0.99), kill, heal].map((ms) => ms.toFixed(0)),
+    ...[at(change, 0.5), at(change, 0.99), kill, heal].map((ms) => (Number.isNaN(ms) ? '-' : ms.toFixed(0))),
     idleCpuPercent.toFixed(2),
     megabytes.toFixed(0),
   ]);
   const head = ['nodes', 'change p50 ms', 'p99 ms', 'kill -9 ms', 'heal ms', 'idle CPU %', 'RSS MB'];
-  console.log(`${table([head, ...text])}\n`);
-  console.log('from the write of the services file to the kernel of each other node, every node asked each 10 ms;');
-  console.log('kill and heal: until the last node; CPU and RSS: mean of all daemons\n');
+  say(`${table([head, ...text])}\n`);
+  say('from the write of the services file to the kernel of each other node, every node asked each 10 ms;');
+  say('kill and heal: until the last node; CPU and RSS: mean of all daemons\n');
 }
 
 async function measured(owner: Owner, size: number, rounds: number): Promise<Row> {

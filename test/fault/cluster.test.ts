@@ -163,5 +163,7 @@ rootTest('a node that leaves takes its backends along and goes on alone', async 
   t.deepEqual(await fourth.client.leave(), { left: true });
   await everywhere([one(1), one(2), one(3)], fleet.nodes.slice(0, 3));
   await until('the others to be gone', PATIENCE_MS, async () => (await fourth.client.members()).members.length === 0);
-  t.true(readFileSync(`${own}.left`, 'utf8').includes('keys'));
+  await fourth.end('SIGTERM');
+  await fourth.up('--cluster-key', own);
+  t.deepEqual((await fourth.client.members()).members, [], 'also after a restart');
 });

@@ -11,6 +11,9 @@ const SPKI = Buffer.from('302a300506032b6570032100', 'hex');
 const PEER_ID = Buffer.from('002408011220', 'hex');
 const KEY_BYTES = 32;
 
+/** Of those something is kept for. */
+const MAX_KEYS = 16_384;
+
 /** The key pair of a node. */
 export class Identity {
   readonly id: NodeId;
@@ -35,8 +38,17 @@ export class Identity {
   }
 }
 
+const ids = new Map<string, NodeId>();
+
+/** Kept, since base 58 is slow and the keys of a cluster are few. */
 export function nodeIdOf(publicKey: Uint8Array): NodeId {
-  return base58btc.baseEncode(Buffer.concat([PEER_ID, publicKey]));
+  const name = Buffer.from(publicKey.buffer, publicKey.byteOffset, publicKey.length).toString('latin1');
+  const known = ids.get(name);
+  if (known !== undefined) return known;
+  const id = base58btc.baseEncode(Buffer.concat([PEER_ID, publicKey]));
+  if (ids.size >= MAX_KEYS) ids.clear();
+  ids.set(name, id);
+  return id;
 }
 
 /** undefined for a text that is no id of an ed25519 key. */
@@ -73,5 +85,3 @@ export class Verifier {
     return key;
   }
 }
-
-const MAX_KEYS = 16_384;

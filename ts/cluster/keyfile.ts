@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { VipdError } from '../util/errors.js';
@@ -82,9 +82,39 @@ export function clusterKeysText({ id, keys }: ClusterKeys): string {
   );
 }
 
-/** @throws VipdError CLUSTER_KEY_UNWRITABLE */
+/** For root, and for the group the daemon runs as where there is one. @throws VipdError CLUSTER_KEY_UNWRITABLE */
 export function writeClusterKeys(path: string, keys: ClusterKeys): void {
-  writeSecret(path, clusterKeysText(keys));
+  const gid = process.geteuid?.() === 0 ? groupId('vipd') : undefined;
+  writeSecret(path, clusterKeysText(keys), gid === undefined ? {} : { uid: 0, gid, mode: 0o640 });
+}
+
+/** From /etc/group, see group(5); undefined where there is no such group. */
+function groupId(name: string): number | undefined {
+  try {
+    const line = readFileSync('/etc/group', 'utf8')
+      .split('\n')
+      .find((one) => one.startsWith(`${name}:`));
+    return line === undefined ? undefined : Number(line.split(':')[2]);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The cluster this node has left by order, if any: its key alone is then no reason to take part again. */
+export function leftCluster(directory: string): string | undefined {
+  try {
+    return readFileSync(join(directory, 'left'), 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}
+
+export function markLeft(directory: string, clusterId: string): void {
+  writeSecret(join(directory, 'left'), `${clusterId}\n`);
+}
+
+export function unmarkLeft(directory: string): void {
+  rmSync(join(directory, 'left'), { force: true });
 }
 
 /** The key of this node, made when there is none. @throws VipdError */
@@ -99,16 +129,38 @@ export function nodeIdentity(directory: string): Identity {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
   const identity = Identity.random();
-  writeSecret(path, `${Buffer.from(identity.seed).toString('hex')}\n`);
+  // Made by root for a daemon that is not root: it belongs to whom the state directory does.
+  const owner = ownerOf(dirname(directory));
+  writeSecret(path, `${Buffer.from(identity.seed).toString('hex')}\n`, owner);
   return identity;
 }
 
-function writeSecret(path: string, text: string): void {
+interface Owner {
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly mode?: number;
+}
+
+function ownerOf(directory: string): Owner {
+  if (process.geteuid?.() !== 0) return {};
+  try {
+    const { uid, gid } = statSync(directory);
+    return { uid, gid };
+  } catch {
+    return {};
+  }
+}
+
+function writeSecret(path: string, text: string, { uid, gid, mode = 0o600 }: Owner = {}): void {
   const temporary = `${path}.tmp-${process.pid}`;
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o750 });
+    const made = mkdirSync(dirname(path), { recursive: true, mode: 0o750 });
     writeFileSync(temporary, text, { mode: 0o600 });
-    chmodSync(temporary, 0o600);
+    if (uid !== undefined && gid !== undefined) {
+      chownSync(temporary, uid, gid);
+      if (made !== undefined && mode === 0o600) chownSync(dirname(path), uid, gid);
+    }
+    chmodSync(temporary, mode);
     renameSync(temporary, path);
   } catch (error) {
     const cause = `cannot be written: ${(error as NodeJS.ErrnoException).code ?? String(error)}`;

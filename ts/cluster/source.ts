@@ -21,6 +21,7 @@ export class ClusterSource implements Source {
   #cluster: Cluster | undefined;
   #last: { rows: readonly PublishableVip[]; policyOf: (name: string) => Policy | undefined; plane: string } | undefined;
   #left = false;
+  #report: ((report: Report) => void) | undefined;
 
   constructor(private readonly modules: ClusterSourceModules) {}
 
@@ -30,6 +31,7 @@ export class ClusterSource implements Source {
   }
 
   async run(report: (report: Report) => void, signal: AbortSignal): Promise<void> {
+    this.#report = report;
     if (this.#left) return idle(signal);
     let fail: (error: unknown) => void = () => {};
     const failure = new Promise<never>((_, reject) => {
@@ -66,6 +68,8 @@ export class ClusterSource implements Source {
     await cluster.leave();
     await cluster.stop();
     this.#cluster = undefined;
+    // What the others have is no longer for this node.
+    this.#report?.({ services: [], faults: [] });
     return true;
   }
 

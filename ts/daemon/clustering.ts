@@ -1,11 +1,17 @@
 import { createSocket } from 'node:dgram';
-import { renameSync } from 'node:fs';
 import { hostname, release } from 'node:os';
 import { join } from 'node:path';
 import { Cluster } from '../cluster/cluster.js';
 import { gossipTiming } from '../cluster/gossip/setup.js';
 import { GossipThread } from '../cluster/gossip/thread.js';
-import { type ClusterKeys, clusterKeysText, nodeIdentity, readClusterKeys } from '../cluster/keyfile.js';
+import {
+  type ClusterKeys,
+  clusterKeysText,
+  leftCluster,
+  markLeft,
+  nodeIdentity,
+  readClusterKeys,
+} from '../cluster/keyfile.js';
 import { ClusterSource } from '../cluster/source.js';
 import { canonicalAddress, familyOf, formatEndpoint } from '../model/address.js';
 import { type Fault, faultOf, VipdError } from '../util/errors.js';
@@ -36,15 +42,23 @@ export class Clustering {
   /** Takes this node out of its cluster for good. */
   async leave(): Promise<boolean> {
     const left = (await this.source?.leave()) ?? false;
-    const path = this.options['cluster.keyFile'];
-    if (left) renameSync(path, `${path}.left`);
+    const keys = left ? readClusterKeys(this.options['cluster.keyFile']) : undefined;
+    if (keys) markLeft(clusterDirectory(this.options), keys.id);
     return left;
   }
 
   /** A key file that is there and cannot be used is no reason to stay out of the cluster silently. */
   #inCluster(): boolean {
     try {
-      return readClusterKeys(this.options['cluster.keyFile']) !== undefined;
+      const keys = readClusterKeys(this.options['cluster.keyFile']);
+      if (keys && leftCluster(clusterDirectory(this.options)) === keys.id) {
+        this.logger.info(
+          { cluster: keys.id },
+          'this node has left the cluster of its key; vipctl cluster join takes it back',
+        );
+        return false;
+      }
+      return keys !== undefined;
     } catch {
       return true; // the source says what is wrong, and tries again
     }
@@ -55,7 +69,7 @@ export class Clustering {
     const path = options['cluster.keyFile'];
     const keys = readClusterKeys(path);
     if (!keys) throw missingKey(path);
-    const directory = join(options.stateDir, 'cluster');
+    const directory = clusterDirectory(options);
     const identity = nodeIdentity(directory);
     const allow = options['cluster.allow'].length === 0 ? undefined : options['cluster.allow'];
     const addresses = await this.#addresses();
@@ -120,6 +134,10 @@ export class Clustering {
     );
     return [...byFamily.values()];
   }
+}
+
+export function clusterDirectory({ stateDir }: Pick<DaemonOptions, 'stateDir'>): string {
+  return join(stateDir, 'cluster');
 }
 
 /** The address this machine would use to reach the other; nothing is sent. */

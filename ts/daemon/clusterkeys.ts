@@ -1,16 +1,18 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import {
   type ClusterKeys,
+  leftCluster,
   newClusterKeys,
   nodeIdentity,
   parseClusterKeys,
   readClusterKeys,
   retired,
   rotated,
+  unmarkLeft,
   writeClusterKeys,
 } from '../cluster/keyfile.js';
 import { VipdError } from '../util/errors.js';
+import { clusterDirectory } from './clustering.js';
 import type { DaemonOptions } from './options.js';
 
 export const clusterVerbs = ['init', 'join', 'rotate', 'retire', 'id'] as const;
@@ -23,7 +25,7 @@ export function clusterCommand(verb: ClusterVerb, options: DaemonOptions, file?:
     case 'init':
       return init(path);
     case 'join':
-      return joinBy(path, file ?? '-');
+      return joinBy(path, file ?? '-', clusterDirectory(options));
     case 'rotate': {
       const keys = rotated(existing(path));
       writeClusterKeys(path, keys);
@@ -35,7 +37,7 @@ export function clusterCommand(verb: ClusterVerb, options: DaemonOptions, file?:
       return `${path} has the first of its ${keys.keys.length} keys left; copy the file to every node`;
     }
     case 'id':
-      return nodeIdentity(join(options.stateDir, 'cluster')).id;
+      return nodeIdentity(clusterDirectory(options)).id;
   }
 }
 
@@ -49,7 +51,7 @@ function init(path: string): string {
   return `cluster ${keys.id}: its key is ${path}; copy it to every node, by hand or with vipctl cluster join, and restart vipd there`;
 }
 
-function joinBy(path: string, file: string): string {
+function joinBy(path: string, file: string, directory: string): string {
   const keys = parseClusterKeys(readFileSync(file === '-' ? 0 : file, 'utf8'), file === '-' ? 'standard input' : file);
   const before = readClusterKeys(path);
   if (before && before.id !== keys.id) {
@@ -58,6 +60,9 @@ function joinBy(path: string, file: string): string {
     throw new VipdError({ code: 'CLUSTER_OTHER', object: path, cause, hint });
   }
   writeClusterKeys(path, keys);
+  const back = leftCluster(directory) === keys.id;
+  unmarkLeft(directory);
+  if (back) return `this node is in cluster ${keys.id} again once vipd is restarted`;
   return before
     ? `${path} has the keys of ${file}; a running daemon takes them within seconds`
     : `${path} is the key of cluster ${keys.id}; restart vipd`;

@@ -134,6 +134,7 @@ const cases: { readonly [K in keyof Client]: Case } = {
     call: (client) => client.explain({ key: 'web' }),
     answer: {
       vip,
+      nodes: [{ name: 'node-a', state: 'self', heard: 1_700_000_000_000, backends: 2, active: 1 }],
       drift: ['backend 10.0.0.1:8080 has weight 2 in the kernel, 1 is desired'],
       kernel: { id: 7, table: 'maglev 251' },
     },

@@ -61,6 +61,8 @@ const views: readonly Case[] = [
     args: ['endpoints', 'marathon/app2.dcos-101'],
     lines: [/^address +10\.0\.0\.1:31000$/, /^vip +dcos-101app2\.marathon\.l4lb\S+:10000$/, /TASK_RUNNING +healthy/],
   },
+  { args: ['members'], lines: [/^NODE +STATE/, /^node-a +self .* 10\.0\.0\.1 .* node-b +12D3KooWMember$/] },
+  { args: ['cluster', 'leave'], lines: [/^this node has left its cluster/] },
   { args: ['rm', 'stored'], lines: [/^service stored removed$/] },
   { args: ['drain', 'web', '10.0.0.1:8080'], lines: [/^backend 10\.0\.0\.1:8080 of web takes no new connections$/] },
   { args: ['undrain', 'web', '10.0.0.1:8080'], lines: [/takes new connections again$/] },
@@ -68,7 +70,11 @@ const views: readonly Case[] = [
   { args: ['events'], lines: [/^2023-11-14T22:13:20\.000Z refused tcp\/11\.0\.0\.80:80 by sock$/] },
   {
     args: ['explain', 'web'],
-    lines: [/backend 10\.0\.0\.1:8080 has weight 2 in the kernel, 1 is desired$/, /^ {2}table: maglev 251$/],
+    lines: [
+      /^ {2}node-a: self; 1 of its 2 backends in rotation here$/,
+      /backend 10\.0\.0\.1:8080 has weight 2 in the kernel, 1 is desired$/,
+      /^ {2}table: maglev 251$/,
+    ],
   },
   { args: ['doctor'], lines: [/^ok +kernel +6\.18$/] },
   {

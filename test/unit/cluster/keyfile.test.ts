@@ -19,12 +19,12 @@ function directory(t: ExecutionContext): string {
   return path;
 }
 
-test('a key file says what it was told, and only root reads it', (t) => {
+test('a key file says what it was told, and not everybody reads it', (t) => {
   const path = join(directory(t), 'deep', 'cluster.key');
   t.is(readClusterKeys(path), undefined);
   const keys = newClusterKeys();
   writeClusterKeys(path, keys);
-  t.is(statSync(path).mode & 0o777, 0o600);
+  t.is(statSync(path).mode & 0o007, 0);
   t.is(clusterKeysText(readClusterKeys(path)!), clusterKeysText(keys));
 });
 

@@ -4,6 +4,7 @@ import { backendKey, declaredName, type VipKey } from '../../model/service.js';
 import type { BackendStatus, VipStatus } from '../../model/status.js';
 import { RequestError } from '../errors.js';
 import type { ApiPorts, StatusPort } from '../ports.js';
+import type { MemberView } from '../routes/cluster.js';
 import type { Frozen } from '../routes/route.js';
 import type { Handlers } from '../routes/routes.js';
 import type { BackendView, VipView, vipRoutes } from '../routes/vips.js';
@@ -23,7 +24,12 @@ export function vipHandlers(ports: ApiPorts): Handlers<typeof vipRoutes> {
       const vip = await one(key);
       const [kernel, held] = [await plane.inspect(vip.key), await plane.held(vip.key)];
       const drift = differences(status.desired().vips.get(vip.key), held);
-      return { vip, drift, ...(kernel === undefined ? {} : { kernel: plain(kernel) }) };
+      return {
+        vip,
+        nodes: shares(vip.backends, ports.cluster.members()),
+        drift,
+        ...(kernel === undefined ? {} : { kernel: plain(kernel) }),
+      };
     },
   };
 }
@@ -48,6 +54,17 @@ export function findVip(status: StatusPort, key: VipKey): VipStatus {
     object: `vip ${key}`,
     cause: 'no service has this name or VIP',
     hint,
+  });
+}
+
+/** The nodes that have backends, by what is known of them; none without a cluster. */
+function shares(backends: Frozen<VipView>['backends'], members: readonly Frozen<MemberView>[]) {
+  return members.flatMap(({ name, state, heard }) => {
+    const own = backends.filter(({ node }) =>
+      node === undefined ? state === 'self' : node === name && state !== 'self',
+    );
+    const active = own.filter((backend) => backend.state === 'active').length;
+    return own.length === 0 ? [] : [{ name, state, heard, backends: own.length, active }];
   });
 }
 

@@ -48,8 +48,17 @@ export type VipView = Static<typeof VipView>;
 
 const Placed = Type.Object({ vip: Type.String(), service: Type.String(), backend: BackendView });
 
+const NodeShare = Type.Object({
+  name: Type.String(),
+  state: Type.String({ description: 'As in /v1/members' }),
+  heard: Type.Number({ description: 'When it spoke last, milliseconds since the epoch' }),
+  backends: Type.Integer(),
+  active: Type.Integer({ description: 'Those in rotation here' }),
+});
+
 export const Explanation = Type.Object({
   vip: VipView,
+  nodes: Type.Array(NodeShare, { description: 'Which node of the cluster has how many of the backends' }),
   drift: Type.Array(Type.String(), { description: 'How the kernel differs now from what is desired' }),
   kernel: Type.Optional(
     Type.Record(Type.String(), Type.Unknown(), { description: 'What the kernel holds; absent if nothing' }),

@@ -1,5 +1,8 @@
 import { stringify } from 'yaml';
+import type { Output } from '../../api/routes/route.js';
+import type { Routes } from '../../api/routes/routes.js';
 import { exitStatus } from '../../util/exit.js';
+import { age } from '../output.js';
 import type { Commands } from '../session.js';
 import { vipText } from './vip.js';
 
@@ -12,6 +15,7 @@ export function addExplain(commands: Commands): void {
       session.print(answer, () =>
         [
           vipText(answer.vip, Date.now()),
+          ...(answer.nodes.length === 0 ? [] : [`\nnodes\n${nodesText(answer.nodes, Date.now())}`]),
           `\ndrift\n${drift()}`,
           `\nkernel\n${answer.kernel === undefined ? '  nothing' : kernelText(answer.kernel)}`,
         ].join('\n'),
@@ -19,6 +23,14 @@ export function addExplain(commands: Commands): void {
       return exitStatus.ok;
     }),
   );
+}
+
+function nodesText(nodes: Output<Routes['explain']>['nodes'], now: number): string {
+  const lines = nodes.map(({ name, state, heard, backends, active }) => {
+    const spoke = state === 'self' ? '' : `, heard ${age(heard, now)} ago`;
+    return `  ${name}: ${state}${spoke}; ${active} of its ${backends} backends in rotation here`;
+  });
+  return lines.join('\n');
 }
 
 function kernelText(kernel: Readonly<Record<string, unknown>>): string {

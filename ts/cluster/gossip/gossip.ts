@@ -24,6 +24,8 @@ const TOPIC = 'vipd/entries/1';
 const BEAT = '/vipd/beat/1';
 const COMPARE = '/vipd/compare/1';
 const SHORTEST_COMPARE_MS = 500;
+/** From a connection to its heartbeat. */
+const BEAT_WAIT_MS = 6_000;
 
 interface Peer {
   readonly id: NodeId;
@@ -314,14 +316,22 @@ export class Gossip implements ClusterStore {
     for (const endpoint of await dialTargets(reach)) {
       this.#counters.dials += 1;
       try {
-        await host.dial(multiaddr(multiaddrText(endpoint, id)), { signal: AbortSignal.timeout(5_000) });
-        return this.#mesh.succeeded(name);
+        const connection = await host.dial(multiaddr(multiaddrText(endpoint, id)), {
+          signal: AbortSignal.timeout(5_000),
+        });
+        return this.#expectBeat(connection);
       } catch (error) {
         this.#counters.dialFailures += 1;
         if ((error as Error).name === 'DialSelfError' || /dial self/i.test((error as Error).message))
           this.#selves.add(name);
       }
     }
+  }
+
+  /** A connection that was there before and has no heartbeat is one that only this end still believes in. */
+  #expectBeat(connection: Connection): void {
+    if (this.#peers.has(connection.remotePeer.toString())) return;
+    if (Date.now() - connection.timeline.open > BEAT_WAIT_MS) connection.abort(new Error('no heartbeat'));
   }
 
   /** One at a time, of those that have others. */

@@ -1,0 +1,148 @@
+import { run } from '../../ts/quickstart/command.js';
+import { Fleet, type FleetNode } from '../../ts/quickstart/fleet.js';
+import { until } from '../../ts/quickstart/until.js';
+import { faultOf, faultText } from '../../ts/util/errors.js';
+
+/**
+ * `npm run soak -- cluster [--nodes N] [--rounds N]`: real daemons on this machine through everything that may befall a
+ * cluster, over and over. Prints how long each took to be in all kernels; ends with status 1 at the first that was not.
+ */
+
+const PATIENCE_MS = 180_000;
+
+function flag(name: string, fallback: number): number {
+  const at = process.argv.indexOf(`--${name}`);
+  return at < 0 ? fallback : Number(process.argv[at + 1]);
+}
+
+const size = flag('nodes', 20);
+const rounds = flag('rounds', 1);
+const fleet = Fleet.create({ id: `vipd-soak-${process.pid}-c`, size });
+process.on('exit', () => fleet.remove());
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+
+const { nodes } = fleet;
+const backend = (node: FleetNode, port = 8080) => `${node.address}:${port}`;
+const define = (node: FleetNode, ...ports: readonly number[]) =>
+  node.define([{ name: 'web', vip: 'web.marathon:80', backends: ports.map((port) => backend(node, port)) }]);
+const pick = () => nodes[Math.floor(Math.random() * nodes.length)]!;
+
+async function rotation(node: FleetNode): Promise<string> {
+  const explained = await node.client.explain({ key: 'web' }).catch(() => undefined);
+  if (explained?.vip.programmed !== 'yes' || explained.drift.length > 0) return '';
+  const active = explained.vip.backends.filter(({ state }) => state === 'active');
+  return active
+    .map(({ address, port }) => `${address}:${port}`)
+    .sort()
+    .join();
+}
+
+/** Waits until the kernels of these have just these backends; prints when the last had. */
+async function seen(what: string, at: readonly FleetNode[], backends: readonly string[]): Promise<void> {
+  const wanted = [...backends].sort().join();
+  const begun = performance.now();
+  await Promise.all(
+    at.map((node) => until(`${what} on ${node.name}`, PATIENCE_MS, async () => (await rotation(node)) === wanted)),
+  );
+  console.log(`${what.padEnd(60)} ${((performance.now() - begun) / 1000).toFixed(2).padStart(8)} s`);
+}
+
+const all = () => nodes.map((node) => backend(node));
+const without = (...gone: readonly FleetNode[]) => nodes.filter((node) => !gone.includes(node));
+
+/** Packets from one node are lost on their way to another, and not the other way round. */
+function oneWay(from: FleetNode, to: FleetNode, on: boolean): void {
+  const table = on
+    ? [
+        'add table inet soak',
+        'add chain inet soak input { type filter hook input priority 0; }',
+        `add rule inet soak input ip saddr ${from.address} drop`,
+      ]
+    : ['delete table inet soak'];
+  run(to.namespace.inside(['nft', '-f', '-']), `${table.join('\n')}\n`);
+}
+
+const faults: Readonly<Record<string, () => Promise<void>>> = {
+  async change() {
+    const node = pick();
+    define(node, 8080, 8081);
+    await seen(`one more backend on ${node.name}`, nodes, [...all(), backend(node, 8081)]);
+    define(node, 8080);
+    await seen(`and one less`, nodes, all());
+  },
+  async kill() {
+    const node = pick();
+    await node.end('SIGKILL');
+    await seen(
+      `${node.name} killed`,
+      without(node),
+      without(node).map((one) => backend(one)),
+    );
+    await node.up();
+    await seen(`${node.name} back`, nodes, all());
+  },
+  async 'black hole'() {
+    const node = pick();
+    fleet.blackHole(node, true);
+    await seen(
+      `${node.name} in a black hole`,
+      without(node),
+      without(node).map((one) => backend(one)),
+    );
+    fleet.blackHole(node, false);
+    await seen(`${node.name} out of it`, nodes, all());
+  },
+  async 'one way'() {
+    const [from, to] = [nodes[0]!, nodes[1]!];
+    oneWay(from, to, true);
+    await new Promise((resolve) => setTimeout(resolve, 6_000));
+    await seen(`${from.name} cannot reach ${to.name}, others lead around`, nodes, all());
+    oneWay(from, to, false);
+    await seen('both ways again', nodes, all());
+  },
+  async halves() {
+    const half = nodes.slice(0, nodes.length >> 1);
+    const rest = nodes.slice(half.length);
+    fleet.split(half);
+    await Promise.all(
+      [half, rest].map((part) =>
+        seen(
+          `half of ${part.length} alone`,
+          part,
+          part.map((one) => backend(one)),
+        ),
+      ),
+    );
+    fleet.split();
+    await seen('halves together', nodes, all());
+  },
+  async 'all restarted'() {
+    for (const node of nodes.toSorted(() => Math.random() - 0.5)) {
+      await node.end('SIGTERM');
+      await node.up();
+      await until(`anything on ${node.name}`, PATIENCE_MS, async () => (await rotation(node)) !== '');
+    }
+    await seen('all restarted in random order', nodes, all());
+  },
+  async storm() {
+    await Promise.all(nodes.map((node) => node.end('SIGKILL')));
+    await Promise.all(nodes.map((node) => node.up()));
+    await seen('all killed and started at once', nodes, all());
+  },
+};
+
+async function soak(): Promise<void> {
+  for (const node of nodes) define(node, 8080);
+  for (const node of nodes) await node.up();
+  await seen(`${size} nodes up`, nodes, all());
+  for (let round = 1; round <= rounds; round += 1) for (const fault of Object.values(faults)) await fault();
+}
+
+try {
+  if (process.argv[2] !== 'cluster') throw new Error('there is one soak: cluster');
+  await soak();
+  process.exit(0);
+} catch (error) {
+  console.error(`soak: ${faultText(faultOf(error, 'soak'))}`);
+  process.exit(1);
+}
