@@ -13,6 +13,8 @@ const volatile __u32 set_seed = 0;		/* copies of what the settings map keeps */
 const volatile __u64 flow_seed = 0;
 const volatile __u32 age_shift = 12;		/* jiffies >> age_shift is the flow age: units of about 16 s */
 const volatile __u32 second_shift = 8;		/* jiffies >> second_shift is about one second */
+const volatile __u32 hz = 250;			/* jiffies in a second */
+const volatile __u64 node_namespace = 0;	/* cookie of the network namespace of the node itself */
 const volatile __u32 sample_connections = 0;	/* one in so many new connections makes an event; 0: none */
 const volatile __u32 events_per_second = 256;	/* of each CPU, of the other kinds */
 
@@ -27,6 +29,10 @@ const volatile struct {
 	enum id_set_special id_set;
 	enum forward_mode forward_mode;
 	enum vip_state vip;
+	enum schedule schedule;
+	enum vip_flags vip_flags;
+	enum source_kind source;
+	enum connect_outcome outcome;
 	enum backend_state backend;
 	enum flow_bits flow_bits;
 	enum flow_state flow;

@@ -4,6 +4,7 @@
 
 #include "choose.h"
 #include "conn.h"
+#include "opening.h"
 #include "scratch.h"
 
 enum decision {
@@ -48,11 +49,6 @@ static __always_inline bool engaged(void)
 	return s && s->engaged;
 }
 
-static __always_inline bool opens_connection(const struct tuple *t)
-{
-	return t->protocol == IPPROTO_UDP || (t->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
-}
-
 /* Is a packet whose flow has no entry ours to choose a backend for? */
 static __always_inline bool takes(const struct tuple *t)
 {
@@ -61,9 +57,14 @@ static __always_inline bool takes(const struct tuple *t)
 	return s && (s->engaged == ENGAGED || (s->engaged == ENGAGED_OPENING && opens_connection(t)));
 }
 
+/* In the id of the VIP that refuses: why is counted already. */
+#define REFUSAL_COUNTED (1U << 29)
+
 /* Books what is about to be refused: a VIP without backends, or with vip_id 0 an address nobody serves. */
 static __always_inline void count_refusal(const struct tuple *t, enum event_hook hook, __u32 vip_id)
 {
+	if (vip_id & REFUSAL_COUNTED)
+		return;
 	count_verdict(vip_id ? VERDICT_NO_BACKEND : VERDICT_UNSERVED);
 	if (vip_id)
 		count_refused(vip_id);
@@ -128,7 +129,9 @@ static __always_inline struct backend *backend_of_flow(const struct tuple *t, __
 static __always_inline __u64 new_flow(const struct tuple *t, __u64 hash, enum event_hook hook)
 {
 	__u64 stale = flow_find_anywhere(hash);
+	enum admission admission;
 	struct backend *backend;
+	struct opening *o;
 	__u32 vip_id, id = 0;
 	struct vip *vip;
 
@@ -137,13 +140,27 @@ static __always_inline __u64 new_flow(const struct tuple *t, __u64 hash, enum ev
 		return 0;
 	if (!stale && flow_set_full(hash) && backend_of_flow(t, flow_find_overflow(hash), &id))
 		return CHOSEN(vip_id, id) | CHOSEN_BEFORE;
-	if (t->arrived) {
+	if (t->arrived) { /* the node that sent it has asked all this */
 		backend = arrival_find(arrived_at(), vip_id, &id);
-	} else if (!(stale ? engaged() : takes(t))) {
-		count_verdict(VERDICT_DISENGAGED);
-		return CHOSEN(vip_id, CHOSEN_BY_OTHERS);
 	} else {
-		backend = choose(vip, vip_id, hash, !opens_connection(t) && !stale, &id);
+		if (!(stale ? engaged() : takes(t))) {
+			count_verdict(VERDICT_DISENGAGED);
+			return CHOSEN(vip_id, CHOSEN_BY_OTHERS);
+		}
+		o = opening_by(t, vip_id);
+		if (!o)
+			return CHOSEN(vip_id, 0);
+		admission = admission_of(t, vip, o);
+		if (admission != ADMITTED) {
+			count_unadmitted(admission, hook, t->protocol, &t->src, &t->dst, vip_id);
+			return CHOSEN(vip_id | REFUSAL_COUNTED, 0);
+		}
+		if (vip->flags & VIP_AFFINE)
+			backend = choose_affine(vip, o, vip->affinity, hash, &id);
+		else if (!opens_connection(t) && !stale)
+			backend = choose_again(vip, vip_id, hash, &id);
+		else
+			backend = choose(vip, vip_id, hash, &id);
 	}
 	if (!backend)
 		return CHOSEN(vip_id, 0);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <linux/types.h>
+#include <stddef.h>
 
 /* Network order; IPv4 is mapped into ::ffff:0:0/96, so that one table serves both families. */
 struct address {
@@ -58,6 +59,23 @@ enum vip_state {
 	VIP_ADDRESS = 2,	/* port and protocol 0: an address that a VIP has; all of it is ours */
 };
 
+/* How a slot of the selection table is picked for a new connection. */
+enum schedule {
+	SCHEDULE_MAGLEV = 0,		/* by the flow's hash: any node picks the same */
+	SCHEDULE_RANDOM = 1,
+	SCHEDULE_ROUND_ROBIN = 2,	/* one slot after the other */
+	SCHEDULE_LEAST_CONNECTIONS = 3,	/* the same: it is the table that follows the counts */
+	SCHEDULE_LATENCY = 4,			/* of two random ones that whose backend has connected faster */
+};
+
+/* What else a new connection has to do with. */
+enum vip_flags {
+	VIP_AFFINE = 1,		/* a client keeps its backend until it has been silent for `affinity` */
+	VIP_LISTED = 2,		/* source_rules says who may connect */
+	VIP_LISTED_ONLY = 4,	/* and whom no rule covers may not */
+	VIP_NODE_DENIED = 8,	/* no address of the node itself may */
+};
+
 struct vip {
 	struct address address;
 	__be16 port;
@@ -69,8 +87,72 @@ struct vip {
 	__u8 forwarding;		/* enum forward_mode, as asked for; of an address: whether any of its VIPs has 2 or 3 */
 	__u8 exact;			/* as asked for */
 	__u16 clamp_mss;		/* highest MSS a SYN may name; 0: any */
-	__u32 reserved[5];
+	__u8 schedule;			/* enum schedule */
+	__u8 flags;			/* enum vip_flags */
+	__u16 reserved16;
+	__u32 affinity;			/* kernel ticks; with VIP_AFFINE */
+	__u32 rate;			/* new connections a second from one source; 0: no limit */
+	__u32 reserved[2];
 };
+
+enum source_kind {
+	SOURCE_ADDRESS = 0,	/* the sender of packets */
+	SOURCE_NAMESPACE = 1,	/* sockets that connect have no address yet: the cookie of their network namespace */
+	SOURCE_SOCKET = 2,	/* a socket's own cookie, for its datagrams */
+};
+
+/* Who asks a VIP for a connection. */
+struct source {
+	struct address address;	/* a cookie is in the first eight bytes, in host order */
+	__u32 vip;
+	__u32 kind;		/* enum source_kind */
+};
+
+/* The backend a source had last. */
+struct affinity {
+	__u64 used;		/* kernel ticks */
+	__u32 backend;
+	__u32 generation;
+};
+
+/* How many connections a source has opened lately, as the moment until which they are paid for. */
+struct source_rate {
+	__u64 due;		/* in 1/rate ticks, so that each connection costs `hz` of them */
+	__u32 rate;		/* connections a second */
+	__u32 reserved;
+};
+
+/* The longest prefix decides. All bits of the VIP count, so `bits` is 32 more than those of the address. */
+struct source_rule_key {
+	__u32 bits;
+	__u32 vip;
+	struct address address;
+};
+
+struct source_rule {
+	__u32 allowed;
+	__u32 reserved;
+};
+
+/* What became of the connect() of a TCP socket that was given a backend. */
+enum connect_outcome {
+	CONNECT_SUCCEEDED = 0,
+	CONNECT_REFUSED = 1,
+	CONNECT_TIMED_OUT = 2,		/* the first SYN was not answered in time */
+	CONNECT_UNREACHABLE = 3,	/* as ICMP or a route said */
+	CONNECT_RESET = 4,		/* succeeded, and was reset within a second */
+	CONNECT_OUTCOMES = 5,
+};
+
+/* Of one backend of one VIP. Shared by all CPUs: it is written once or twice a connection, by atomic adds. */
+struct outcomes {
+	__u64 count[5];		/* by enum connect_outcome */
+	__u64 closed;		/* of those that succeeded: the rest is open now */
+	__u64 microseconds;	/* that the successful ones took, summed */
+	__u32 latency;		/* moving average of the same; a failure counts as a slow success; 0: nothing seen yet */
+	__u32 failures;		/* since the last success */
+	__u64 bucket[24];	/* successes that took less than 2^n microseconds, and not less than 2^(n-1) */
+} __attribute__((aligned(8)));
 
 enum backend_state {
 	BACKEND_FREE = 0,
@@ -178,7 +260,10 @@ enum verdict {
 	VERDICT_ARRIVED = 17,		/* taken out of an outer header, for a backend of this node */
 	VERDICT_TOO_BIG = 18,		/* does not fit with its outer header: the sender was told the size that does */
 	VERDICT_UNRESOLVED = 19,	/* the backend's MAC address is not known yet: left to the network stack, or dropped */
-	VERDICTS = 20,
+	VERDICT_DENIED = 20,		/* refused: the source may not connect to this VIP */
+	VERDICT_LIMITED = 21,		/* refused: the source opens connections faster than it may */
+	VERDICT_LEFT = 22,		/* sock: left to the hooks for packets */
+	VERDICTS = 23,
 };
 
 struct pool {
@@ -257,6 +342,8 @@ enum event_kind {
 	EVENT_NO_BACKEND = 2,
 	EVENT_REFUSED = 3,
 	EVENT_TABLE_PRESSURE = 4,
+	EVENT_DENIED = 5,
+	EVENT_LIMITED = 6,
 };
 
 enum event_hook {
@@ -286,4 +373,5 @@ _Static_assert(sizeof(struct fragment_set) == 64, "one cache line");
 _Static_assert(sizeof(struct vip) == 64, "one cache line");
 _Static_assert(sizeof(struct backend) == 64, "one cache line");
 _Static_assert(sizeof(struct hop) == 64, "one cache line");
+_Static_assert(offsetof(struct outcomes, bucket) == 64, "one cache line");
 _Static_assert(sizeof(struct datagram_key) == 32, "no holes in a map key");

@@ -110,6 +110,45 @@ struct {
 	__type(value, struct counters);
 } backend_counters SEC(".maps");
 
+/* By backend id */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 32768);
+	__type(key, __u32);
+	__type(value, struct outcomes);
+} backend_outcomes SEC(".maps");
+
+/* By VIP id: how many slots have been given in turn */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 8192);
+	__type(key, __u32);
+	__type(value, __u64);
+} vip_turns SEC(".maps");
+
+/* Maps of the kernel's own, slow and exact: they are asked once a connection, and only for VIPs that want it */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct source);
+	__type(value, struct affinity);
+} affinities SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct source);
+	__type(value, struct source_rate);
+} source_rates SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct source_rule_key);
+	__type(value, struct source_rule);
+} source_rules SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, VERDICTS);

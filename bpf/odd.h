@@ -63,6 +63,8 @@ __noinline int decide_request(__u32 hook)
 		remember_fragment(t, odd);
 	if (decision != DECISION_REFUSE)
 		return decision;
+	if (odd->change.refused_by & REFUSAL_COUNTED)
+		return DECISION_PASS;
 	count_verdict(VERDICT_NO_BACKEND);
 	count_refused(odd->change.refused_by);
 	return DECISION_PASS;

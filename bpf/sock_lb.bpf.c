@@ -3,100 +3,7 @@
  * sock: every process of a cgroup. The backend is chosen once, at connect() or sendmsg(), and the packets are plain
  * from then on. The socket's own storage remembers the VIP for whoever asks for the peer's name.
  */
-#include <linux/errno.h>
-
-#include "choose.h"
-#include "conn.h"
-
-#define ALLOW 1
-#define DENY 0
-#define SOCK_STREAM 1
-#define SOCK_DGRAM 2
-
-/* IPv4, and IPv4 in IPv6, are one thing to us; a connection made through an IPv6 socket is given back in its form. */
-static __always_inline struct words user_ipv6(const struct bpf_sock_addr *ctx)
-{
-	struct words words = {
-		(__u64)ctx->user_ip6[1] << 32 | ctx->user_ip6[0],
-		(__u64)ctx->user_ip6[3] << 32 | ctx->user_ip6[2],
-	};
-
-	return words;
-}
-
-static __always_inline void set_user_ipv6(struct bpf_sock_addr *ctx, struct words words)
-{
-	ctx->user_ip6[0] = words.high;
-	ctx->user_ip6[1] = words.high >> 32;
-	ctx->user_ip6[2] = words.low;
-	ctx->user_ip6[3] = words.low >> 32;
-}
-
-static __always_inline struct end user_end(const struct bpf_sock_addr *ctx, bool ipv6)
-{
-	struct end end = { .port = ctx->user_port };
-
-	end.address = ipv6 ? user_ipv6(ctx) : words_of_ipv4(ctx->user_ip4);
-	return end;
-}
-
-static __always_inline void set_user_end(struct bpf_sock_addr *ctx, bool ipv6, const struct end *end)
-{
-	if (ipv6)
-		set_user_ipv6(ctx, end->address);
-	else
-		ctx->user_ip4 = ipv4_of(end->address);
-	ctx->user_port = end->port;
-}
-
-/* Multipath TCP asks as itself and connects as TCP. */
-static __always_inline __u8 protocol_of(const struct bpf_sock_addr *ctx)
-{
-	if (ctx->type == SOCK_STREAM)
-		return IPPROTO_TCP;
-	return ctx->type == SOCK_DGRAM && ctx->protocol == IPPROTO_UDP ? IPPROTO_UDP : 0;
-}
-
-/* At connect() the socket has no address yet. */
-static const struct end nobody = {};
-
-static __always_inline int refuse(const struct end *target, __u8 protocol, __u32 vip_id)
-{
-	count_verdict(vip_id ? VERDICT_NO_BACKEND : VERDICT_UNSERVED);
-	if (vip_id)
-		count_refused(vip_id);
-	if (event_allowed())
-		emit(vip_id ? EVENT_NO_BACKEND : EVENT_REFUSED, HOOK_SOCK, protocol, &nobody, target, vip_id, 0);
-	bpf_set_retval(-ECONNREFUSED);
-	return DENY;
-}
-
-/* What both ways of sending have in common: the backend, or why there is none. */
-struct choice {
-	struct vip *vip;
-	struct backend *backend;
-	__u32 vip_id, id;
-	int refused;		/* the hook returns this when there is no backend */
-};
-
-static __always_inline void choose_for(struct choice *c, const struct end *target, __u8 protocol, __u64 hash)
-{
-	struct settings *s = settings_now();
-
-	c->backend = NULL;
-	c->refused = ALLOW;
-	if (!s || !s->engaged || !protocol)
-		return;
-	c->vip = vip_find(target->address, target->port, protocol, &c->vip_id);
-	if (!c->vip) {
-		if (end_is_ours(target, protocol))
-			c->refused = refuse(target, protocol, 0);
-		return;
-	}
-	c->backend = choose(c->vip, c->vip_id, hash, false, &c->id);
-	if (!c->backend)
-		c->refused = refuse(target, protocol, c->vip_id);
-}
+#include "socket.h"
 
 static __always_inline void remember(struct bpf_sock_addr *ctx, const struct end *vip, const struct choice *c)
 {
@@ -129,7 +36,7 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, bool ipv6)
 	__u8 protocol = protocol_of(ctx);
 	struct choice c;
 
-	choose_for(&c, &target, protocol, (__u64)bpf_get_prandom_u32() << 24);
+	choose_for_connect(ctx, &c, &target, protocol);
 	if (!c.backend) {
 		/* Refused, a UDP socket keeps the peer it had. */
 		if (c.refused == ALLOW)
@@ -146,10 +53,7 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, bool ipv6)
 	return ALLOW;
 }
 
-/*
- * Each datagram of an unconnected socket. The socket's cookie picks the backend, so that a socket stays with it while
- * it lives and nothing needs to be remembered to send.
- */
+/* Each datagram of an unconnected socket. */
 static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, bool ipv6)
 {
 	struct end target = user_end(ctx, ipv6), backend;
@@ -157,7 +61,7 @@ static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, bool ipv6)
 	struct datagram_origin origin = {}, *known;
 	struct choice c;
 
-	choose_for(&c, &target, protocol_of(ctx), mix(key.cookie, target.address.low ^ target.port));
+	choose_for_datagram(ctx, &c, &target, protocol_of(ctx), key.cookie);
 	if (!c.backend)
 		return c.refused;
 	backend.address = words_of(&c.backend->address);

@@ -6,6 +6,7 @@
 #include "link.h"
 #include "log.h"
 #include "map.h"
+#include "namespace.h"
 #include "netlink.h"
 #include "object.h"
 #include "program.h"
@@ -63,6 +64,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   ExportFunction<PossibleCpus>(env, exports, "possibleCpus");
   ExportFunction<Notify>(env, exports, "notify");
   ExportFunction<MountBpffs>(env, exports, "mountBpffs");
+  ExportFunction<NamespaceCookie>(env, exports, "namespaceCookie");
   return exports;
 }
 

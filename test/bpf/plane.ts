@@ -129,10 +129,12 @@ function forgetFlows(openMap: OpenMap): void {
   const sets = Buffer.from(Uint32Array.from({ length: maxEntries }, (_, i) => i).buffer);
   flows.setBatch(sets, Buffer.alloc(maxEntries * valueSize), maxEntries);
   flows.close();
-  const overflow = openMap('overflow_flows');
-  const { keys, count } = overflow.dump();
-  if (count > 0) overflow.deleteBatch(keys, count);
-  overflow.close();
+  for (const name of ['overflow_flows', 'affinities', 'source_rates']) {
+    const map = openMap(name);
+    const { keys, count } = map.dump();
+    if (count > 0) map.deleteBatch(keys, count);
+    map.close();
+  }
 }
 
 function settingsIn(openMap: OpenMap, change: Partial<Settings> = {}): Settings {

@@ -3,7 +3,7 @@ import type { ServiceInput } from '../../ts/model/schema.js';
 import type { Target } from './programs/conversation.js';
 import type { EchoServer } from './servers.js';
 
-type Settings = Partial<Pick<ServiceInput, 'protocol' | 'health'>>;
+type Settings = Partial<Omit<ServiceInput, 'name' | 'vip' | 'backends'>>;
 
 /** A service whose backends are echo servers, of the VIP's family. */
 export function serviceOf(

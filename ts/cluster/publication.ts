@@ -52,6 +52,9 @@ function backendOf({ address, port, weight, state, reason }: BackendStatus): Bac
     draining: Health.unchecked,
     down: Health.unhealthy,
     pending: Health.pending,
+    // What is near to this node, and what its own connections say, is for itself alone.
+    standby: Health.healthy,
+    ejected: Health.healthy,
   }[state];
   const unchecked = state === 'active' && reason === 'no health check';
   return {

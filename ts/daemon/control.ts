@@ -64,7 +64,7 @@ export class Control {
     this.definitions = new Definitions(api, options.apiCommandChecks === 'allow', () => this.#applied());
     this.#health = new HealthMonitor({ concurrency: healthConcurrency });
     const modules = { sources: this.sources, health: this.#health, api, machine, onEvent };
-    this.intent = new Intent({ pools, adopted }, modules);
+    this.intent = new Intent({ pools, adopted, zone: options.zone }, modules);
     this.cover = new Cover(pools, { machine, logger });
     const desired = () => {
       const wanted = this.intent.wanted();

@@ -34,6 +34,10 @@ export function optionalPath(field: Description<string | undefined>): Field<stri
   return { ...field, argument: 'path', list: false, read: absolutePath };
 }
 
+export function optionalText(field: Description<string | undefined>): Field<string | undefined> {
+  return { ...field, argument: 'text', list: false, read: text };
+}
+
 export function paths(field: Description<readonly string[]>): Field<readonly string[]> {
   return { ...field, argument: 'path', list: true, read: listOf(text) };
 }

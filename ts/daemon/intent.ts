@@ -4,6 +4,7 @@ import type { Prefix } from '../model/address.js';
 import type { Forwarding } from '../model/forwarding.js';
 import type { VipStatus } from '../model/status.js';
 import { type Desired, desired } from '../reconcile/desired.js';
+import type { Here } from '../reconcile/locality.js';
 import type { Wanted } from '../reconcile/reconcile.js';
 import type { ApiSource } from '../sources/api.js';
 import type { Sources } from '../sources/sources.js';
@@ -14,6 +15,8 @@ import { transitions } from './transitions.js';
 
 export interface IntentOptions {
   readonly pools: readonly Prefix[];
+  /** Of this node, for services that prefer backends of its zone. */
+  readonly zone?: string | undefined;
   /** What the kernel held when this process started. */
   readonly adopted: Forwarding;
 }
@@ -29,6 +32,7 @@ export interface IntentModules {
 /** What this node wants now: sources, health, operators and the machine's own addresses brought together. */
 export class Intent {
   #last: Desired | undefined;
+  #here: Here | undefined;
   #refused: readonly VipStatus[] = [];
   readonly #pools: Pools;
 
@@ -44,17 +48,37 @@ export class Intent {
     const { sources, health, api, machine, onEvent } = this.modules;
     const { pools, adopted } = this.options;
     const now = Date.now();
-    const around = { local: machine.localAddresses(), pools: this.#pools, now };
+    const local = machine.localAddresses();
+    const around = { local, pools: this.#pools, now };
     const { table, refused } = admit(sources.table(), around, this.#refused);
     health.sync(table);
     const next = desired(
-      { table, verdicts: health, drained: api.drained(), adopted, pools, local: around.local, now },
+      {
+        table,
+        verdicts: health,
+        drained: api.drained(),
+        adopted,
+        pools,
+        local: around.local,
+        here: this.#where(local),
+        now,
+      },
       this.#last,
     );
     transitions(this.#last?.vips ?? [], next.vips, now).forEach(onEvent);
     this.#last = next;
     this.#refused = refused;
     return { forwarding: next.forwarding, rows: next.vips, ready: sources.ready() };
+  }
+
+  /** The same object while the addresses are the same. */
+  #where(local: ReadonlyMap<string, string>): Here {
+    const { addresses } = this.#here ?? {};
+    const same = addresses?.size === local.size && [...local.keys()].every((address) => addresses.has(address));
+    if (this.#here === undefined || !same) {
+      this.#here = { zone: this.options.zone, addresses: new Set(local.keys()) };
+    }
+    return this.#here;
   }
 
   /** As of the last call of {@link wanted}. */

@@ -20,6 +20,7 @@ import {
   oneOf,
   optionalName,
   optionalPath,
+  optionalText,
   origins,
   path,
   paths,
@@ -179,6 +180,11 @@ export const fields = {
   'access.ca': optionalPath({
     flag: 'access-ca',
     help: 'file with certificates of authorities, PEM, to trust there instead of the system',
+    fallback: undefined,
+  }),
+  zone: optionalText({
+    flag: 'zone',
+    help: 'of this node, for services that prefer what is near',
     fallback: undefined,
   }),
   reconcileInterval: duration({

@@ -55,7 +55,7 @@ export interface Flow {
 }
 
 export interface PlaneEvent {
-  readonly kind: 'connection' | 'no-backend' | 'refused' | 'table-pressure' | 'severed';
+  readonly kind: 'connection' | 'no-backend' | 'refused' | 'denied' | 'limited' | 'table-pressure' | 'severed';
   /** Milliseconds since the epoch. */
   readonly at: number;
   readonly hook: Exclude<HookStatus['hook'], 'ipvs'>;

@@ -1,16 +1,27 @@
-import { parseEndpoint } from './address.js';
+import { formatPrefix, type Prefix, parseEndpoint, parsePrefix } from './address.js';
+import { formatDuration, parseDuration } from './duration.js';
 import type { Policy } from './policy.js';
-import type { PolicyJson } from './policy-schema.js';
+import type { LocalityJson, PolicyJson } from './policy-schema.js';
 import type { Findings } from './rules.js';
 import type { LongServiceJson } from './schema.js';
 
+const DEFAULT_SPILLOVER = 50;
+
 /** Undefined when the service says nothing of it, so that a definition without is as small as before. */
 export function readPolicy(json: PolicyJson, findings: Findings): Policy | undefined {
+  const { schedule, affinity, locality, allow, deny, connectionRate } = json;
   const { forwarding, exact, clampMss } = json;
   if (clampMss !== undefined && (json as LongServiceJson).protocol === 'udp') {
     findings.add(['clampMss'], 'POLICY_INVALID', 'UDP has no MSS', 'leave it out, or make the service tcp');
   }
+  const fresh = (...path: string[]) => !findings.spoiled(path);
   const policy: Policy = {
+    ...(schedule !== undefined && schedule !== 'maglev' && { schedule }),
+    ...(affinity !== undefined && fresh('affinity') && duration(affinity, findings)),
+    ...(locality !== undefined && fresh('locality') && { locality: readLocality(locality) }),
+    ...(allow !== undefined && fresh('allow') && { allow: prefixes(allow, 'allow', findings) }),
+    ...(deny !== undefined && fresh('deny') && { deny: prefixes(deny, 'deny', findings) }),
+    ...(connectionRate !== undefined && { connectionRate }),
     ...(forwarding !== undefined && forwarding !== 'nat' && { forwarding }),
     ...(exact === true && { exact }),
     ...(clampMss !== undefined && { clampMss }),
@@ -18,10 +29,33 @@ export function readPolicy(json: PolicyJson, findings: Findings): Policy | undef
   return Object.keys(policy).length === 0 ? undefined : policy;
 }
 
+function duration(text: string, findings: Findings): Pick<Policy, 'affinityMs'> {
+  const affinityMs = findings.attempt(['affinity'], () => parseDuration(text));
+  return affinityMs === undefined ? {} : { affinityMs };
+}
+
+function readLocality({ prefer, spillover = DEFAULT_SPILLOVER }: LocalityJson) {
+  return { prefer, spillover };
+}
+
+/** Each once and sorted, so that the order in a file never matters. */
+function prefixes(texts: readonly string[], key: string, findings: Findings): readonly Prefix[] {
+  const read = texts.flatMap((text, i) => findings.attempt([key, i], () => parsePrefix(text)) ?? []);
+  const unique = new Map(read.map((prefix) => [formatPrefix(prefix), prefix]));
+  return [...unique].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, prefix]) => prefix);
+}
+
 /** The inverse of {@link readPolicy}. */
 export function policyToJson(policy: Policy | undefined): PolicyJson {
+  const { schedule, affinityMs, locality, allow, deny, connectionRate } = policy ?? {};
   const { forwarding, exact, clampMss } = policy ?? {};
   return {
+    ...(schedule !== undefined && { schedule: schedule as NonNullable<PolicyJson['schedule']> }),
+    ...(affinityMs !== undefined && { affinity: formatDuration(affinityMs) }),
+    ...(locality !== undefined && { locality: { ...locality } }),
+    ...(allow !== undefined && { allow: allow.map(formatPrefix) }),
+    ...(deny !== undefined && { deny: deny.map(formatPrefix) }),
+    ...(connectionRate !== undefined && { connectionRate }),
     ...(forwarding !== undefined && { forwarding }),
     ...(exact !== undefined && { exact }),
     ...(clampMss !== undefined && { clampMss }),

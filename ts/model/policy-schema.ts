@@ -1,7 +1,39 @@
 import Type from 'typebox';
 
+const closed = { additionalProperties: false } as const;
+
+export const LocalitySchema = Type.Object(
+  {
+    prefer: Type.Enum(['node', 'zone']),
+    spillover: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 100,
+        description: 'Percent of the near backends; with fewer of them usable those farther away join in. Default 50',
+      }),
+    ),
+  },
+  closed,
+);
+
+const prefixes = (description: string) => Type.Array(Type.String(), { maxItems: 1024, description });
+
 /** The keys of a service that say how its connections are given to backends and carried there. */
 export const policyProperties = {
+  schedule: Type.Optional(
+    Type.Enum(['maglev', 'random', 'round-robin'], {
+      description: 'How a backend is chosen for a new connection, default maglev',
+    }),
+  ),
+  affinity: Type.Optional(
+    Type.String({ description: 'A client keeps its backend until it has opened no connection for so long: 30m' }),
+  ),
+  locality: Type.Optional(LocalitySchema),
+  allow: Type.Optional(prefixes('Only these sources may connect')),
+  deny: Type.Optional(prefixes('These sources may not connect, even if allowed')),
+  connectionRate: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 1_000_000, description: 'New connections a second from one source address' }),
+  ),
   forwarding: Type.Optional(
     Type.Enum(['nat', 'full-nat', 'tunnel', 'direct'], { description: 'How packets get to backends, default nat' }),
   ),
@@ -14,3 +46,4 @@ export const policyProperties = {
 const PolicySchema = Type.Object(policyProperties);
 
 export type PolicyJson = Type.Static<typeof PolicySchema>;
+export type LocalityJson = Type.Static<typeof LocalitySchema>;

@@ -91,7 +91,9 @@ export function readBackends(json: LongServiceJson, findings: Findings): readonl
     if (findings.spoiled(['backends', i])) return undefined;
     const endpoint = findings.attempt(['backends', i], () => usableEndpoint(backend.address, NO_BACKEND, 'backend'));
     // Not spread: an object made so takes three times the memory, and there are very many.
-    return endpoint && { address: endpoint.address, port: endpoint.port, weight: backend.weight ?? 1 };
+    const { weight = 1, zone } = backend;
+    if (zone !== undefined) return endpoint && { address: endpoint.address, port: endpoint.port, weight, zone };
+    return endpoint && { address: endpoint.address, port: endpoint.port, weight };
   });
   checkDuplicates(backends, findings);
   return backends.filter((backend) => backend !== undefined).sort(compareBackends);

@@ -28,6 +28,9 @@ export const BackendSchema = Type.Object(
     weight: Type.Optional(
       Type.Integer({ minimum: 0, maximum: 256, description: 'Share of new connections, default 1' }),
     ),
+    zone: Type.Optional(
+      Type.String({ pattern: '^[A-Za-z0-9._-]{1,63}$', description: 'Where it is, for services with a locality' }),
+    ),
   },
   closed,
 );

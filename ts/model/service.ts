@@ -30,6 +30,8 @@ export interface BackendDefinition extends Endpoint {
   readonly weight: number;
   /** Why its source gave it weight 0, one clause for people. */
   readonly reason?: string;
+  /** Where it is, for services that prefer what is near. */
+  readonly zone?: string;
   /** Absent for those this node defines itself. */
   readonly origin?: BackendOrigin;
   /** Where the node that defines it reaches it itself, if that is another address: behind a mapped port. */

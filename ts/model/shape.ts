@@ -1,6 +1,7 @@
 import { Compile, type Validator } from 'typebox/compile';
 import { Settings } from 'typebox/system';
 import { nearest } from './nearest.js';
+import { LocalitySchema } from './policy-schema.js';
 import { type Path, type Problem, pathText, preview } from './problem.js';
 import { BackendSchema, HealthSchema, LongServiceSchema } from './schema.js';
 
@@ -26,11 +27,24 @@ const FIELDS: Readonly<Record<string, { code: string; must: string; hint?: strin
     must: 'must be a list of texts, the program first',
     hint: 'write [/usr/bin/check, -q]',
   },
+  zone: { code: 'ZONE_INVALID', must: 'must be text of 1 to 63 letters, digits, ".", "_" or "-"' },
+  schedule: {
+    code: 'SCHEDULE_INVALID',
+    must: 'must be maglev, random or round-robin',
+  },
+  affinity: { code: 'DURATION_INVALID', must: 'must be a duration', hint: 'write 30m' },
+  locality: { code: 'LOCALITY_INVALID', must: 'must be a map', hint: 'write { prefer: zone, spillover: 50 }' },
+  prefer: { code: 'LOCALITY_INVALID', must: 'must be node or zone' },
+  spillover: { code: 'LOCALITY_INVALID', must: 'must be a whole number from 0 to 100' },
+  allow: { code: 'SOURCES_INVALID', must: 'must be a list of prefixes', hint: 'write [10.0.0.0/8]' },
+  deny: { code: 'SOURCES_INVALID', must: 'must be a list of prefixes', hint: 'write [10.0.0.0/8]' },
+  connectionRate: { code: 'RATE_INVALID', must: 'must be a whole number from 1 to 1000000' },
 };
 
 const SERVICE_KEYS = Object.keys(LongServiceSchema.properties);
 const BACKEND_KEYS = Object.keys(BackendSchema.properties);
 const HEALTH_KEYS = Object.keys(HealthSchema.properties);
+const LOCALITY_KEYS = Object.keys(LocalitySchema.properties);
 
 type SchemaError = ReturnType<Validator['Errors']>[number];
 
@@ -95,7 +109,8 @@ function wrongValue(path: Path, root: unknown): Problem {
 
 function knownKeys(path: Path): readonly string[] {
   if (path.length === 0) return SERVICE_KEYS;
-  return path[0] === 'health' ? HEALTH_KEYS : BACKEND_KEYS;
+  if (path[0] === 'health') return HEALTH_KEYS;
+  return path[0] === 'locality' ? LOCALITY_KEYS : BACKEND_KEYS;
 }
 
 /** JSON pointer to steps; a service has no key of digits, so a number is an index. */

@@ -1,9 +1,10 @@
 import type { Fault } from '../util/errors.js';
 import type { VipName } from './name.js';
+import type { Policy } from './policy.js';
 import type { Frontend, VipKey } from './service.js';
 
 /** Why a backend is or is not in rotation. */
-export type BackendState = 'active' | 'draining' | 'down' | 'pending';
+export type BackendState = 'active' | 'draining' | 'down' | 'pending' | 'standby' | 'ejected';
 
 export interface BackendStatus {
   readonly address: string;
@@ -29,6 +30,8 @@ export interface VipStatus {
   /** What the address follows from; absent where it was given. */
   readonly vipName?: VipName;
   readonly backends: readonly BackendStatus[];
+  /** As the service says; absent when it says nothing. */
+  readonly policy?: Policy;
   /** Does the kernel hold what is desired? Set from what was read back. */
   readonly programmed: Programmed;
   /** Why not, when `programmed` is `failed`. */

@@ -7,7 +7,7 @@ import { checkOnePort, policyToJson, readPolicy } from './policy-rules.js';
 import { type Path, type Problem, preview, problemFault } from './problem.js';
 import { checkPairs, Findings, readBackends, readFrontend, readHealth } from './rules.js';
 import type { HealthJson, LongServiceJson } from './schema.js';
-import { type DeclaredService, formatFrontend, type HealthCheck } from './service.js';
+import { type BackendDefinition, type DeclaredService, formatFrontend, type HealthCheck } from './service.js';
 import { shapeOf, unknownKey } from './shape.js';
 import { readVipMap, vipMapOf } from './vipmap.js';
 
@@ -47,10 +47,14 @@ export function serviceToJson(definition: DeclaredService): ServiceJson {
     name,
     vip: formatFrontend(frontend),
     protocol: frontend.protocol,
-    backends: backends.map((backend) => ({ address: formatEndpoint(backend), weight: backend.weight })),
+    backends: backends.map(backendToJson),
     ...(health ? { health: healthToJson(health) } : {}),
     ...policyToJson(policy),
   };
+}
+
+function backendToJson({ address, port, weight, zone }: BackendDefinition): ServiceJson['backends'][number] {
+  return { address: formatEndpoint({ address, port }), weight, ...(zone === undefined ? {} : { zone }) };
 }
 
 function healthToJson({ kind, intervalMs, timeoutMs, command, ...rest }: HealthCheck): HealthJson {
@@ -155,8 +159,8 @@ function readService(value: unknown): ServiceResult {
   const backends = readBackends(json, findings);
   if (frontend && backends.length > 0) checkPairs(json, frontend, findings);
   checkOnePort(json, findings);
-  const policy = readPolicy(json, findings);
   const health = json.health && readHealth(json.health, findings);
+  const policy = readPolicy(json, findings);
   if (findings.problems.length > 0 || !frontend) return { definition: undefined, problems: findings.problems };
   const options = { ...(health && { health }), ...(policy && { policy }) };
   return { definition: { name: json.name, frontend, backends, ...options }, problems: [] };

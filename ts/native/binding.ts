@@ -138,6 +138,7 @@ export interface Addon {
   possibleCpus(): number;
   notify(path: string, message: string): void;
   mountBpffs(path: string): void;
+  namespaceCookie(): bigint;
 }
 
 /** Where a class keeps its native half: reachable for its neighbours in this package, for nobody by accident. */

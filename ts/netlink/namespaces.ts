@@ -1,6 +1,8 @@
 import { readdirSync, type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { addon } from '../native/binding.js';
+import { NativeError, translating } from '../native/errors.js';
 
 /** A network namespace of this machine. */
 export interface NetworkNamespace {
@@ -61,4 +63,12 @@ function filesIn(directory: string): string[] {
   } catch {
     return []; // nobody made one
   }
+}
+
+/** The cookie of the network namespace this process is in, as programs see it. @throws NativeError before kernel 5.14 */
+export function namespaceCookie(): bigint {
+  return translating(
+    (failure, cause) => new NativeError('network namespace', failure, undefined, { cause }),
+    () => addon().namespaceCookie(),
+  );
 }

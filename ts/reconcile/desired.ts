@@ -6,10 +6,12 @@ import {
   type Forwarding,
   sameVip,
 } from '../model/forwarding.js';
+import type { Policy } from '../model/policy.js';
 import { type BackendDefinition, type BackendKey, backendKey, type VipKey, vipKey } from '../model/service.js';
 import type { BackendStatus, VipStatus } from '../model/status.js';
 import type { ServiceTable, SourcedService } from '../model/table.js';
 import type { Verdicts } from '../model/verdict.js';
+import { type Here, type Located, nearest } from './locality.js';
 import { type Place, place } from './rotation.js';
 
 export interface DesiredInputs {
@@ -22,6 +24,8 @@ export interface DesiredInputs {
   readonly pools: readonly Prefix[];
   /** Addresses of this node; where they are not known nothing is taken for its own. */
   readonly local?: { has(address: string): boolean };
+  /** The same object while nothing changes. */
+  readonly here?: Here;
   /** Milliseconds since the epoch. */
   readonly now: number;
 }
@@ -46,6 +50,7 @@ interface Worked {
   readonly drained: string;
   /** Backends that this node reaches otherwise than others do. */
   readonly rewritten: string;
+  readonly here: Here;
   readonly row: DesiredVip;
   readonly vip: ForwardedVip;
 }
@@ -60,6 +65,7 @@ export function desired(inputs: DesiredInputs, before?: Desired): Desired {
   const services = new Map<string, Worked>();
   const vips = new Map<VipKey, ForwardedVip>();
   const rows: DesiredVip[] = [];
+  const { here = NOWHERE } = inputs;
   for (const [name, service] of inputs.table.services) {
     const last = before?.services.get(name);
     const revision = inputs.verdicts.revision?.(name);
@@ -67,13 +73,15 @@ export function desired(inputs: DesiredInputs, before?: Desired): Desired {
     const rewritten = rewrites(service, inputs);
     const same = last?.service === service && last.drained === drains && last.rewritten === rewritten;
     const fresh = same && revision !== undefined;
+    const stays = service.definition.policy?.locality === undefined || last?.here === here;
     const worked =
-      fresh && last.revision === revision
+      fresh && stays && last.revision === revision
         ? last
         : work(service, inputs, last, before?.forwarding.vips ?? adopted, adopted, {
             revision,
             drained: drains,
             rewritten,
+            here,
           });
     services.set(name, worked);
     vips.set(worked.row.key, worked.vip);
@@ -90,20 +98,21 @@ function work(
   last: Worked | undefined,
   current: ReadonlyMap<VipKey, ForwardedVip>,
   adopted: ReadonlyMap<VipKey, ForwardedVip>,
-  madeFrom: Pick<Worked, 'revision' | 'drained' | 'rewritten'>,
+  madeFrom: Pick<Worked, 'revision' | 'drained' | 'rewritten' | 'here'>,
 ): Worked {
   const { definition, source } = service;
   const { name, frontend, vipName, policy } = definition;
   const key = vipKey(frontend);
   const held = heldBackends(current.get(key) ?? adopted.get(key));
   const rows = new Map(last?.row.backends.map((row) => [backendKey(row), row]));
-  const places = definition.backends.map((backend) => {
+  const each = definition.backends.map((backend) => {
     const id = backendKey(backend);
     const drained = inputs.drained.has(`${name}\0${id}`);
     const reached = reachedAt(backend, inputs);
     const verdict = backend.origin ? backend.origin.verdict : inputs.verdicts.verdict(name, id);
     return place(reached, { drained, verdict, held: held.get(backendKey(reached)) });
   });
+  const places = policy?.locality ? nearest(policy.locality, located(definition.backends, each), madeFrom.here) : each;
   const backends = definition.backends.map((backend, i) =>
     status(backend, places[i]!, rows.get(backendKey(backend)), inputs.now),
   );
@@ -111,8 +120,9 @@ function work(
     places.flatMap(({ forwarded }) => forwarded ?? []),
     madeFrom.rewritten,
   );
-  const vip = { frontend, backends: usable, ...(policy === undefined ? {} : { policy }) };
-  const row = { key, name, source, frontend, ...(vipName && { vipName }), backends };
+  const carried = policy && forDataPlane(policy);
+  const vip = { frontend, backends: usable, ...(carried && { policy: carried }) };
+  const row = { key, name, source, frontend, ...(vipName && { vipName }), backends, ...(policy && { policy }) };
   return { service, ...madeFrom, row, vip: last && last.row.key === key && sameVip(last.vip, vip) ? last.vip : vip };
 }
 
@@ -140,6 +150,17 @@ function distinct(backends: readonly ForwardedBackend[], rewritten: string): rea
   if (rewritten === '') return backends;
   const byKey = new Map(backends.toReversed().map((backend) => [backendKey(backend), backend]));
   return [...byKey.values()].sort(compareBackends);
+}
+
+const NOWHERE: Here = { addresses: new Set() };
+
+function located(backends: readonly BackendDefinition[], places: readonly Place[]): readonly Located[] {
+  return backends.map((backend, i) => ({ backend, place: places[i]! }));
+}
+
+/** What is near is decided here; a data plane gets the weights that follow from it. */
+function forDataPlane({ locality: _, ...carried }: Policy): Policy | undefined {
+  return Object.keys(carried).length === 0 ? undefined : carried;
 }
 
 /** A row keeps the time at which its state was entered. */

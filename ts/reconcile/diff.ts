@@ -47,5 +47,5 @@ function unite(held: ForwardedVip, wanted: ForwardedVip): ForwardedVip {
   const keys = new Set(wanted.backends.map(backendKey));
   const extra = held.backends.filter((backend) => !keys.has(backendKey(backend)));
   if (extra.length === 0) return wanted;
-  return { frontend: wanted.frontend, backends: [...wanted.backends, ...extra].sort(compareBackends) };
+  return { ...wanted, backends: [...wanted.backends, ...extra].sort(compareBackends) };
 }

@@ -28,7 +28,7 @@ function loopFamilies({ converged, lastPass, passes, drift, faults }: ReconcileS
 }
 
 function rotationFamilies(vips: readonly VipStatus[]): Measured[] {
-  const totals: Record<BackendState, number> = { active: 0, draining: 0, down: 0, pending: 0 };
+  const totals: Record<BackendState, number> = { active: 0, draining: 0, down: 0, pending: 0, standby: 0, ejected: 0 };
   const active = vips.flatMap((vip) =>
     vip.backends.map((backend) => {
       totals[backend.state] += 1;

@@ -1,4 +1,5 @@
 import type { Case } from '../case.js';
+import { admitCases } from './admit.js';
 import { carryCases } from './carry.js';
 import { changeCases } from './change.js';
 import { echoCases } from './echo.js';
@@ -17,6 +18,7 @@ export const allCases: readonly Case[] = [
   ...hairpinCases,
   ...changeCases,
   ...refuseCases,
+  ...admitCases,
   ...untouchedCases,
   ...echoCases,
   ...errorCases,

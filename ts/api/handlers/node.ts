@@ -57,7 +57,7 @@ function dnsStatus(dns: DnsPort): NonNullable<Frozen<NodeStatus>['dns']> {
 }
 
 function countStates(vips: readonly VipStatus[]): Record<BackendState, number> {
-  const counts: Record<BackendState, number> = { active: 0, draining: 0, down: 0, pending: 0 };
+  const counts: Record<BackendState, number> = { active: 0, draining: 0, down: 0, pending: 0, standby: 0, ejected: 0 };
   for (const vip of vips) for (const backend of vip.backends) counts[backend.state] += 1;
   return counts;
 }

@@ -1,5 +1,7 @@
 import type { Counters, VipCounters } from '../../dataplane/dataplane.js';
 import type { ForwardedVip } from '../../model/forwarding.js';
+import { type Policy, samePolicy } from '../../model/policy.js';
+import { policyToJson } from '../../model/policy-rules.js';
 import { backendKey, declaredName, type VipKey } from '../../model/service.js';
 import type { BackendStatus, VipStatus } from '../../model/status.js';
 import { RequestError } from '../errors.js';
@@ -80,7 +82,14 @@ export function differences(desired: ForwardedVip | undefined, held: ForwardedVi
     return now === weight ? [] : [`backend ${key} has weight ${now} in the kernel, ${weight} is desired`];
   });
   const extra = [...found.keys()].filter((key) => !wanted.has(key)).map((key) => `backend ${key} should be gone`);
-  return [...missing, ...extra];
+  const policy = samePolicy(desired.policy, held.policy)
+    ? []
+    : [`the kernel has policy ${policyText(held.policy)}, ${policyText(desired.policy)} is desired`];
+  return [...missing, ...extra, ...policy];
+}
+
+function policyText(policy: Policy | undefined): string {
+  return JSON.stringify(policyToJson(policy));
 }
 
 /** What a data plane shows may hold 64-bit numbers, which JSON has not. */
@@ -93,10 +102,11 @@ function placed(vip: Frozen<VipView>) {
   return vip.backends.map((backend) => ({ vip: vip.key, service: vip.name, backend }));
 }
 
-function vipView(vip: VipStatus, counters: VipCounters | undefined): Frozen<VipView> {
+function vipView({ policy, ...vip }: VipStatus, counters: VipCounters | undefined): Frozen<VipView> {
   const backends = vip.backends.map((one) => backendView(one, counters?.backends.get(backendKey(one))));
-  if (counters === undefined) return { ...vip, backends };
-  return { ...vip, backends, counters: { ...traffic(counters), refused: Number(counters.refused) } };
+  const view = { ...vip, backends, ...(policy && { policy: policyToJson(policy) }) };
+  if (counters === undefined) return view;
+  return { ...view, counters: { ...traffic(counters), refused: Number(counters.refused) } };
 }
 
 function backendView(backend: BackendStatus, counters: Counters | undefined): Frozen<BackendView> {

@@ -17,6 +17,8 @@ export const Event = Type.Object({
     Type.Literal('connection'),
     Type.Literal('no-backend'),
     Type.Literal('refused'),
+    Type.Literal('denied'),
+    Type.Literal('limited'),
     Type.Literal('table-pressure'),
     Type.Literal('severed'),
     Type.Literal('backend'),

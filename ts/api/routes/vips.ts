@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { policyProperties } from '../../model/policy-schema.js';
 import { Fault } from './fault.js';
 import { defineRoute } from './route.js';
 
@@ -15,6 +16,8 @@ const BackendState = Type.Union([
   Type.Literal('draining'),
   Type.Literal('down'),
   Type.Literal('pending'),
+  Type.Literal('standby', { description: 'Nearer backends take the new connections' }),
+  Type.Literal('ejected', { description: 'Its connections failed lately' }),
 ]);
 
 const BackendView = Type.Object({
@@ -40,6 +43,11 @@ export const VipView = Type.Object({
     Type.Object({ label: Type.String(), framework: Type.String() }, { description: 'What the address follows from' }),
   ),
   backends: Type.Array(BackendView),
+  policy: Type.Optional(
+    Type.Object(policyProperties, {
+      description: 'How connections are given to backends, where it is not the default',
+    }),
+  ),
   programmed: Type.Union([Type.Literal('yes'), Type.Literal('no'), Type.Literal('failed')]),
   fault: Type.Optional(Fault),
   counters: Type.Optional(Type.Object({ ...Traffic, refused: count('Connections refused for want of a backend') })),

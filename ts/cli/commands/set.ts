@@ -12,6 +12,13 @@ interface Options {
   readonly vip: string;
   readonly protocol: 'tcp' | 'udp';
   readonly backend: readonly Backend[];
+  readonly schedule?: Body['schedule'];
+  readonly affinity?: string;
+  readonly prefer?: 'node' | 'zone';
+  readonly spillover?: number;
+  readonly allow?: readonly string[];
+  readonly deny?: readonly string[];
+  readonly connectionRate?: number;
   readonly health?: 'tcp' | 'http' | 'command';
   readonly healthInterval?: string;
   readonly healthTimeout?: string;
@@ -31,7 +38,14 @@ export function addSet(commands: Commands): void {
     .add('set <name>', 'define a service, or replace its definition; kept over restarts')
     .requiredOption('--vip <address:port>', 'where clients connect; or NAME.FRAMEWORK:PORT')
     .option('--protocol <tcp|udp>', 'what clients speak', 'tcp')
-    .option('--backend <address:port[=weight]>', 'a server behind the VIP; once for each', addBackend, [])
+    .option('--backend <address:port[=weight][@zone]>', 'a server behind the VIP; once for each', addBackend, [])
+    .option('--schedule <name>', 'maglev, random or round-robin')
+    .option('--affinity <duration>', 'a client keeps its backend until it has opened no connection for so long')
+    .option('--prefer <node|zone>', 'backends that are near, while enough of them are usable')
+    .option('--spillover <percent>', 'of the near ones: with fewer usable the others join in', wholeNumber)
+    .option('--allow <prefix>', 'only these sources may connect; once for each', addText)
+    .option('--deny <prefix>', 'these may not; once for each', addText)
+    .option('--connection-rate <n>', 'new connections a second from one source', wholeNumber)
     .option('--forwarding <mode>', 'nat, full-nat, tunnel or direct: how packets get to the backends')
     .option('--exact', 'track connections by all of their ends, with counts')
     .option('--clamp-mss <bytes>', 'lower the MSS of SYNs', wholeNumber)
@@ -61,8 +75,17 @@ function bodyOf(options: Options): Body {
 }
 
 function policyOf(options: Options): Partial<Body> {
+  const { schedule, affinity, prefer, spillover, allow, deny, connectionRate } = options;
   const { forwarding, exact, clampMss } = options;
+  if (spillover !== undefined && prefer === undefined)
+    throw new VipdError({ code: 'USAGE_INVALID', object: '--spillover', cause: 'needs --prefer node or zone' });
   return {
+    ...(schedule !== undefined && { schedule }),
+    ...(affinity !== undefined && { affinity }),
+    ...(prefer !== undefined && { locality: { prefer, ...(spillover !== undefined && { spillover }) } }),
+    ...(allow !== undefined && { allow: [...allow] }),
+    ...(deny !== undefined && { deny: [...deny] }),
+    ...(connectionRate !== undefined && { connectionRate }),
     ...(forwarding !== undefined && { forwarding }),
     ...(exact !== undefined && { exact }),
     ...(clampMss !== undefined && { clampMss }),
@@ -87,11 +110,18 @@ function healthOf(options: Options): Body['health'] {
   throw new VipdError({ code: 'USAGE_INVALID', object: '--health-…', cause: 'needs --health tcp, http or command' });
 }
 
-/** `10.0.0.1:80` or `10.0.0.1:80=3`; the daemon checks the address. */
+/** `10.0.0.1:80`, `10.0.0.1:80=3` or `10.0.0.1:80=3@zone`; the daemon checks the address. */
 function addBackend(text: string, before: readonly Backend[]): readonly Backend[] {
-  const [address = '', weight, ...more] = text.split('=');
-  if (more.length > 0) throw new InvalidArgumentError('ADDRESS:PORT or ADDRESS:PORT=WEIGHT is wanted');
-  return [...before, weight === undefined ? { address } : { address, weight: wholeNumber(weight) }];
+  const [place = '', zone, ...zones] = text.split('@');
+  const [address = '', weight, ...more] = place.split('=');
+  if (more.length > 0 || zones.length > 0)
+    throw new InvalidArgumentError('ADDRESS:PORT, ADDRESS:PORT=WEIGHT or ADDRESS:PORT=WEIGHT@ZONE is wanted');
+  const options = { ...(weight !== undefined && { weight: wholeNumber(weight) }), ...(zone !== undefined && { zone }) };
+  return [...before, { address, ...options }];
+}
+
+function addText(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, text];
 }
 
 function wholeNumber(text: string): number {

@@ -28,12 +28,29 @@ export function vipText(vip: Vip, now: number): string {
     ...(vip.vipName ? [['name', vipFqdn(vip.vipName)] as const] : []),
     ['service', `${vip.name}, from ${vip.source}`],
     ['programmed', programmed],
+    ...policyLines(vip.policy),
     [
       'traffic',
       `${count(connections)} connections, ${count(packets)} packets, ${size(bytes)}, ${count(refused)} refused`,
     ],
   ]);
   return `${head}\n\n${backendTable(vip, now)}`;
+}
+
+function policyLines(policy: Vip['policy'] = {}): [name: string, value: string][] {
+  const { schedule, affinity, locality, allow, deny, connectionRate } = policy;
+  return [
+    ['schedule', schedule ?? 'maglev'],
+    ...line('affinity', affinity && `a client keeps its backend until silent for ${affinity}`),
+    ...line('locality', locality && `prefers its ${locality.prefer}, spills over below ${locality.spillover} % usable`),
+    ...line('allow', allow && (allow.join(', ') || 'nobody')),
+    ...line('deny', deny?.join(', ')),
+    ...line('limit', connectionRate && `${connectionRate} new connections a second from one source`),
+  ];
+}
+
+function line(name: string, value: string | 0 | undefined): [name: string, value: string][] {
+  return value ? [[name, value]] : [];
 }
 
 const columns = [

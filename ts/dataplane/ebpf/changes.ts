@@ -1,4 +1,4 @@
-import type { Prefix } from '../../model/address.js';
+import { familyOf, type Prefix } from '../../model/address.js';
 import type { ForwardedBackend, ForwardedVip } from '../../model/forwarding.js';
 import { sameVip } from '../../model/forwarding.js';
 import { type Policy, samePolicy } from '../../model/policy.js';
@@ -39,12 +39,16 @@ function upsert(
 ): void {
   const held = known ?? createVip(image, writes, vip, undo);
   const before = selectionKey(held);
+  const scheduled = scheduleOf(held);
   setPolicy(image, writes, held, vip.policy ?? {}, undo);
   for (const backend of vip.backends) setBackend(image, writes, held, backend, undo);
   const dropped = dropUnwanted(held, vip, undo);
   if (damaged || selectionKey(held) !== before) changeTable(image, writes, held, damaged, undo);
   // Nothing fails from here on.
+  if (scheduled !== scheduleOf(held) && held.previous !== undefined) writes.freedRuns.push(held.previous);
+  if (scheduled !== scheduleOf(held)) held.previous = undefined;
   writes.dropped.push(...dropped);
+  writes.listed.push(held);
   writes.drained.push(...[...held.backends.values()].filter(({ weight, active }) => active && weight === 0));
   held.forwarded = forwardedOf(held);
   image.encodeVip(held);
@@ -78,6 +82,7 @@ export function planRemove(image: Image, writes: Writes, key: VipKey): void {
   leaveAddress(image, writes, held.frontend.address);
   if (isCarried(held)) encodeAddressOf(image, writes, held);
   for (const backend of held.backends.values()) removeBackend(image, writes, backend);
+  writes.unlisted.push(held.id);
   for (const run of [held.table, held.previous]) if (run !== undefined) image.chunks.give(run.first, run.chunks);
 }
 
@@ -116,8 +121,9 @@ function createVip(image: Image, writes: Writes, vip: ForwardedVip, undo: Undo):
     key: vipKey(frontend),
     frontend,
     hash,
-    policy: vip.policy ?? {},
+    policy: {},
     backends: new Map(),
+    nodeDenied: false,
     table: undefined,
     previous: undefined,
     forwarded: { frontend, backends: [] },
@@ -231,14 +237,28 @@ function setArrival(image: Image, writes: Writes, backend: HeldBackend): void {
   for (const set of touched) writes.mark('arrivalSets', set);
 }
 
+/** The lists are in the kernel before the record that asks for them. */
 function setPolicy(image: Image, writes: Writes, held: HeldVip, policy: Policy, undo: Undo): void {
-  const before = held.policy;
-  if (samePolicy(before, policy)) return;
+  const { policy: before, nodeDenied } = held;
+  image.lists.add(held, policy);
+  const carriage = !samePolicy(carriageOf(before), carriageOf(policy));
   undo.push(() => {
+    image.lists.prune(held.id, before);
     held.policy = before;
-    for (const backend of held.backends.values()) redirect(image, writes, backend);
+    held.nodeDenied = nodeDenied;
+    if (carriage) redirectAll(image, writes, held);
   });
   held.policy = policy;
+  held.nodeDenied = image.node.denied(policy, familyOf(held.frontend.address));
+  if (carriage) redirectAll(image, writes, held);
+}
+
+/** How packets get to the backends follows from this part of a policy. */
+function carriageOf({ forwarding, exact, clampMss }: Policy): Policy {
+  return { ...(forwarding && { forwarding }), ...(exact && { exact }), ...(clampMss && { clampMss }) };
+}
+
+function redirectAll(image: Image, writes: Writes, held: HeldVip): void {
   for (const backend of held.backends.values()) redirect(image, writes, backend);
   encodeAddressOf(image, writes, held);
 }
@@ -275,10 +295,12 @@ export function planWays(image: Image, writes: Writes): void {
 
 /** What the table is made from. */
 function selectionKey(held: HeldVip): string {
-  return selectable(held)
-    .map(({ id, weight }) => `${id}*${weight}`)
-    .sort()
-    .join();
+  const parts = selectable(held).map(({ id, weight }) => `${id}*${weight}`);
+  return [scheduleOf(held), ...parts.sort()].join();
+}
+
+function scheduleOf({ policy }: HeldVip): string {
+  return policy.schedule ?? 'maglev';
 }
 
 /** A new run of chunks, so that no packet sees half a table. The old one is kept for a while, unless it is damaged. */

@@ -29,7 +29,8 @@ export class Drift {
         .map((name) => [name, this.mirrors[name].differences()] as const)
         .filter(([, indexes]) => indexes.length > 0),
     );
-    this.#damaged = new Set([...this.#touched(), ...this.#withDamagedTables()].map(({ key }) => key));
+    const damaged = [...this.#touched(), ...this.#withDamagedTables(), ...this.#withDamagedLists()];
+    this.#damaged = new Set(damaged.map(({ key }) => key));
     this.#sweep();
   }
 
@@ -81,6 +82,10 @@ export class Drift {
     if (indexes.length === 0) return;
     const sets = new IdSets(this.mirrors[name].words());
     for (const set of indexes) yield* sets.idsIn(set);
+  }
+
+  #withDamagedLists(): HeldVip[] {
+    return [...this.image.lists.look()].flatMap((id) => this.image.vipOf[id] ?? []);
   }
 
   #withDamagedTables(): HeldVip[] {

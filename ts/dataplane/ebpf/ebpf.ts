@@ -16,12 +16,14 @@ import { Hooks, type Interfaces, nameMatches, removeHooks } from './hooks.js';
 import { Image } from './image.js';
 import { inspectVip } from './inspect.js';
 import { type Backend, Engagement, type Event, type Hop, type Settings, type SockQuery, type Vip } from './lb.gen.js';
-import { Mirror } from './mirror.js';
+import { mirrorsOf } from './mirrors.js';
+import { followAddresses, Node } from './node.js';
 import { Origins } from './origins.js';
 import { pinsIn, removePins } from './pins.js';
 import { type Limits, type Loaded, loadPrograms } from './programs.js';
 import { type TableSpan, tunnelSourceRecords } from './records.js';
 import { Severing, type SeveringOptions } from './severing.js';
+import { SourceLists } from './source-lists.js';
 import { KernelSurroundings, type Surroundings } from './surroundings.js';
 import { sweep } from './sweep.js';
 import { writeTables } from './tables.js';
@@ -62,6 +64,7 @@ const TICKS = 0x7fffffff;
 /** Everything that exists between open and release. */
 interface Running {
   readonly loaded: Loaded;
+  readonly node: Node;
   readonly mirrors: Mirrors;
   readonly image: Image;
   readonly drift: Drift;
@@ -102,7 +105,8 @@ export class EbpfDataPlane implements DataPlane {
   async open(): Promise<void> {
     if (this.#running !== undefined) return;
     const { bpffs, limits, sampleConnections, cgroup, interfaces } = this.options;
-    const loaded = loadPrograms(bpffs, limits, sampleConnections);
+    const node = new Node();
+    const loaded = loadPrograms(bpffs, limits, { sampleConnections, nodeNamespace: node.cookie });
     for (const map of loaded.kept) {
       this.modules.logger?.warn({ map }, 'keeps its size until the next teardown: a limit was lowered');
     }
@@ -120,11 +124,17 @@ export class EbpfDataPlane implements DataPlane {
       offsets: { vipState: loaded.offset('vip', 'state'), backendState: loaded.offset('backend', 'state') },
       surroundings,
       chunks: loaded.map('tables').info.maxEntries,
+      node,
+      lists: new SourceLists(loaded.map('source_rules'), {
+        key: loaded.codec('source_rule_key'),
+        rule: loaded.codec('source_rule'),
+      }),
     });
     const { program } = loaded;
     const happenings = new Happenings(loaded.map('events'), loaded.codec<Event>('event'), () => image);
     this.#running = {
       loaded,
+      node,
       mirrors,
       image,
       drift: new Drift(image, mirrors, loaded.map('tables')),
@@ -181,6 +191,8 @@ export class EbpfDataPlane implements DataPlane {
     for (const step of steps) if (step.kind === 'remove') planRemove(image, removing, step.key);
     running.severing?.gone(removing.gone); // no table names them any more, whatever becomes of the rest
     removing.flush(running.mirrors, REMOVING);
+    for (const { id, policy } of adding.listed) image.lists.prune(id, policy);
+    for (const id of removing.unlisted) image.lists.prune(id, undefined);
     for (const { first, chunks } of [...running.freedRuns.splice(0), ...removing.freedRuns])
       image.chunks.give(first, chunks);
     return outcomes;
@@ -295,6 +307,7 @@ export class EbpfDataPlane implements DataPlane {
   #flushAdditions({ loaded, mirrors }: Running, writes: Writes): void {
     resetCounters(loaded.map('vip_counters'), writes.freshVips);
     resetCounters(loaded.map('backend_counters'), writes.freshBackends);
+    resetCounters(loaded.map('backend_outcomes'), writes.freshBackends);
     writes.flush(mirrors, BEFORE_TABLES);
     writeTables(loaded.map('tables'), writes.tables);
     writes.flush(mirrors, AFTER_TABLES);
@@ -346,8 +359,9 @@ export class EbpfDataPlane implements DataPlane {
   }
 
   #retire(): void {
-    const { image, mirrors } = this.#open('retire');
+    const { image, mirrors, node } = this.#open('retire');
     const writes = new Writes();
+    followAddresses(image, node, writes);
     planRetire(image, writes, Date.now() - PREVIOUS_TABLE_MS);
     try {
       writes.flush(mirrors, AFTER_TABLES);
@@ -370,20 +384,6 @@ function attempt(step: Step, plan: () => void): Outcome {
   } catch (error) {
     return faultOf(error, step.kind);
   }
-}
-
-function mirrorsOf(loaded: Loaded): Mirrors {
-  const mirrors = {
-    settings: new Mirror(loaded.map('settings')),
-    vips: new Mirror(loaded.map('vips')),
-    vipSets: new Mirror(loaded.map('vip_sets')),
-    backends: new Mirror(loaded.map('backends')),
-    replySets: new Mirror(loaded.map('reply_sets')),
-    hops: new Mirror(loaded.map('hops')),
-    arrivalSets: new Mirror(loaded.map('arrival_sets')),
-  };
-  for (const mirror of Object.values(mirrors)) mirror.load();
-  return mirrors;
 }
 
 function removeDirectory(path: string): void {

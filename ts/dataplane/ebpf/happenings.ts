@@ -56,6 +56,8 @@ const KINDS: Readonly<Record<number, PlaneEvent['kind']>> = {
   [EventKind.EVENT_NO_BACKEND]: 'no-backend',
   [EventKind.EVENT_REFUSED]: 'refused',
   [EventKind.EVENT_TABLE_PRESSURE]: 'table-pressure',
+  [EventKind.EVENT_DENIED]: 'denied',
+  [EventKind.EVENT_LIMITED]: 'limited',
 };
 
 const HOOKS: Readonly<Record<number, PlaneEvent['hook']>> = {

@@ -25,8 +25,10 @@ export interface HeldVip {
   readonly frontend: Frontend;
   /** By `idHash`. */
   readonly hash: number;
-  policy: Policy;
   readonly backends: Map<BackendKey, HeldBackend>;
+  policy: Policy;
+  /** Whether the policy's lists admit none of the node's own addresses. */
+  nodeDenied: boolean;
   /** Absent while no backend takes new connections. */
   table: Table | undefined;
   /** The table before the last change, for flows that lost their entry; `since` in milliseconds since the epoch. */

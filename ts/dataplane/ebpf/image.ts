@@ -1,5 +1,13 @@
-import { addressBytes, addressFromBytes, familyOf, type Prefix, prefixContains } from '../../model/address.js';
+import {
+  addressBytes,
+  addressFromBytes,
+  familyOf,
+  formatPrefix,
+  type Prefix,
+  prefixContains,
+} from '../../model/address.js';
 import { compareBackends, type ForwardedVip, type Forwarding } from '../../model/forwarding.js';
+import type { Policy } from '../../model/policy.js';
 import { backendKey, type Frontend, type VipKey, vipKey } from '../../model/service.js';
 import { Arrivals } from './arrivals.js';
 import { Chains } from './chains.js';
@@ -8,7 +16,9 @@ import type { HeldBackend, HeldVip } from './held.js';
 import { selectable } from './held.js';
 import { IdPool } from './id-pool.js';
 import { IdSets, idHash } from './id-sets.js';
-import { BackendState, type Hop, type Settings, VipState } from './lb.gen.js';
+import { BackendState, type Hop, type Settings, VipFlags, VipState } from './lb.gen.js';
+import type { Node } from './node.js';
+import { policyFields, policyOf } from './policies.js';
 import {
   addressRecord,
   backendRecord,
@@ -23,9 +33,10 @@ import {
   vipRecord,
 } from './records.js';
 import { tableSlots } from './selection.js';
+import type { SourceLists } from './source-lists.js';
 import type { Surroundings } from './surroundings.js';
 import { checksum } from './tables.js';
-import { hopRecord, hopText, isCarried, modeName, modeTo, policyOf } from './ways.js';
+import { hopRecord, hopText, isCarried, modeName, modeTo } from './ways.js';
 import type { Mirrors } from './writes.js';
 
 /** What everything of an image is made from. */
@@ -37,6 +48,8 @@ export interface ImageParts {
   readonly surroundings: Surroundings;
   /** Size of the `tables` map. */
   readonly chunks: number;
+  readonly lists: SourceLists;
+  readonly node: Pick<Node, 'denied'>;
 }
 
 /**
@@ -56,6 +69,8 @@ export class Image {
   readonly vipSets: IdSets;
   readonly chains: Chains;
   readonly arrivals: Arrivals;
+  readonly lists: SourceLists;
+  readonly node: Pick<Node, 'denied'>;
   settings: Settings;
   readonly #mirrors: Mirrors;
   readonly #codecs: Codecs;
@@ -67,7 +82,9 @@ export class Image {
   #forwarding: Forwarding | undefined;
 
   /** Takes over what the mirrors hold, and puts right in them what does not fit together. */
-  constructor({ mirrors, codecs, offsets, surroundings, chunks }: ImageParts) {
+  constructor({ mirrors, codecs, offsets, surroundings, chunks, lists, node }: ImageParts) {
+    this.lists = lists;
+    this.node = node;
     this.#mirrors = mirrors;
     this.#offsets = offsets;
     this.#codecs = codecs;
@@ -156,7 +173,8 @@ export class Image {
   }
 
   encodeVip(vip: HeldVip): void {
-    const record = vipRecord(vip.frontend, selectable(vip).length, vip.table, vip.previous, vip.policy);
+    const policy = policyFields(vip.policy, this.settings.hz, vip.nodeDenied);
+    const record = vipRecord(vip.frontend, selectable(vip).length, vip.table, vip.previous, policy);
     this.#codecs.vip.encode(record, this.#mirrors.vips.bytes, this.#mirrors.vips.offset(vip.id));
   }
 
@@ -224,6 +242,7 @@ export class Image {
   }
 
   #adoptVips(): void {
+    const lists = this.lists.adopt();
     const blank = Buffer.alloc(this.#mirrors.vips.entry(0).length);
     for (let id = 1; id < this.#mirrors.vips.size; id++) {
       const entry = this.#mirrors.vips.entry(id);
@@ -244,10 +263,10 @@ export class Image {
       const hash = this.hash(frontend.address, frontend.port, record.protocol);
       const key = vipKey(frontend);
       const forwarded = { frontend, backends: [] };
-      const policy = policyOf(record);
+      const policy = { ...policyOf(record, this.settings.hz), ...listsIn(record.flags, lists.get(id)) };
       const tables = { table: undefined, previous: undefined };
-      const held: HeldVip = { id, key, frontend, hash, policy, backends: new Map(), ...tables, forwarded };
-      this.insertVip(held);
+      const held = { id, key, frontend, hash, backends: new Map(), ...tables, forwarded };
+      this.insertVip({ ...held, policy, nodeDenied: this.node.denied(policy, familyOf(frontend.address)) });
       this.vipIds.adopt(id);
     }
   }
@@ -323,10 +342,19 @@ function belongs(backend: Frontend, { frontend }: HeldVip): boolean {
 
 export function forwardedOf(vip: HeldVip): ForwardedVip {
   const backends = [...vip.backends.values()].map(({ address, port, weight }) => ({ address, port, weight }));
-  const { frontend, policy } = vip;
+  const policy = Object.keys(vip.policy).length === 0 ? {} : { policy: vip.policy };
+  return { frontend: vip.frontend, backends: backends.sort(compareBackends), ...policy };
+}
+
+/** The lists found for a VIP, as far as its record says that they count. */
+function listsIn(flags: number, found: Pick<Policy, 'allow' | 'deny'> = {}): Pick<Policy, 'allow' | 'deny'> {
+  const only = (flags & VipFlags.VIP_LISTED_ONLY) !== 0;
   return {
-    frontend,
-    backends: backends.sort(compareBackends),
-    ...(Object.keys(policy).length === 0 ? {} : { policy }),
+    ...(only && { allow: inOrder(found.allow) }),
+    ...(found.deny !== undefined && found.deny.length > 0 && { deny: inOrder(found.deny) }),
   };
+}
+
+function inOrder(prefixes: readonly Prefix[] = []): readonly Prefix[] {
+  return prefixes.toSorted((a, b) => (formatPrefix(a) < formatPrefix(b) ? -1 : 1));
 }

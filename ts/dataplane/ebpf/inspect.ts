@@ -12,6 +12,7 @@ export function inspectVip(image: Image, tables: BpfMap, key: VipKey): Record<st
   const shares = sharesOf(vip, tables);
   return {
     id: vip.id,
+    schedule: vip.policy.schedule ?? 'maglev',
     table: vip.table === undefined ? 'none' : `${slotsOf(vip.table)} slots from chunk ${vip.table.first}`,
     previousTable: vip.previous === undefined ? 'none' : `from chunk ${vip.previous.first}`,
     backends: [...vip.backends.values()].map((backend) => ({

@@ -7,6 +7,16 @@ export const BackendState = {
 } as const;
 export type BackendState = (typeof BackendState)[keyof typeof BackendState];
 
+export const ConnectOutcome = {
+  CONNECT_SUCCEEDED: 0,
+  CONNECT_REFUSED: 1,
+  CONNECT_TIMED_OUT: 2,
+  CONNECT_UNREACHABLE: 3,
+  CONNECT_RESET: 4,
+  CONNECT_OUTCOMES: 5,
+} as const;
+export type ConnectOutcome = (typeof ConnectOutcome)[keyof typeof ConnectOutcome];
+
 export const Engagement = {
   ENGAGED_NOT: 0,
   ENGAGED: 1,
@@ -26,6 +36,8 @@ export const EventKind = {
   EVENT_NO_BACKEND: 2,
   EVENT_REFUSED: 3,
   EVENT_TABLE_PRESSURE: 4,
+  EVENT_DENIED: 5,
+  EVENT_LIMITED: 6,
 } as const;
 export type EventKind = (typeof EventKind)[keyof typeof EventKind];
 
@@ -75,6 +87,22 @@ export const LbSize = {
 } as const;
 export type LbSize = (typeof LbSize)[keyof typeof LbSize];
 
+export const Schedule = {
+  SCHEDULE_MAGLEV: 0,
+  SCHEDULE_RANDOM: 1,
+  SCHEDULE_ROUND_ROBIN: 2,
+  SCHEDULE_LEAST_CONNECTIONS: 3,
+  SCHEDULE_LATENCY: 4,
+} as const;
+export type Schedule = (typeof Schedule)[keyof typeof Schedule];
+
+export const SourceKind = {
+  SOURCE_ADDRESS: 0,
+  SOURCE_NAMESPACE: 1,
+  SOURCE_SOCKET: 2,
+} as const;
+export type SourceKind = (typeof SourceKind)[keyof typeof SourceKind];
+
 export const Verdict = {
   VERDICT_NOT_OURS: 0,
   VERDICT_FORWARDED: 1,
@@ -96,9 +124,20 @@ export const Verdict = {
   VERDICT_ARRIVED: 17,
   VERDICT_TOO_BIG: 18,
   VERDICT_UNRESOLVED: 19,
-  VERDICTS: 20,
+  VERDICT_DENIED: 20,
+  VERDICT_LIMITED: 21,
+  VERDICT_LEFT: 22,
+  VERDICTS: 23,
 } as const;
 export type Verdict = (typeof Verdict)[keyof typeof Verdict];
+
+export const VipFlags = {
+  VIP_AFFINE: 1,
+  VIP_LISTED: 2,
+  VIP_LISTED_ONLY: 4,
+  VIP_NODE_DENIED: 8,
+} as const;
+export type VipFlags = (typeof VipFlags)[keyof typeof VipFlags];
 
 export const VipState = {
   VIP_FREE: 0,
@@ -110,6 +149,7 @@ export type VipState = (typeof VipState)[keyof typeof VipState];
 /** Every enum by its C name, to be compared with the BTF of the object that is loaded. */
 export const enums = {
   backend_state: BackendState,
+  connect_outcome: ConnectOutcome,
   engagement: Engagement,
   event_hook: EventHook,
   event_kind: EventKind,
@@ -118,12 +158,21 @@ export const enums = {
   forward_mode: ForwardMode,
   id_set_special: IdSetSpecial,
   lb_size: LbSize,
+  schedule: Schedule,
+  source_kind: SourceKind,
   verdict: Verdict,
+  vip_flags: VipFlags,
   vip_state: VipState,
 } as const;
 
 export interface Address {
   readonly bytes: Uint8Array;
+}
+
+export interface Affinity {
+  readonly used: bigint;
+  readonly backend: number;
+  readonly generation: number;
 }
 
 export interface Backend {
@@ -206,6 +255,15 @@ export interface IdSet {
   readonly way: readonly bigint[];
 }
 
+export interface Outcomes {
+  readonly count: readonly bigint[];
+  readonly closed: bigint;
+  readonly microseconds: bigint;
+  readonly latency: number;
+  readonly failures: number;
+  readonly bucket: readonly bigint[];
+}
+
 export interface Pool {
   readonly base: Address;
   readonly mask: Address;
@@ -243,6 +301,29 @@ export interface SockQuery {
   readonly origin: SockOrigin;
 }
 
+export interface Source {
+  readonly address: Address;
+  readonly vip: number;
+  readonly kind: number;
+}
+
+export interface SourceRate {
+  readonly due: bigint;
+  readonly rate: number;
+  readonly reserved: number;
+}
+
+export interface SourceRule {
+  readonly allowed: number;
+  readonly reserved: number;
+}
+
+export interface SourceRuleKey {
+  readonly bits: number;
+  readonly vip: number;
+  readonly address: Address;
+}
+
 export interface TableChunk {
   readonly backend: readonly number[];
 }
@@ -263,6 +344,11 @@ export interface Vip {
   readonly forwarding: number;
   readonly exact: number;
   readonly clamp_mss: number;
+  readonly schedule: number;
+  readonly flags: number;
+  readonly reserved16: number;
+  readonly affinity: number;
+  readonly rate: number;
   readonly reserved: readonly number[];
 }
 
@@ -273,8 +359,10 @@ export interface WorkloadKey {
 
 /** Key and value of every map, by its name. */
 export interface Maps {
+  readonly affinities: { key: Source; value: Affinity };
   readonly arrival_sets: { key: number; value: IdSet };
   readonly backend_counters: { key: number; value: Counters };
+  readonly backend_outcomes: { key: number; value: Outcomes };
   readonly backends: { key: number; value: Backend };
   readonly datagram_origins: { key: DatagramKey; value: DatagramOrigin };
   readonly event_budgets: { key: number; value: EventBudget };
@@ -286,15 +374,19 @@ export interface Maps {
   readonly overflow_flows: { key: bigint; value: bigint };
   readonly reply_sets: { key: number; value: IdSet };
   readonly scratch_odd: { key: undefined; value: undefined };
+  readonly scratch_opening: { key: undefined; value: undefined };
   readonly scratch_outer: { key: undefined; value: undefined };
   readonly scratch_refusal: { key: undefined; value: undefined };
   readonly scratch_tuple: { key: undefined; value: undefined };
   readonly settings: { key: number; value: Settings };
   readonly sock_origins: { key: number; value: SockOrigin };
+  readonly source_rates: { key: Source; value: SourceRate };
+  readonly source_rules: { key: SourceRuleKey; value: SourceRule };
   readonly tables: { key: number; value: TableChunk };
   readonly verdicts: { key: number; value: bigint };
   readonly vip_counters: { key: number; value: Counters };
   readonly vip_sets: { key: number; value: IdSet };
+  readonly vip_turns: { key: number; value: bigint };
   readonly vips: { key: number; value: Vip };
   readonly workloads: { key: WorkloadKey; value: number };
 }
@@ -306,6 +398,8 @@ export interface Rodata {
   readonly events_per_second: number;
   readonly flow_seed: bigint;
   readonly flow_set_mask: number;
+  readonly hz: number;
+  readonly node_namespace: bigint;
   readonly old_flow_set_mask: number;
   readonly reply_set_mask: number;
   readonly sample_connections: number;

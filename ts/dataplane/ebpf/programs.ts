@@ -20,6 +20,14 @@ export interface Limits {
   readonly flows: number;
 }
 
+/** Settings of the programs that no map keeps. */
+export interface Asked {
+  /** One in so many new connections makes an event; 0 none. */
+  readonly sampleConnections: number;
+  /** Cookie of the network namespace of the node itself. */
+  readonly nodeNamespace: bigint;
+}
+
 const OBJECTS = ['sock_lb', 'tc_lb', 'xdp_lb'] as const;
 export type ObjectName = (typeof OBJECTS)[number];
 
@@ -38,6 +46,11 @@ const SHARED = [
   'overflow_flows',
   'vip_counters',
   'backend_counters',
+  'backend_outcomes',
+  'vip_turns',
+  'affinities',
+  'source_rates',
+  'source_rules',
   'verdicts',
   'event_budgets',
   'sock_origins',
@@ -71,7 +84,7 @@ export interface Loaded {
  * over them. Attaches nothing.
  * @throws VipdError PIN_INCOMPATIBLE when a pinned map has another layout; BpfError from the kernel
  */
-export function loadPrograms(directory: string, limits: Limits, sampleConnections: number): Loaded {
+export function loadPrograms(directory: string, limits: Limits, asked: Asked): Loaded {
   const pins = join(directory, 'maps');
   makePinDirectory(pins);
   const objects = new Map(OBJECTS.map((name) => [name, BpfObject.open(readFileSync(bpfObject(name)), name)]));
@@ -89,7 +102,7 @@ export function loadPrograms(directory: string, limits: Limits, sampleConnection
     prepare(object, sizes, maps);
     const flows = old.get('flows');
     if (flows !== undefined) object.reuse('old_flows', flows);
-    object.setRodata(rodataOf(object, { settings, maps, sizes, sampleConnections, oldFlows: flows }));
+    object.setRodata(rodataOf(object, { settings, maps, sizes, ...asked, oldFlows: flows }));
     const running = object.load();
     loaded.set(name, running);
     adoptNew(running, maps, pins, old);
@@ -137,6 +150,8 @@ function sizesOf(limits: Limits): Sizes {
     vip_sets: powerOfTwo(limits.vips),
     backends: limits.backends + 1,
     backend_counters: limits.backends + 1,
+    backend_outcomes: limits.backends + 1,
+    vip_turns: limits.vips * 2 + 1,
     reply_sets: powerOfTwo(limits.backends / 2),
     hops: limits.backends + 1,
     arrival_sets: powerOfTwo(limits.backends / 8),
@@ -254,16 +269,15 @@ function adoptNew(object: LoadedObject, maps: Maps, pins: string, old: Maps): vo
   }
 }
 
-interface RodataInput {
+interface RodataInput extends Asked {
   readonly settings: Settings;
   readonly maps: Maps;
   readonly sizes: Sizes;
-  readonly sampleConnections: number;
   readonly oldFlows: BpfMap | undefined;
 }
 
 function rodataOf(object: BpfObject, input: RodataInput): Buffer {
-  const { settings, maps, sizes, sampleConnections, oldFlows } = input;
+  const { settings, maps, sizes, sampleConnections, nodeNamespace, oldFlows } = input;
   const mask = (map: SharedMap) => (maps.get(map)?.info.maxEntries ?? sizes[map]!) - 1;
   const values: Rodata = {
     vip_set_mask: mask('vip_sets'),
@@ -275,6 +289,8 @@ function rodataOf(object: BpfObject, input: RodataInput): Buffer {
     flow_seed: settings.flow_seed,
     age_shift: shiftOf(settings.hz * 16),
     second_shift: shiftOf(settings.hz),
+    hz: settings.hz,
+    node_namespace: nodeNamespace,
     sample_connections: sampleConnections,
     events_per_second: 256,
   };

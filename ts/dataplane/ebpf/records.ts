@@ -7,11 +7,10 @@ import {
   maskedBytes,
   type Prefix,
 } from '../../model/address.js';
-import type { Policy } from '../../model/policy.js';
 import type { Frontend } from '../../model/service.js';
 import type { Backend, Hop, Pool, Settings, Vip } from './lb.gen.js';
 import { BackendState, ForwardMode, LbSize, VipState } from './lb.gen.js';
-import { modeNumber } from './ways.js';
+import type { PolicyFields } from './policies.js';
 
 /** IANA protocol numbers. */
 const NUMBERS = { tcp: 6, udp: 17 } as const;
@@ -34,8 +33,7 @@ export function protocolName(number: number): Frontend['protocol'] | undefined {
 }
 
 const NO_TABLE = { first: 0, mask: 0 };
-const RESERVED = [0, 0, 0, 0, 0];
-const BACKEND_RESERVED = [...RESERVED, 0];
+const BACKEND_RESERVED = [0, 0, 0, 0, 0, 0, 0];
 const FREE_VIP: Vip = {
   address: { bytes: new Uint8Array(16) },
   port: 0,
@@ -47,7 +45,12 @@ const FREE_VIP: Vip = {
   forwarding: ForwardMode.FORWARD_NAT,
   exact: 0,
   clamp_mss: 0,
-  reserved: RESERVED,
+  schedule: 0,
+  flags: 0,
+  reserved16: 0,
+  affinity: 0,
+  rate: 0,
+  reserved: [0, 0],
 };
 
 export interface TableSpan {
@@ -69,7 +72,7 @@ export function vipRecord(
   selectable: number,
   current: TableSpan | undefined,
   previous: TableSpan | undefined,
-  policy?: Policy,
+  policy: Partial<PolicyFields> = {},
 ): Vip {
   return {
     ...FREE_VIP,
@@ -80,9 +83,7 @@ export function vipRecord(
     selectable,
     current: tableRef(current),
     previous: tableRef(previous),
-    forwarding: modeNumber(policy),
-    exact: policy?.exact === true ? 1 : 0,
-    clamp_mss: policy?.clampMss ?? 0,
+    ...policy,
   };
 }
 

@@ -23,8 +23,8 @@ export function modeName(mode: number): ForwardingMode {
   return (found?.[0] ?? 'nat') as ForwardingMode;
 }
 
-/** What a VIP's record says of its policy. */
-export function policyOf(record: { forwarding: number; exact: number; clamp_mss: number }): ForwardingPolicy {
+/** What a VIP's record says of how its packets get to backends. */
+export function carriageIn(record: { forwarding: number; exact: number; clamp_mss: number }): ForwardingPolicy {
   return {
     ...(record.forwarding === ForwardMode.FORWARD_NAT ? {} : { forwarding: modeName(record.forwarding) }),
     ...(record.exact === 0 ? {} : { exact: true }),

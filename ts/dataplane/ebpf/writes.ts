@@ -1,4 +1,4 @@
-import type { HeldBackend } from './held.js';
+import type { HeldBackend, HeldVip } from './held.js';
 import type { Mirror } from './mirror.js';
 import type { TableSpan } from './records.js';
 
@@ -28,6 +28,9 @@ export class Writes {
   readonly dropped: HeldBackend[] = [];
   /** Backends that no longer exist once all this is written. */
   readonly gone: HeldBackend[] = [];
+  /** VIPs whose lists may hold prefixes that no longer count, and ids of VIPs that are gone with theirs. */
+  readonly listed: HeldVip[] = [];
+  readonly unlisted: number[] = [];
   /** Ids whose counters begin anew. */
   readonly freshVips: number[] = [];
   readonly freshBackends: number[] = [];

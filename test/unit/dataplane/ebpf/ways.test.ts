@@ -7,7 +7,7 @@ import { selectable } from '../../../../ts/dataplane/ebpf/held.js';
 import { IdSets } from '../../../../ts/dataplane/ebpf/id-sets.js';
 import { ForwardMode, LbSize } from '../../../../ts/dataplane/ebpf/lb.gen.js';
 import type { Way } from '../../../../ts/dataplane/ebpf/surroundings.js';
-import { hopRecord, hopText, modeTo, noHop, policyOf } from '../../../../ts/dataplane/ebpf/ways.js';
+import { carriageIn, hopRecord, hopText, modeTo, noHop } from '../../../../ts/dataplane/ebpf/ways.js';
 import type { Policy } from '../../../../ts/model/policy.js';
 import { backendKey, vipKey } from '../../../../ts/model/service.js';
 import { holds } from './holds.js';
@@ -52,8 +52,8 @@ test('the hop of a backend says what the way does; on this node there is none', 
 });
 
 test('a policy is read back from the record that holds it', (t) => {
-  t.deepEqual(policyOf({ forwarding: 0, exact: 0, clamp_mss: 0 }), {});
-  t.deepEqual(policyOf({ forwarding: 2, exact: 1, clamp_mss: 1400 }), {
+  t.deepEqual(carriageIn({ forwarding: 0, exact: 0, clamp_mss: 0 }), {});
+  t.deepEqual(carriageIn({ forwarding: 2, exact: 1, clamp_mss: 1400 }), {
     forwarding: 'tunnel',
     exact: true,
     clampMss: 1400,
@@ -64,7 +64,17 @@ function vipOf(id: number, policy: Policy = { forwarding: 'tunnel' }): HeldVip {
   const frontend = { address: '11.0.0.1', port: id, protocol: 'tcp' } as const;
   const tables = { table: undefined, previous: undefined };
   const forwarded = { frontend, backends: [] };
-  return { id, key: vipKey(frontend), frontend, hash: 0, policy, backends: new Map(), ...tables, forwarded };
+  return {
+    id,
+    key: vipKey(frontend),
+    frontend,
+    hash: 0,
+    policy,
+    nodeDenied: false,
+    backends: new Map(),
+    ...tables,
+    forwarded,
+  };
 }
 
 function backendOf(id: number, vip: HeldVip, host: number, local = true): HeldBackend {
