@@ -7,8 +7,9 @@ import { freshSeed } from './random.js';
 import { seedsFor, seedsFrom } from './seeds.js';
 
 /**
- * `npm run fuzz [-- frames | model | dns] [--seconds N] [--seed S]`: mutated frames through the packet programs, then sequences
- * of packets and changes through them and their model, then damaged DNS messages through the resolver. With a seed just what that seed stands for, to replay a failure.
+ * `npm run fuzz [-- frames | model | dns] [--seconds N | --frames N] [--seed S]`: mutated frames through the packet
+ * programs, for so long or so many through each, then sequences of packets and changes through them and their model, then
+ * damaged DNS messages through the resolver. With a seed just what that seed stands for, to replay a failure.
  */
 
 const parts = ['frames', 'model', 'dns'] as const;
@@ -21,8 +22,16 @@ const numberAfter = (option: string): number | undefined => {
 };
 const seed = numberAfter('--seed');
 const seconds = numberAfter('--seconds');
+const frames = numberAfter('--frames');
+/** Through each program, a seed; what a campaign's summary says. */
+const FRAMES_A_SEED = 65_000;
 const first = seed ?? freshSeed();
 const asked = parts.filter((part) => process.argv.includes(part));
+
+function frameSeeds(): Iterable<number> {
+  if (seed !== undefined || frames === undefined) return seeds(SECONDS.frames);
+  return seedsFrom(first, Math.ceil(frames / FRAMES_A_SEED));
+}
 
 function seeds(defaultSeconds: number): Iterable<number> {
   return seed === undefined ? seedsFor(first, seconds ?? defaultSeconds) : seedsFrom(seed, 1);
@@ -38,7 +47,7 @@ function show({ failure, summary }: Outcome): void {
 try {
   console.log(`seeds from ${first}`);
   for (const part of asked.length > 0 ? asked : parts) {
-    if (part === 'frames') show(await fuzzFrames(seeds(SECONDS.frames)));
+    if (part === 'frames') show(await fuzzFrames(frameSeeds()));
     else if (part === 'dns') show(await fuzzDns(seeds(SECONDS.dns)));
     else for (const stage of stages) show(await compareWithModel(stage, seeds(SECONDS.model / stages.length)));
   }
