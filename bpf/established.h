@@ -20,55 +20,37 @@ struct plain {
 	void *l3, *l4;
 	struct words src, dst;
 	__be16 source, dest;
-	__u32 bytes;
+	__u32 bytes, payload;	/* with the IP header and without */
 	__u8 protocol, flags;
 	bool ipv6;
 };
 
-static __always_inline bool plain_ports(struct plain *p, __u32 payload, void *end)
-{
-	struct tcphdr *tcp = p->l4;
-
-	p->source = tcp->source; /* UDP has its ports in the same place */
-	p->dest = tcp->dest;
-	if (p->protocol == IPPROTO_TCP) {
-		__u32 header;
-
-		if ((void *)(tcp + 1) > end)
-			return false;
-		header = ((__u8 *)tcp)[12] >> 4 << 2;
-		p->flags = ((__u8 *)tcp)[13];
-		return header >= sizeof(*tcp) && header <= payload;
-	}
-	p->flags = 0;
-	return p->protocol == IPPROTO_UDP && payload >= sizeof(struct udphdr);
-}
-
-static __always_inline bool plain_ipv4(struct plain *p, void *end)
+static __always_inline bool plain_ipv4(struct plain *p)
 {
 	struct iphdr *ip = p->l3;
 
 	p->bytes = bpf_ntohs(ip->tot_len);
 	if (*(__u8 *)ip != 0x45 || ip->frag_off & bpf_htons(0x3fff) || p->bytes < sizeof(*ip))
 		return false;
+	p->payload = p->bytes - sizeof(*ip);
 	p->protocol = ip->protocol;
 	p->src = words_of_ipv4(ip->saddr);
 	p->dst = words_of_ipv4(ip->daddr);
-	return plain_ports(p, p->bytes - sizeof(*ip), end);
+	return true;
 }
 
-static __always_inline bool plain_ipv6(struct plain *p, void *end)
+static __always_inline bool plain_ipv6(struct plain *p)
 {
 	struct ipv6hdr *ip = p->l3;
-	__u32 payload = bpf_ntohs(*(__be16 *)(p->l3 + 4));
 
 	if (*(__u8 *)ip >> 4 != 6)
 		return false;
+	p->payload = bpf_ntohs(*(__be16 *)(p->l3 + 4));
+	p->bytes = sizeof(*ip) + p->payload;
 	p->protocol = ip->nexthdr;
-	p->bytes = sizeof(*ip) + payload;
 	p->src = words_of_ipv6(&ip->saddr);
 	p->dst = words_of_ipv6(&ip->daddr);
-	return !(is_mapped_ipv4(p->src) | is_mapped_ipv4(p->dst)) && plain_ports(p, payload, end);
+	return !(is_mapped_ipv4(p->src) | is_mapped_ipv4(p->dst));
 }
 
 static __always_inline bool serves(const struct vip *vip, const struct plain *p)
@@ -199,13 +181,36 @@ static __always_inline enum shortcut shortened(struct plain *p, enum way ways, e
 	return ways & WAY_OUT ? established_out(p, summed) : SHORT_FOREIGN;
 }
 
+/* Each protocol has its own copy of all that follows: there it is a constant, which kernel 6.1 would not remember. */
+static __always_inline enum shortcut by_protocol(struct plain *p, void *end, enum way ways, enum summed summed)
+{
+	struct tcphdr *tcp = p->l4;
+	__u32 header;
+
+	if ((void *)p->l4 + sizeof(struct udphdr) > end)
+		return SHORT_NONE;
+	p->source = tcp->source; /* UDP has its ports in the same place */
+	p->dest = tcp->dest;
+	p->flags = 0;
+	if (p->protocol == IPPROTO_UDP) {
+		p->protocol = IPPROTO_UDP;
+		return p->payload >= sizeof(struct udphdr) ? shortened(p, ways, summed) : SHORT_NONE;
+	}
+	if (p->protocol != IPPROTO_TCP || (void *)(tcp + 1) > end)
+		return SHORT_NONE;
+	p->protocol = IPPROTO_TCP;
+	header = ((__u8 *)tcp)[12] >> 4 << 2;
+	p->flags = ((__u8 *)tcp)[13];
+	return header >= sizeof(*tcp) && header <= p->payload ? shortened(p, ways, summed) : SHORT_NONE;
+}
+
 static __always_inline enum shortcut shortcut(void *data, void *end, enum way ways, enum summed summed)
 {
 	struct plain p;
 	__be16 type;
 
 	p.l3 = data + ETH_HLEN;
-	if (p.l3 + sizeof(struct iphdr) + sizeof(struct udphdr) > end)
+	if (p.l3 + sizeof(struct iphdr) > end)
 		return SHORT_NONE;
 	type = *(__be16 *)(data + offsetof(struct ethhdr, h_proto));
 	if (*(__u8 *)data & 1)
@@ -213,11 +218,11 @@ static __always_inline enum shortcut shortcut(void *data, void *end, enum way wa
 	if (type == bpf_htons(ETH_P_IP)) {
 		p.ipv6 = false;
 		p.l4 = p.l3 + sizeof(struct iphdr);
-		return plain_ipv4(&p, end) ? shortened(&p, ways, summed) : SHORT_NONE;
+		return plain_ipv4(&p) ? by_protocol(&p, end, ways, summed) : SHORT_NONE;
 	}
 	p.ipv6 = true;
 	p.l4 = p.l3 + sizeof(struct ipv6hdr);
-	if (type != bpf_htons(ETH_P_IPV6) || p.l4 + sizeof(struct udphdr) > end)
+	if (type != bpf_htons(ETH_P_IPV6) || p.l4 > end)
 		return SHORT_NONE;
-	return plain_ipv6(&p, end) ? shortened(&p, ways, summed) : SHORT_NONE;
+	return plain_ipv6(&p) ? by_protocol(&p, end, ways, summed) : SHORT_NONE;
 }

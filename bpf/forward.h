@@ -128,7 +128,7 @@ static __always_inline struct backend *backend_of_flow(const struct tuple *t, __
 /* For a packet to an address of ours whose flow has no entry, or one whose backend is gone. */
 static __always_inline __u64 new_flow(const struct tuple *t, __u64 hash, enum event_hook hook)
 {
-	__u64 stale = flow_find_anywhere(hash);
+	__u64 stale = flow_find(hash);
 	enum admission admission;
 	struct backend *backend;
 	struct opening *o;
