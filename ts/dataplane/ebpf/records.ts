@@ -33,7 +33,7 @@ export function protocolName(number: number): Frontend['protocol'] | undefined {
 }
 
 const NO_TABLE = { first: 0, mask: 0 };
-const BACKEND_RESERVED = [0, 0, 0, 0, 0, 0, 0];
+const BACKEND_RESERVED = [0, 0, 0, 0, 0, 0];
 const FREE_VIP: Vip = {
   address: { bytes: new Uint8Array(16) },
   port: 0,

@@ -10,8 +10,10 @@ const CYCLES_MIN = 16;
 export function turnsTable(candidates: readonly Candidate[], size = tableSize(candidates)): Uint16Array {
   const table = new Uint16Array(size);
   if (candidates.length === 0) return table;
-  const weights = candidates.map(({ weight }) => weight);
-  const cycle = spread(candidates, cycleCounts(weights, size));
+  // By key from the start: of equal remainders, too, the first key's gets the seat.
+  const order = candidates.map((_, i) => i).sort((a, b) => (candidates[a]!.key < candidates[b]!.key ? -1 : 1));
+  const weights = order.map((i) => candidates[i]!.weight);
+  const cycle = spread(cycleCounts(weights, size)).map((rank) => order[rank]!);
   for (let slot = 0; slot < size; slot++) table[slot] = cycle[slot % cycle.length]!;
   return table;
 }
@@ -38,13 +40,10 @@ export function apportion(shares: readonly number[], seats: number): number[] {
   return counts;
 }
 
-/** Each of the `counts[i]` turns of candidate i in the middle of its part of the cycle; at the same place by key. */
-function spread(candidates: readonly Candidate[], counts: readonly number[]): number[] {
-  const order = candidates.map((_, i) => i).sort((a, b) => (candidates[a]!.key < candidates[b]!.key ? -1 : 1));
-  const rank = new Uint16Array(order.length);
-  for (const [position, i] of order.entries()) rank[i] = position;
-  const turns = order.flatMap((i) => Array.from({ length: counts[i]! }, (_, k) => ({ i, at: (k + 0.5) / counts[i]! })));
-  return turns.sort((a, b) => a.at - b.at || rank[a.i]! - rank[b.i]!).map(({ i }) => i);
+/** Each of the `counts[i]` turns of i in the middle of its part of the cycle; at the same place in the order of i. */
+function spread(counts: readonly number[]): number[] {
+  const turns = counts.flatMap((count, i) => Array.from({ length: count }, (_, k) => ({ i, at: (k + 0.5) / count })));
+  return turns.sort((a, b) => a.at - b.at || a.i - b.i).map(({ i }) => i);
 }
 
 function gcd(a: number, b: number): number {
