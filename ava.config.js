@@ -3,5 +3,5 @@ export default {
   files: ['dist/test/**/*.test.js'],
   workerThreads: false,
   concurrency: 1,
-  timeout: '3m',
+  timeout: '10m',
 };

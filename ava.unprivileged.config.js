@@ -7,4 +7,4 @@ export const unprivileged = [
   'dist/test/contract/sources.test.js',
 ];
 
-export default { files: unprivileged, workerThreads: false, timeout: '2m' };
+export default { files: unprivileged, workerThreads: false, timeout: '10m' };
