@@ -66,26 +66,6 @@ static __always_inline __u32 next_turn(__u32 vip_id)
 	return turns ? __sync_fetch_and_add(turns, 1) : 0;
 }
 
-static __always_inline __u32 latency_of(__u32 id)
-{
-	struct outcomes *outcomes = bpf_map_lookup_elem(&backend_outcomes, &id);
-
-	return outcomes ? outcomes->latency : 0;
-}
-
-/* One that was never tried has no latency and wins. */
-static __always_inline struct backend *pick_faster(__u64 table, __u32 vip_id, __u32 *id)
-{
-	struct backend *one = table_pick(table, vip_id, bpf_get_prandom_u32(), false, id), *other;
-	__u32 other_id;
-
-	other = table_pick(table, vip_id, bpf_get_prandom_u32(), false, &other_id);
-	if (!one || !other || latency_of(other_id) >= latency_of(*id))
-		return one;
-	*id = other_id;
-	return other;
-}
-
 /* NULL when the VIP has no backend that takes new connections. */
 static __always_inline struct backend *choose(const struct vip *vip, __u32 vip_id, __u64 hash, __u32 *id)
 {
@@ -95,9 +75,7 @@ static __always_inline struct backend *choose(const struct vip *vip, __u32 vip_i
 	*id = 0;
 	if (!vip->selectable)
 		return NULL;
-	if (vip->schedule == SCHEDULE_LATENCY)
-		return pick_faster(table, vip_id, id);
-	if (vip->schedule == SCHEDULE_ROUND_ROBIN || vip->schedule == SCHEDULE_LEAST_CONNECTIONS)
+	if (vip->schedule == SCHEDULE_ROUND_ROBIN)
 		slot = next_turn(vip_id);
 	else if (vip->schedule == SCHEDULE_RANDOM)
 		slot = bpf_get_prandom_u32();

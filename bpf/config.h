@@ -32,7 +32,6 @@ const volatile struct {
 	enum schedule schedule;
 	enum vip_flags vip_flags;
 	enum source_kind source;
-	enum connect_outcome outcome;
 	enum backend_state backend;
 	enum flow_bits flow_bits;
 	enum flow_state flow;
@@ -40,5 +39,4 @@ const volatile struct {
 	enum event_kind event;
 	enum event_hook hook;
 	enum engagement engagement;
-	__u32 pad;
 } lb_types = {};

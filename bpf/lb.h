@@ -64,8 +64,6 @@ enum schedule {
 	SCHEDULE_MAGLEV = 0,		/* by the flow's hash: any node picks the same */
 	SCHEDULE_RANDOM = 1,
 	SCHEDULE_ROUND_ROBIN = 2,	/* one slot after the other */
-	SCHEDULE_LEAST_CONNECTIONS = 3,	/* the same: it is the table that follows the counts */
-	SCHEDULE_LATENCY = 4,			/* of two random ones that whose backend has connected faster */
 };
 
 /* What else a new connection has to do with. */
@@ -133,26 +131,6 @@ struct source_rule {
 	__u32 allowed;
 	__u32 reserved;
 };
-
-/* What became of the connect() of a TCP socket that was given a backend. */
-enum connect_outcome {
-	CONNECT_SUCCEEDED = 0,
-	CONNECT_REFUSED = 1,
-	CONNECT_TIMED_OUT = 2,		/* the first SYN was not answered in time */
-	CONNECT_UNREACHABLE = 3,	/* as ICMP or a route said */
-	CONNECT_RESET = 4,		/* succeeded, and was reset within a second */
-	CONNECT_OUTCOMES = 5,
-};
-
-/* Of one backend of one VIP. Shared by all CPUs: it is written once or twice a connection, by atomic adds. */
-struct outcomes {
-	__u64 count[5];		/* by enum connect_outcome */
-	__u64 closed;		/* of those that succeeded: the rest is open now */
-	__u64 microseconds;	/* that the successful ones took, summed */
-	__u32 latency;		/* moving average of the same; a failure counts as a slow success; 0: nothing seen yet */
-	__u32 failures;		/* since the last success */
-	__u64 bucket[24];	/* successes that took less than 2^n microseconds, and not less than 2^(n-1) */
-} __attribute__((aligned(8)));
 
 enum backend_state {
 	BACKEND_FREE = 0,
@@ -373,5 +351,4 @@ _Static_assert(sizeof(struct fragment_set) == 64, "one cache line");
 _Static_assert(sizeof(struct vip) == 64, "one cache line");
 _Static_assert(sizeof(struct backend) == 64, "one cache line");
 _Static_assert(sizeof(struct hop) == 64, "one cache line");
-_Static_assert(offsetof(struct outcomes, bucket) == 64, "one cache line");
 _Static_assert(sizeof(struct datagram_key) == 32, "no holes in a map key");

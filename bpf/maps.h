@@ -110,14 +110,6 @@ struct {
 	__type(value, struct counters);
 } backend_counters SEC(".maps");
 
-/* By backend id */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 32768);
-	__type(key, __u32);
-	__type(value, struct outcomes);
-} backend_outcomes SEC(".maps");
-
 /* By VIP id: how many slots have been given in turn */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -7,6 +7,7 @@ import { VipdError } from '../../util/errors.js';
 import { type HeldBackend, type HeldVip, selectable } from './held.js';
 import { forwardedOf, type Image } from './image.js';
 import { LbSize } from './lb.gen.js';
+import { unsupportedIn } from './policies.js';
 import { protocolNumber } from './records.js';
 import { tableSlots } from './selection.js';
 import { checksum } from './tables.js';
@@ -374,12 +375,11 @@ function allOrNothing(change: (undo: Undo) => void): void {
   }
 }
 
-function checkPolicy({ frontend, policy }: ForwardedVip): void {
-  const field =
-    policy?.forwarding === 'full-nat' ? 'forwarding: full-nat' : policy?.exact === true ? 'exact' : undefined;
+function checkPolicy({ frontend, policy = {} }: ForwardedVip): void {
+  const field = unsupportedIn(policy);
   if (field === undefined) return;
   const cause = `the ebpf data plane cannot do ${field}`;
-  const hint = 'leave it out; forwarding may be nat, tunnel or direct';
+  const hint = 'leave it out; forwarding may be nat, tunnel or direct, schedule maglev, random or round-robin';
   throw new VipdError({ code: 'POLICY_UNSUPPORTED', object: `vip ${vipKey(frontend)}`, cause, hint });
 }
 

@@ -307,7 +307,6 @@ export class EbpfDataPlane implements DataPlane {
   #flushAdditions({ loaded, mirrors }: Running, writes: Writes): void {
     resetCounters(loaded.map('vip_counters'), writes.freshVips);
     resetCounters(loaded.map('backend_counters'), writes.freshBackends);
-    resetCounters(loaded.map('backend_outcomes'), writes.freshBackends);
     writes.flush(mirrors, BEFORE_TABLES);
     writeTables(loaded.map('tables'), writes.tables);
     writes.flush(mirrors, AFTER_TABLES);

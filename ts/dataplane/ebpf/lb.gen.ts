@@ -7,16 +7,6 @@ export const BackendState = {
 } as const;
 export type BackendState = (typeof BackendState)[keyof typeof BackendState];
 
-export const ConnectOutcome = {
-  CONNECT_SUCCEEDED: 0,
-  CONNECT_REFUSED: 1,
-  CONNECT_TIMED_OUT: 2,
-  CONNECT_UNREACHABLE: 3,
-  CONNECT_RESET: 4,
-  CONNECT_OUTCOMES: 5,
-} as const;
-export type ConnectOutcome = (typeof ConnectOutcome)[keyof typeof ConnectOutcome];
-
 export const Engagement = {
   ENGAGED_NOT: 0,
   ENGAGED: 1,
@@ -91,8 +81,6 @@ export const Schedule = {
   SCHEDULE_MAGLEV: 0,
   SCHEDULE_RANDOM: 1,
   SCHEDULE_ROUND_ROBIN: 2,
-  SCHEDULE_LEAST_CONNECTIONS: 3,
-  SCHEDULE_LATENCY: 4,
 } as const;
 export type Schedule = (typeof Schedule)[keyof typeof Schedule];
 
@@ -149,7 +137,6 @@ export type VipState = (typeof VipState)[keyof typeof VipState];
 /** Every enum by its C name, to be compared with the BTF of the object that is loaded. */
 export const enums = {
   backend_state: BackendState,
-  connect_outcome: ConnectOutcome,
   engagement: Engagement,
   event_hook: EventHook,
   event_kind: EventKind,
@@ -255,15 +242,6 @@ export interface IdSet {
   readonly way: readonly bigint[];
 }
 
-export interface Outcomes {
-  readonly count: readonly bigint[];
-  readonly closed: bigint;
-  readonly microseconds: bigint;
-  readonly latency: number;
-  readonly failures: number;
-  readonly bucket: readonly bigint[];
-}
-
 export interface Pool {
   readonly base: Address;
   readonly mask: Address;
@@ -362,7 +340,6 @@ export interface Maps {
   readonly affinities: { key: Source; value: Affinity };
   readonly arrival_sets: { key: number; value: IdSet };
   readonly backend_counters: { key: number; value: Counters };
-  readonly backend_outcomes: { key: number; value: Outcomes };
   readonly backends: { key: number; value: Backend };
   readonly datagram_origins: { key: DatagramKey; value: DatagramOrigin };
   readonly event_budgets: { key: number; value: EventBudget };

@@ -6,13 +6,18 @@ import { carriageIn, modeNumber } from './ways.js';
 /** The part of a VIP's record that follows from its policy. */
 export type PolicyFields = Pick<Vip, 'schedule' | 'flags' | 'affinity' | 'rate' | 'forwarding' | 'exact' | 'clamp_mss'>;
 
-const CODES: Readonly<Record<Schedule, number>> = {
+const CODES: Readonly<Partial<Record<Schedule, number>>> = {
   maglev: Code.SCHEDULE_MAGLEV,
   random: Code.SCHEDULE_RANDOM,
   'round-robin': Code.SCHEDULE_ROUND_ROBIN,
-  'least-connections': Code.SCHEDULE_LEAST_CONNECTIONS,
-  latency: Code.SCHEDULE_LATENCY,
 };
+
+/** What of a policy this plane cannot do, as a service writes it; undefined: all of it can be done. */
+export function unsupportedIn({ schedule, forwarding, exact }: Policy): string | undefined {
+  if (schedule !== undefined && CODES[schedule] === undefined) return `schedule: ${schedule}`;
+  if (forwarding === 'full-nat') return 'forwarding: full-nat';
+  return exact === true ? 'exact' : undefined;
+}
 
 /** Pure. @param nodeDenied whether the lists admit none of the node's own addresses */
 export function policyFields(policy: Policy, hz: number, nodeDenied: boolean): PolicyFields {
@@ -23,7 +28,7 @@ export function policyFields(policy: Policy, hz: number, nodeDenied: boolean): P
   const only = others ? 0 : VipFlags.VIP_LISTED_ONLY;
   const node = listed !== 0 && nodeDenied ? VipFlags.VIP_NODE_DENIED : 0;
   return {
-    schedule: CODES[schedule],
+    schedule: CODES[schedule] ?? Code.SCHEDULE_MAGLEV,
     flags: affine | listed | only | node,
     affinity: Math.ceil(((affinityMs ?? 0) * hz) / 1000),
     rate: connectionRate,

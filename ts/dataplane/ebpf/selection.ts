@@ -6,8 +6,7 @@ import { turnsTable } from './turns.js';
 export function tableSlots(vip: HeldVip): Uint32Array {
   const candidates = selectable(vip);
   const { schedule } = vip.policy;
-  const inTurn = schedule === 'round-robin' || schedule === 'least-connections';
-  const table = inTurn ? turnsTable(candidates) : maglevTable(candidates);
+  const table = schedule === 'round-robin' ? turnsTable(candidates) : maglevTable(candidates);
   const slots = new Uint32Array(table.length);
   for (let i = 0; i < table.length; i++) slots[i] = candidates[table[i]!]!.id;
   return slots;
