@@ -1,4 +1,3 @@
-import { run } from '../../ts/quickstart/command.js';
 import type { Namespace } from '../../ts/quickstart/namespace.js';
 import { Lab, type Owner, type Site } from './lab.js';
 
@@ -56,14 +55,4 @@ function join(a: Namespace, b: Namespace, here: string, there: string, { v4, v6 
 interface Net {
   readonly v4: string;
   readonly v6: string;
-}
-
-/** Packets a link of a namespace has sent so far. */
-export function sentBy(namespace: Namespace, link: string): number {
-  const [found] = JSON.parse(run(namespace.inside(['ip', '-json', '-s', 'link', 'show', link]))) as Statistics[];
-  return found!.stats64.tx.packets;
-}
-
-interface Statistics {
-  readonly stats64: { readonly tx: { readonly packets: number } };
 }

@@ -78,7 +78,6 @@ export interface SnapshotMessage {
 }
 
 export const entryCodec = codecOf<EntryMessage>('Entry');
-export const signedCodec = codecOf<SignedMessage>('Signed');
 export const batchCodec = codecOf<{ readonly entries: readonly SignedMessage[] }>('Batch');
 export const syncCodec = codecOf<SyncMessage>('Sync');
 export const snapshotCodec = codecOf<SnapshotMessage>('Snapshot');

@@ -105,12 +105,6 @@ export function writeName(key: NameKey, into: Buffer, at: number): number {
   return end + 1;
 }
 
-/** The key of an uncompressed name at `at`; undefined when it runs over `end`, is too long, or has a pointer. */
-export function readPlainName(bytes: Buffer, at: number, end: number): { key: NameKey; end: number } | undefined {
-  const stop = plainNameEnd(bytes, at, end);
-  return stop < 0 ? undefined : { key: plainKey(bytes, at, stop), end: stop };
-}
-
 /** Where an uncompressed name ends, behind the root's octet; −1 when it is not one. */
 export function plainNameEnd(bytes: Uint8Array, at: number, end: number): number {
   const limit = Math.min(end, at + NAME_MAX);

@@ -1,5 +1,5 @@
 import { rrType } from './codes.js';
-import { isWithin, type NameKey, nameKey, nameText, parent } from './name.js';
+import { type NameKey, nameKey, parent } from './name.js';
 import { type RecordData, RecordSet } from './record.js';
 
 /**
@@ -134,9 +134,4 @@ function count(sets: ReadonlyMap<number, RecordSet>): number {
   let sum = 0;
   for (const set of sets.values()) sum += set.records.length;
   return sum;
-}
-
-/** @throws RangeError */
-export function assertWithin(key: NameKey, zone: Zone): void {
-  if (!isWithin(key, zone.apex)) throw new RangeError(`${nameText(key)} is not in the zone ${nameText(zone.apex)}`);
 }
