@@ -29,6 +29,8 @@ export class AskingSocket {
   #asked = 0;
   #retired = false;
   #closed = false;
+  /** It never came to be connected: no route, or no such family here. */
+  #broken = false;
   readonly #born = Date.now();
 
   /** @param mismatch is told of every message that answers nothing we asked */
@@ -39,18 +41,12 @@ export class AskingSocket {
     this.#socket = createSocket({ type: familyOf(server.address) === 4 ? 'udp4' : 'udp6' });
     this.#socket.on('message', (message) => this.#hear(message));
     this.#socket.on('error', () => this.#failAll());
-    this.#socket.connect(server.port, server.address, (error?: Error) => {
-      if (error) this.#failAll();
-      const waiting = this.#backlog ?? [];
-      this.#backlog = undefined;
-      this.#widen();
-      for (const send of waiting) send();
-    });
+    this.#socket.connect(server.port, server.address, (error?: Error) => this.#connected(error));
     this.#socket.unref();
   }
 
   get worn(): boolean {
-    return this.#asked >= questionsPerSocket || Date.now() - this.#born > socketLifeMs;
+    return this.#broken || this.#asked >= questionsPerSocket || Date.now() - this.#born > socketLifeMs;
   }
 
   /** @param query gets its id here. @param done is called once, never before this returns */
@@ -77,6 +73,14 @@ export class AskingSocket {
     for (const { timer } of this.#pending.values()) clearTimeout(timer);
     this.#pending.clear();
     this.retire();
+  }
+
+  #connected(error: Error | undefined): void {
+    if (error) return this.#failAll();
+    const waiting = this.#backlog ?? [];
+    this.#backlog = undefined;
+    this.#widen();
+    for (const send of waiting) send();
   }
 
   #widen(): void {
@@ -107,8 +111,12 @@ export class AskingSocket {
     this.#closeWhenIdle();
   }
 
-  /** ICMP says that nobody listens there. */
+  /** ICMP says that nobody listens there, or there is no way to it; what is not connected cannot be sent from. */
   #failAll(): void {
+    if (this.#backlog !== undefined) {
+      this.#broken = true;
+      this.#backlog = [];
+    }
     for (const id of [...this.#pending.keys()]) this.#settle(id, 'unreachable');
   }
 

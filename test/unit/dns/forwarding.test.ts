@@ -113,6 +113,20 @@ test('a third server is asked when the first two cannot help; without help the c
   t.true(Date.now() - started < 4_000, 'a refusal of the machine is not waited for');
 });
 
+test('a server there is no way to is a server that cannot help', async (t) => {
+  // The kernel refuses to connect to a broadcast address, as it does where there is no route.
+  const nowhere = { address: '255.255.255.255', port: 53 };
+  const nobody = new Ours({ tasks: undefined }, [nowhere]);
+  t.teardown(() => nobody.close());
+  const names = Array.from({ length: 40 }, (_, i) => `h${i}.example.org`);
+  for (const answer of await Promise.all(names.map((name) => nobody.ask(name)))) t.is(answer.rcode, 'SERVFAIL');
+  t.like(nobody.group.upstreams[0], { lastFailure: 'unreachable' });
+  const server = await upstream(t, honest('192.0.2.1'));
+  const other = new Ours({ tasks: undefined }, [nowhere, server.endpoint]);
+  t.teardown(() => other.close());
+  t.deepEqual(texts((await other.ask('www.example.org')).answers), ['www.example.org A 192.0.2.1']);
+});
+
 test('what does not answer the question, letter by letter, from the server that was asked, is not taken', async (t) => {
   const elsewhere = createSocket('udp4').bind(0, '127.0.0.1');
   await once(elsewhere, 'listening');
