@@ -76,7 +76,10 @@ export class TaskZones {
     for (const task of table.tasks.values()) this.#task(task, table, present);
     for (const agent of table.agents.values()) {
       const owner = `agent ${agent.id}`;
-      this.#renew(owner, agent, true, present, () => this.#mesos.set(owner, mesosAgentEntries(agent, 'mesos')));
+      this.#renew(owner, agent, true, present, () => {
+        this.#mesos.set(owner, mesosAgentEntries(agent, 'mesos'));
+        this.reverse.set(owner, [{ address: agent.address, name: nameKey('slave.mesos') }]);
+      });
     }
     for (const framework of table.frameworks.values()) {
       const owner = `framework ${framework.name} (${framework.id})`;

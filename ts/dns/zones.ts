@@ -70,6 +70,10 @@ export class Zones {
     this.#aliases();
     for (const apex of options.forwarded) this.routing.set(apex, { to: 'servers', group: apex });
     this.reverse.set(
+      'built in',
+      ['127.0.0.1', '::1'].map((loopback) => ({ address: loopback, name: nameKey('localhost') })),
+    );
+    this.reverse.set(
       'this resolver',
       options.servers.map((server) => ({ address: server, name: nameKey('ns.spartan') })),
     );

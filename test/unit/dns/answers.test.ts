@@ -115,6 +115,8 @@ test('names of the node itself', async (t) => {
     ['localhost', 'AAAA', ['::1']],
     ['ready.spartan', 'A', ['127.0.0.1']],
     ['ns.spartan', 'A', ['198.51.100.1']],
+    ['1.0.0.127.in-addr.arpa', 'PTR', ['localhost']],
+    [`1.${'0.'.repeat(31)}ip6.arpa`, 'PTR', ['localhost']],
     ['1.100.51.198.in-addr.arpa', 'PTR', ['ns.spartan']],
     ['7.2.0.192.in-addr.arpa', 'PTR', ['thisnode.thisdcos.directory']],
   ];

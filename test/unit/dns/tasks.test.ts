@@ -103,6 +103,18 @@ test('every record form of Mesos-DNS', async (t) => {
   t.is(((await ours.ask('leader.mesos')).answers![0] as { ttl: number }).ttl, 60);
 });
 
+test('agents, masters and containers have reverse names', async (t) => {
+  const ours = serving([task()]);
+  t.deepEqual(await datas(ours, '1.0.0.10.in-addr.arpa', 'PTR'), ['slave.mesos']);
+  t.deepEqual(await datas(ours, '2.9.0.10.in-addr.arpa', 'PTR'), ['master.dcos.thisdcos.directory']);
+  t.deepEqual(await datas(ours, '2.0.18.172.in-addr.arpa', 'PTR'), [
+    'app-group.marathon.containerip.dcos.thisdcos.directory',
+  ]);
+  ours.zones.setTasks(table([], { agents: new Map() }));
+  const gone = await ours.ask('1.0.0.10.in-addr.arpa', { type: 'PTR' });
+  t.deepEqual(gone.answers, []);
+});
+
 test('without discovery information the host ports have names, and there is no dotted one', async (t) => {
   const ours = serving([task({ discovery: false, ports: [] })]);
   t.is((await datas(ours, '_app-group._tcp.marathon.mesos', 'SRV')).length, 2);
