@@ -92,6 +92,20 @@ rootTest(
   program('dnsmasq'),
 );
 
+rootTest(
+  'an upstream there is no route to costs an answer, not the resolver',
+  async (t) => {
+    const lab = Lab.create(t);
+    const daemon = await Daemon.start(lab, [], '--dns', 'true', '--dns-upstream', '203.0.113.9');
+    for (const name of ['one.test', 'two.test', 'three.test']) {
+      t.regex(await runAt(lab, 'node', 'dig', `@${addresses[0]}`, '+tries=1', name), /status: SERVFAIL/);
+    }
+    t.is(await dig(lab, 'node', addresses[0]!, 'ready.spartan'), '127.0.0.1');
+    t.like((await daemon.client.dnsUpstreams()).upstreams[0], { lastFailure: 'unreachable' });
+  },
+  program('dig'),
+);
+
 const muslClient = `
 #include <netdb.h>
 #include <stdio.h>

@@ -14,6 +14,7 @@ rootTest(
     t.is(result, 0, child.output);
     for (const step of [
       'resolved',
+      "autoip.*its task's",
       'scaled to two',
       'scaled back to one',
       'a check of one fails',

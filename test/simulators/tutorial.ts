@@ -24,6 +24,7 @@ import { type Load, startLoad } from './load.js';
 const APP = '/dcos-101/app2';
 const PORT = 10_000;
 const NAME = 'dcos-101app2.marathon.l4lb.thisdcos.directory';
+const TASK = 'dcos-101app2.marathon.autoip.dcos.thisdcos.directory';
 const DNS = '127.0.0.1:10053';
 const vipd = join(packageRoot, 'packaging/bin/vipd');
 
@@ -63,9 +64,9 @@ function startDaemon(cluster: Cluster): Child {
   return Child.start(ours.inside([vipd, ...flags]));
 }
 
-const nameResolves = () =>
-  until(NAME, 30_000, () =>
-    resolver.resolve4(NAME).then(
+const nameResolves = (name: string) =>
+  until(name, 30_000, () =>
+    resolver.resolve4(name).then(
       ([address]) => address,
       () => undefined,
     ),
@@ -121,10 +122,11 @@ async function tutorial(): Promise<void> {
   const deployed = performance.now();
   await scale(1);
   const running = performance.now();
-  const address = await nameResolves();
+  const address = await nameResolves(NAME);
   const seconds = ((performance.now() - running) / 1000).toFixed(2);
   say(`deployed ${APP} with one instance`, `TASK_RUNNING after ${((running - deployed) / 1000).toFixed(2)} s`);
   say(NAME, `is ${address}, resolved ${seconds} s after TASK_RUNNING`);
+  say(TASK, `is ${await nameResolves(TASK)}, its task's`);
   const load = await startLoad(exec, `http://${address}:${PORT}/`);
   await rotation(client, 1);
   await under(load, 'one instance', 0, async () => '');

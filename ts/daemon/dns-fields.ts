@@ -40,10 +40,10 @@ export const dnsFields = {
     help: 'names below ID.dcos.directory are ours as well',
     fallback: undefined,
   }),
-  'dns.tasks': yesOrNo({
+  'dns.tasks': one<boolean | 'auto'>('auto|true|false', autoYesOrNo, {
     flag: 'dns-tasks',
-    help: 'answer names of tasks (dcos.SUFFIX, mesos, zk); needs a source that sees all tasks of the cluster',
-    fallback: false,
+    help: 'answer names of tasks (dcos.SUFFIX, mesos, zk); auto does when masters of Mesos are followed',
+    fallback: 'auto',
   }),
   'dns.upstreams': list('address[:port]', serverEndpoint, {
     flag: 'dns-upstream',
@@ -112,6 +112,13 @@ function list<T>(
   field: Description<readonly NoInfer<T>[]>,
 ): Field<readonly T[]> {
   return { ...field, argument, list: true, read: listOf(read) };
+}
+
+function autoYesOrNo(value: unknown): boolean | 'auto' {
+  if (value === true || value === 'true') return true;
+  if (value === false || value === 'false') return false;
+  if (value === 'auto') return value;
+  throw wrong(value, 'must be auto, true or false');
 }
 
 function serverEndpoint(value: unknown): Endpoint {

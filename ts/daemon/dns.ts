@@ -135,6 +135,12 @@ export function forgetResolver(machine: Pick<Machine, 'forgetResolver'>, options
   machine.forgetResolver(options['dns.device'], listen);
 }
 
+/** Without a source that sees the whole cluster the zones would never be filled, and every name in them fail. */
+function answersTasks(options: DaemonOptions): boolean {
+  const asked = options['dns.tasks'];
+  return asked === 'auto' ? options['mesos.master.urls'].length > 0 : asked;
+}
+
 function dnsOptions(options: DaemonOptions): DnsOptions {
   const mesos = { mesosTtl: Math.ceil(options['dns.mesosTtl'] / 1000), parity: options['dns.mesosParity'] };
   return {
@@ -158,7 +164,7 @@ function dnsOptions(options: DaemonOptions): DnsOptions {
       clusterId: options['dns.clusterId'],
       zones: options['dns.zones'],
       records: options['dns.records'],
-      tasks: options['dns.tasks'] ? mesos : undefined,
+      tasks: answersTasks(options) ? mesos : undefined,
     },
   };
 }

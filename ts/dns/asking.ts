@@ -76,7 +76,7 @@ export class AskingSocket {
   }
 
   #connected(error: Error | undefined): void {
-    if (error) return this.#failAll();
+    if (error) this.#failAll();
     const waiting = this.#backlog ?? [];
     this.#backlog = undefined;
     this.#widen();
