@@ -24,7 +24,7 @@ import { type Load, startLoad } from './load.js';
 const APP = '/dcos-101/app2';
 const PORT = 10_000;
 const NAME = 'dcos-101app2.marathon.l4lb.thisdcos.directory';
-const TASK = 'dcos-101app2.marathon.autoip.dcos.thisdcos.directory';
+const TASK = 'app2-dcos-101.marathon.autoip.dcos.thisdcos.directory';
 const DNS = '127.0.0.1:10053';
 const vipd = join(packageRoot, 'packaging/bin/vipd');
 
