@@ -51,6 +51,7 @@ readonly test_packages=(
   'xz-utils|unpacks kernels'
   'zstd|unpacks kernels'
   'ipvsadm|reads IPVS independently of vipd'
+  'nats-server|carries a cluster'
 )
 
 say() { printf 'vipd: %s\n' "$*" >&2; }

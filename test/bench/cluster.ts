@@ -49,8 +49,8 @@ async function measured(owner: Owner, size: number, rounds: number): Promise<Row
   const idle = await idleCost(nodes);
   const change: number[] = [];
   for (let round = 0; round < rounds * 4; round += 1) change.push(...(await oneChange(fleet, round)));
-  const heal = size > 3 ? await healing(fleet) : Number.NaN;
   const kill = await killing(fleet);
+  const heal = size > 3 ? await healing(fleet) : Number.NaN;
   fleet.remove();
   return { size, change, kill, heal, ...idle };
 }
@@ -94,8 +94,12 @@ async function healing(fleet: Fleet): Promise<number> {
 }
 
 async function killing({ nodes }: Fleet): Promise<number> {
-  nodes.at(-1)!.crash();
-  return Math.max(...(await everywhere(nodes.slice(0, -1), nodes.length - 1)));
+  const lost = nodes.at(-1)!;
+  lost.crash();
+  const took = Math.max(...(await everywhere(nodes.slice(0, -1), nodes.length - 1)));
+  await lost.up();
+  await everywhere(nodes, nodes.length);
+  return took;
 }
 
 /** Over ten seconds in which nothing changes. */

@@ -26,6 +26,11 @@ export class Hub {
       for (const other of this.others(store.id)) for (const heard of other.held()) store.hear(heard);
   }
 
+  /** Every plugged store hears it, whoever brought it. */
+  inject(heard: Heard): void {
+    for (const store of this.#plugged.values()) store.hear(heard);
+  }
+
   others(id: NodeId): readonly HubStore[] {
     return [...this.#plugged.values()].filter((other) => other.id !== id && this.#linked(id, other.id));
   }

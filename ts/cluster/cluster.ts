@@ -332,7 +332,8 @@ export class Cluster {
   }
 
   #node(): NodeMessage {
-    const neighbours = this.#neighbours.flatMap(({ id }) => publicKeyOf(id) ?? []);
+    const told = this.modules.store.central ? [] : this.#neighbours;
+    const neighbours = told.flatMap(({ id }) => publicKeyOf(id) ?? []);
     return {
       ...this.options.facts,
       neighbours,

@@ -39,12 +39,16 @@ export interface StoreStats {
  */
 export interface ClusterStore {
   readonly name: string;
+  /** All nodes meet at servers: whoever is there is a neighbour, and need not be told whose neighbour it is. */
+  readonly central?: boolean;
   /** Resolves when it takes part; others may not have been met yet. @throws VipdError */
   open(listener: StoreListener): Promise<void>;
   /** Entries of this node, as many as changed. */
   put(entries: readonly SignedMessage[]): void;
   /** What was known before a restart: handed on to others like everything else. */
   restore(entries: readonly Heard[]): void;
+  /** These keys of the cluster and nodes count from now on, where the store itself keeps others away. */
+  use?(clusterKeys: readonly Uint8Array[], allow: readonly NodeId[] | undefined): void;
   neighbours(): readonly Neighbour[];
   stats(): Promise<StoreStats>;
   close(): Promise<void>;

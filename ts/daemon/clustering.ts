@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Cluster } from '../cluster/cluster.js';
 import { gossipTiming } from '../cluster/gossip/setup.js';
 import { GossipThread } from '../cluster/gossip/thread.js';
+import type { Identity } from '../cluster/identity.js';
 import {
   type ClusterKeys,
   clusterKeysText,
@@ -13,6 +14,7 @@ import {
   readClusterKeys,
 } from '../cluster/keyfile.js';
 import { ClusterSource } from '../cluster/source.js';
+import type { ClusterStore } from '../cluster/store.js';
 import { canonicalAddress, familyOf, formatEndpoint } from '../model/address.js';
 import { type Fault, faultOf, VipdError } from '../util/errors.js';
 import type { Logger } from '../util/logger.js';
@@ -74,18 +76,7 @@ export class Clustering {
     const allow = options['cluster.allow'].length === 0 ? undefined : options['cluster.allow'];
     const addresses = await this.#addresses();
     const listen = options['cluster.listen'];
-    const store = new GossipThread(
-      {
-        seed: identity.seed,
-        clusterId: keys.id,
-        clusterKeys: keys.keys,
-        listen,
-        seeds: options['cluster.seeds'],
-        timing: gossipTiming,
-        ...(allow && { allow }),
-      },
-      failed,
-    );
+    const store = await this.#store(keys, identity, allow, failed);
     const facts = {
       name: options['cluster.name'] ?? hostname(),
       addresses,
@@ -98,13 +89,42 @@ export class Clustering {
     const { 'cluster.lease': leaseMs, 'cluster.forget': forgetMs } = options;
     const clusterOptions = { clusterId: keys.id, directory, facts, leaseMs, forgetMs, ...(allow && { allow }) };
     const cluster = await Cluster.start(clusterOptions, { identity, store, logger });
-    logger.info({ cluster: keys.id, node: identity.id, addresses, port: listen.port }, 'in the cluster');
+    logger.info({ cluster: keys.id, node: identity.id, addresses, over: store.name }, 'in the cluster');
     this.#watchKeys(keys, store, allow, cluster);
     return cluster;
   }
 
+  /** What brings entries to others and theirs to here. */
+  async #store(
+    keys: ClusterKeys,
+    identity: Identity,
+    allow: readonly string[] | undefined,
+    failed: (error: unknown) => void,
+  ): Promise<ClusterStore> {
+    const { 'cluster.nats': servers, 'cluster.natsCredentials': credentials } = this.options;
+    if (servers.length > 0) {
+      // Of use to few, and too large to be read for nothing.
+      const [{ NatsStore }, { natsTiming }] = await Promise.all([
+        import('../cluster/nats/nats.js'),
+        import('../cluster/nats/setup.js'),
+      ]);
+      const setup = { clusterId: keys.id, servers, timing: natsTiming, ...(credentials && { credentials }) };
+      return new NatsStore(setup, identity.id, failed);
+    }
+    const setup = {
+      seed: identity.seed,
+      clusterId: keys.id,
+      clusterKeys: keys.keys,
+      listen: this.options['cluster.listen'],
+      seeds: this.options['cluster.seeds'],
+      timing: gossipTiming,
+      ...(allow && { allow }),
+    };
+    return new GossipThread(setup, failed);
+  }
+
   /** A key that is added or removed counts from then on, without a restart. */
-  #watchKeys(keys: ClusterKeys, store: GossipThread, allow: readonly string[] | undefined, cluster: Cluster): void {
+  #watchKeys(keys: ClusterKeys, store: ClusterStore, allow: readonly string[] | undefined, cluster: Cluster): void {
     let known = clusterKeysText(keys);
     const timer = setInterval(() => {
       if (this.source?.cluster !== cluster && this.source?.cluster !== undefined) return clearInterval(timer);
@@ -113,7 +133,7 @@ export class Clustering {
         this.#keyFault = now && now.id === keys.id ? undefined : otherCluster(this.options['cluster.keyFile'], now);
         if (!now || now.id !== keys.id || clusterKeysText(now) === known) return;
         known = clusterKeysText(now);
-        store.use(now.keys, allow);
+        store.use?.(now.keys, allow);
         this.logger.info({ keys: now.keys.length }, 'took the keys of the cluster anew');
       } catch (error) {
         this.#keyFault = faultOf(error, this.options['cluster.keyFile']);
@@ -127,7 +147,8 @@ export class Clustering {
     if (named.length > 0) return named;
     const { address } = this.options['cluster.listen'];
     if (!/^(0\.0\.0\.0|::)$/.test(address)) return [address];
-    const seeds = this.options['cluster.seeds'].map((seed) => seed.replace(/:\d+$/, ''));
+    const servers = this.options['cluster.nats'].map((url) => url.replace(/^\w+:\/\//, ''));
+    const seeds = [...this.options['cluster.seeds'], ...servers].map((seed) => seed.replace(/:\d+$/, ''));
     const found = await Promise.all([...seeds, '192.0.2.1', '2001:db8::1'].map(sourceTowards));
     const byFamily = new Map(
       found.flatMap((one) => (one === undefined ? [] : [[familyOf(one), one] as const])).toReversed(),

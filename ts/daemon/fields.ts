@@ -66,6 +66,17 @@ export function places(field: Description<readonly string[]>): Field<readonly st
   return { ...field, argument: 'host:port', list: true, read: listOf(place) };
 }
 
+/** `nats://HOST:PORT`, or `tls:` where the servers must show certificates; the port may be left out. */
+export function natsServers(field: Description<readonly string[]>): Field<readonly string[]> {
+  return { ...field, argument: 'url', list: true, read: listOf(natsServer) };
+}
+
+function natsServer(value: unknown): string {
+  const url = text(value);
+  if (/^(?:nats|tls):\/\/(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::\d{1,5})?$/.test(url)) return url;
+  throw wrong(value, 'must be nats://HOST:PORT or tls://HOST:PORT, without user and password');
+}
+
 export function addressList(field: Description<readonly string[]>): Field<readonly string[]> {
   return { ...field, argument: 'address', list: true, read: listOf((value) => canonicalAddress(text(value))) };
 }

@@ -17,6 +17,7 @@ import {
   integer,
   listener,
   names,
+  natsServers,
   oneOf,
   optionalName,
   optionalPath,
@@ -113,6 +114,16 @@ export const fields = {
     flag: 'cluster-allow',
     help: 'id of a node that may take part, else all with the key',
     fallback: [],
+  }),
+  'cluster.nats': natsServers({
+    flag: 'cluster-nats',
+    help: 'server of NATS with JetStream that carries the cluster, instead of talk between the nodes',
+    fallback: [],
+  }),
+  'cluster.natsCredentials': optionalPath({
+    flag: 'cluster-nats-credentials',
+    help: 'credentials file for these servers',
+    fallback: undefined,
   }),
   'cluster.lease': duration({
     flag: 'cluster-lease',
