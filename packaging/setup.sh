@@ -52,6 +52,7 @@ readonly test_packages=(
   'zstd|unpacks kernels'
   'ipvsadm|reads IPVS independently of vipd'
   'nats-server|carries a cluster'
+  'openssl|makes an authority and its certificates'
 )
 
 say() { printf 'vipd: %s\n' "$*" >&2; }
