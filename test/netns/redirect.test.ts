@@ -27,7 +27,9 @@ function watchForwarding(lab: Lab): () => number {
   run(lab.node.inside(['nft', '-f', '-']), rules);
   return () => {
     const listing = run(lab.node.inside(['nft', 'list', 'chain', 'inet', 'watch', 'forward']));
-    return Number(/packets (\d+)/.exec(listing)?.[1]);
+    const counted = /packets (\d+)/.exec(listing)?.[1];
+    if (counted === undefined) throw new Error(`no counter in: ${listing}`);
+    return Number(counted);
   };
 }
 

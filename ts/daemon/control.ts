@@ -19,7 +19,7 @@ import { Journal } from './journal.js';
 import { LabelWatch } from './labelwatch.js';
 import type { Machine } from './machine.js';
 import { type DaemonOptions, namesIn } from './options.js';
-import { type TaskSources, taskSources } from './tasksources.js';
+import type { TaskSources } from './tasksources.js';
 
 export interface ControlModules {
   readonly plane: DataPlane;
@@ -27,6 +27,7 @@ export interface ControlModules {
   readonly logger: Logger;
   /** What the kernel held when this process started. */
   readonly adopted: Forwarding;
+  readonly tasks: TaskSources;
 }
 
 /** Events that `vipctl events` can still show. */
@@ -50,9 +51,9 @@ export class Control {
   #named: { rows: readonly VipStatus[]; names: Names } = { rows: [], names: new Map() };
   readonly #unsubscribe: readonly (() => void)[];
 
-  constructor(options: DaemonOptions, { plane, machine, logger, adopted }: ControlModules) {
+  constructor(options: DaemonOptions, { plane, machine, logger, adopted, tasks }: ControlModules) {
     const { pools, stateDir, services, sourceWait, reconcileInterval, healthConcurrency } = options;
-    this.#tasks = taskSources(options);
+    this.#tasks = tasks;
     const api = new ApiSource({ stateDir });
     const files = services.map((path) => new FileSource({ path }));
     const onEvent = (event: Event) => this.journal.add(event);

@@ -17,6 +17,7 @@ import type { DaemonOptions } from './options.js';
 import { Planes } from './planes.js';
 import { PlaneState } from './planestate.js';
 import { apiPorts } from './ports.js';
+import type { TaskSources } from './tasksources.js';
 
 export interface DaemonModules {
   /** In the order of preference. */
@@ -80,7 +81,8 @@ class Daemon {
     const planes = await this.#openPlanes();
     const plane = planes.active;
     const adopted = await plane.read();
-    const control = new Control(options, { plane, machine, logger, adopted });
+    const tasks = await tasksOf(options);
+    const control = new Control(options, { plane, machine, logger, adopted, tasks });
     closers.add('control', () => control.stop());
     control.listen();
     const names = options['dns.enabled'] ? await this.#names() : undefined;
@@ -156,6 +158,14 @@ class Daemon {
     const limit = latePasses * this.options.reconcileInterval + patienceMs;
     notifier.ready(() => Date.now() - (control.reconciler.status().lastPass ?? this.#started) < limit);
   }
+}
+
+/** The clients of cluster managers take a third of the time of all other modules to load: only for who has one. */
+async function tasksOf(options: DaemonOptions): Promise<TaskSources> {
+  const configured = [options['mesos.agent.url'], ...options['mesos.master.urls'], ...options['marathon.urls']];
+  if (configured.every((one) => one === undefined)) return { sources: [], close: async () => {} };
+  const { taskSources } = await import('./tasksources.js');
+  return taskSources(options);
 }
 
 /** The prefixes of `others` that are not among `pools`. */
