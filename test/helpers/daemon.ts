@@ -84,7 +84,7 @@ export class Daemon {
   async restart(...flags: readonly string[]): Promise<void> {
     const child = Child.start([...this.command(), ...flags]);
     this.child = child;
-    await until('an answer of the daemon', 20_000, async () => {
+    await until('an answer of the daemon', 60_000, async () => {
       if (child.result !== undefined) throw new Error(`vipd ended with ${child.result}: ${child.output}`);
       return this.client.status().catch(() => undefined);
     });
