@@ -4,7 +4,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-export PATH=$PATH:/usr/sbin:/sbin  # a plain `su` keeps them out
+# A plain `su` keeps them out, and npm puts the programs of packages first, among them another `nft`.
+export PATH=/usr/sbin:/sbin:$PATH
 
 # Namespaces and BPF need root. sudo resets PATH, so node goes by its full path.
 readonly node=$(command -v node || true)

@@ -23,7 +23,8 @@ export function removeFirewall(): void {
   nft(['delete', 'table', 'inet', tableName]);
 }
 
-const environment = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
+/** Debian's before any other: a package of npm brings a program of this name, which ends well and does nothing. */
+const environment = { ...process.env, PATH: `/usr/sbin:/sbin:${process.env.PATH}` };
 
 function carryOut(script: string): void {
   const { status, stderr } = nft(['-f', '-'], script);
