@@ -101,7 +101,7 @@ install_packages() {
   (( status == 0 )) || { cat "$log" >&2; die "apt-get could not install the packages above (status $status)"; }
   rm -f "$log"
   local service
-  for service in nginx unbound knot; do
+  for service in nginx unbound knot nats-server; do
     if [[ " $* " == *" $service "* ]] && command -v systemctl >/dev/null; then as_root systemctl --quiet disable "$service"; fi
   done
 }
