@@ -104,7 +104,7 @@ export class MesosMasterSimulator {
     const agents = [...this.#world.agents.values()].filter(({ registered }) => registered);
     const known = new Set(agents.map(({ id }) => id));
     const tasks = [...this.#world.tasks.values()].filter(({ agentId }) => known.has(agentId));
-    const recovered = [...this.recovered].filter((id) => !known.has(id)).map((id) => this.#world.agents.get(id)!);
+    const recovered = [...this.recovered].map((id) => this.#world.agents.get(id)!);
     return {
       get_tasks: { tasks: tasks.map(({ message }) => message) },
       get_executors: {},
@@ -113,7 +113,9 @@ export class MesosMasterSimulator {
     };
   }
 
+  /** An agent that has come back is recovered no more, also if it is lost again. */
   #tell(event: MasterEvent): void {
+    for (const { id, registered } of this.#world.agents.values()) if (registered) this.recovered.delete(id);
     if (this.view === 'nothing') return;
     for (const subscriber of this.#subscribers) this.#send(subscriber, event);
   }

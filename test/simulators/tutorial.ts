@@ -83,15 +83,29 @@ async function rotation(client: Client, active: number): Promise<string> {
   return `${((performance.now() - started) / 1000).toFixed(2)} s`;
 }
 
-/** Does something while a client goes on asking, and says what became of its requests; `mayLose` is a share of them. */
-async function under(load: Load, what: string, mayLose: number, action: () => Promise<string>): Promise<void> {
+/** Half-second looks at the client after a loss, the last of which must be without a failure. */
+const LOOKS = 20;
+
+/**
+ * Does something while a client goes on asking, and says what became of its requests. None may fail, or, where something
+ * is `lost` that nobody could announce, none any more once it was noticed.
+ */
+async function under(load: Load, what: string, outcome: 'none' | 'lost', action: () => Promise<string>): Promise<void> {
   await load.take();
   const took = await action();
-  await sleep(500);
-  const { answers, failures } = await load.take();
-  const total = Object.values(answers).reduce((sum, n) => sum + n, 0);
-  const failed = Object.values(failures).reduce((sum, n) => sum + n, 0);
-  if (failed > mayLose * (total + failed)) lostRequests += failed;
+  const answers: Record<string, number> = {};
+  const failures: Record<string, number> = {};
+  let failing = 0;
+  for (let looks = outcome === 'lost' ? LOOKS : 1; looks > 0; looks -= 1) {
+    await sleep(500);
+    const seen = await load.take();
+    add(answers, seen.answers);
+    add(failures, seen.failures);
+    failing = sum(seen.failures);
+    if (failing === 0) break;
+  }
+  lostRequests += failing;
+  const [total, failed] = [sum(answers), sum(failures)];
   const by = Object.keys(answers)
     .map((name) => name.replace(/^.*instance-/, '#'))
     .sort()
@@ -100,6 +114,14 @@ async function under(load: Load, what: string, mayLose: number, action: () => Pr
     .map(([code, n]) => `${n} ${code}`)
     .join(', ');
   say(what, `${took.padEnd(8)} ${total} answers by ${by}, ${failed === 0 ? 'none failed' : `failed: ${reasons}`}`);
+}
+
+function sum(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((total, n) => total + n, 0);
+}
+
+function add(to: Record<string, number>, counts: Readonly<Record<string, number>>): void {
+  for (const [key, n] of Object.entries(counts)) to[key] = (to[key] ?? 0) + n;
 }
 
 async function tutorial(): Promise<void> {
@@ -129,12 +151,12 @@ async function tutorial(): Promise<void> {
   say(TASK, `is ${await nameResolves(TASK)}, its task's`);
   const load = await startLoad(exec, `http://${address}:${PORT}/`);
   await rotation(client, 1);
-  await under(load, 'one instance', 0, async () => '');
-  await under(load, 'scaled to two', 0, async () => {
+  await under(load, 'one instance', 'none', async () => '');
+  await under(load, 'scaled to two', 'none', async () => {
     await scale(2);
     return rotation(client, 2);
   });
-  await under(load, 'scaled back to one: drained at TASK_KILLING, then ended', 0, async () => {
+  await under(load, 'scaled back to one: drained at TASK_KILLING, then ended', 'none', async () => {
     const [, second] = cluster.driver.of(APP);
     const settled = scale(1);
     const took = await rotation(client, 1);
@@ -143,23 +165,23 @@ async function tutorial(): Promise<void> {
   });
   await scale(2);
   await rotation(client, 2);
-  await under(load, 'a check of one fails', 0, async () => {
+  await under(load, 'a check of one fails', 'none', async () => {
     cluster.world.check(cluster.driver.of(APP)[0]!.id, false);
     return rotation(client, 1);
   });
   cluster.world.check(cluster.driver.of(APP)[0]!.id, true);
   await rotation(client, 2);
-  await under(load, 'one process killed by SIGKILL, Marathon starts another', 0.6, async () => {
+  await under(load, 'one process killed by SIGKILL, Marathon starts another', 'lost', async () => {
     cluster.driver.of(APP)[0]!.child.kill('SIGKILL');
     await until('another', 20_000, () => cluster.driver.of(APP).length === 2);
     return rotation(client, 2);
   });
-  await under(load, 'the leading master fails over; agents register one by one', 0, async () => {
+  await under(load, 'the leading master fails over; agents register one by one', 'none', async () => {
     cluster.failOver(300);
     await until('all agents', 20_000, () => [...cluster.world.agents.values()].every(({ registered }) => registered));
     return rotation(client, 2);
   });
-  await under(load, 'an agent is lost, with the network to it', 0.6, async () => {
+  await under(load, 'an agent is lost, with the network to it', 'lost', async () => {
     const { place } = cluster.driver.of(APP)[0]!;
     const site = servers.find((one) => one.address === place.address)!;
     attempt(['ip', 'link', 'set', site.link, 'down']);
