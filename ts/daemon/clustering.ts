@@ -13,6 +13,7 @@ import {
   nodeIdentity,
   readClusterKeys,
 } from '../cluster/keyfile.js';
+import { natsTiming } from '../cluster/nats/setup.js';
 import { ClusterSource } from '../cluster/source.js';
 import type { ClusterStore } from '../cluster/store.js';
 import { canonicalAddress, familyOf, formatEndpoint } from '../model/address.js';
@@ -104,10 +105,7 @@ export class Clustering {
     const { 'cluster.nats': servers, 'cluster.natsCredentials': credentials } = this.options;
     if (servers.length > 0) {
       // Of use to few, and too large to be read for nothing.
-      const [{ NatsStore }, { natsTiming }] = await Promise.all([
-        import('../cluster/nats/nats.js'),
-        import('../cluster/nats/setup.js'),
-      ]);
+      const { NatsStore } = await import('../cluster/nats/nats.js');
       const setup = { clusterId: keys.id, servers, timing: natsTiming, ...(credentials && { credentials }) };
       return new NatsStore(setup, identity.id, failed);
     }

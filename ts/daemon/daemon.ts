@@ -160,7 +160,7 @@ class Daemon {
   }
 }
 
-/** The clients of cluster managers take a third of the time of all other modules to load: only for who has one. */
+/** The clients of cluster managers bring much to load at every start: only for who has one. */
 async function tasksOf(options: DaemonOptions): Promise<TaskSources> {
   const configured = [options['mesos.agent.url'], ...options['mesos.master.urls'], ...options['marathon.urls']];
   if (configured.every((one) => one === undefined)) return { sources: [], close: async () => {} };
