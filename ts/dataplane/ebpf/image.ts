@@ -76,7 +76,8 @@ export class Image {
   readonly #codecs: Codecs;
   readonly #offsets: ImageParts['offsets'];
   readonly #surroundings: Surroundings;
-  readonly #users = new Map<string, number>();
+  /** The VIPs of each address. */
+  readonly #users = new Map<string, Set<HeldVip>>();
   /** Addresses with an entry that no pool contains. */
   #outside = 0;
   #forwarding: Forwarding | undefined;
@@ -128,13 +129,14 @@ export class Image {
 
   /** How many VIPs have this address. */
   users(address: string): number {
-    return this.#users.get(address) ?? 0;
+    return this.#users.get(address)?.size ?? 0;
   }
 
   insertVip(vip: HeldVip): void {
     this.vips.set(vip.key, vip);
     this.vipOf[vip.id] = vip;
-    this.#users.set(vip.frontend.address, this.users(vip.frontend.address) + 1);
+    const { address } = vip.frontend;
+    this.#users.set(address, (this.#users.get(address) ?? new Set<HeldVip>()).add(vip));
     this.changed();
   }
 
@@ -142,9 +144,8 @@ export class Image {
     this.vips.delete(vip.key);
     this.vipOf[vip.id] = undefined;
     const { address } = vip.frontend;
-    const users = this.users(address) - 1;
-    if (users > 0) this.#users.set(address, users);
-    else this.#users.delete(address);
+    this.#users.get(address)?.delete(vip);
+    if (this.users(address) === 0) this.#users.delete(address);
     this.changed();
   }
 
@@ -179,7 +180,7 @@ export class Image {
   }
 
   encodeAddress(id: number, address: string): void {
-    const carried = [...this.vips.values()].some((vip) => vip.frontend.address === address && isCarried(vip));
+    const carried = [...(this.#users.get(address) ?? [])].some(isCarried);
     this.#codecs.vip.encode(addressRecord(address, carried), this.#mirrors.vips.bytes, this.#mirrors.vips.offset(id));
   }
 
