@@ -75,3 +75,21 @@ rootTest('what a killed one left behind is cleared by the next', async (t) => {
   t.is(await start(t, '--once').exited, 0);
   t.deepEqual(traces(), before);
 });
+
+rootTest('--cluster 3 asks a name on every node, loses one, says how fast, and leaves no trace', async (t) => {
+  t.timeout(170_000);
+  const before = traces();
+  const child = start(t, '--cluster', '3', '--once');
+  t.is(await child.exited, 0, child.output);
+  for (const node of ['node1', 'node2', 'node3'])
+    t.regex(child.output, new RegExp(`${node}( +[1-9]\\d*){3} +0\n`), `the name leads from ${node} to all three`);
+  for (const node of ['node1', 'node2']) {
+    t.regex(
+      child.output,
+      new RegExp(`${node}: out of its kernel after \\d+\\.\\d\\d s; \\d+ of [1-9]\\d* requests failed`),
+    );
+    t.regex(child.output, new RegExp(`${node}( +[1-9]\\d*){2} +0\n`), `the name leads from ${node} to the two left`);
+  }
+  t.regex(child.output, /node3 10\.78\.0\.3: down, node node3 is unreachable since/);
+  t.deepEqual(traces(), before);
+});

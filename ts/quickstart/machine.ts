@@ -9,17 +9,22 @@ import * as topology from './topology.js';
 const owner = `${directory}/owner`;
 
 /**
- * Claims the machine for this process and lays the network; gives it back when the process ends, also by an exception.
- * What a killed quickstart left behind is removed first.
- * @throws VipdError ROOT_NEEDED | QUICKSTART_RUNNING | POOL_ROUTED | COMMAND_FAILED
+ * Claims the machine for this process; gives it back when the process ends, also by an exception. What a killed
+ * quickstart left behind is removed first.
+ * @throws VipdError ROOT_NEEDED | QUICKSTART_RUNNING
  */
-export function takeOver(): void {
+export function claim(): void {
   expectRoot();
   expectAlone();
   giveBack();
   process.on('exit', giveBack);
   mkdirSync(bpffs, { recursive: true });
   writeFileSync(owner, `${process.pid} ${startTime(process.pid)}`);
+}
+
+/** Claims the machine and lays the network. @throws VipdError ROOT_NEEDED | QUICKSTART_RUNNING | POOL_ROUTED | COMMAND_FAILED */
+export function takeOver(): void {
+  claim();
   run(['mount', '-t', 'bpf', 'bpf', bpffs]);
   ours.create();
   clients.create();

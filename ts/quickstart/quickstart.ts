@@ -3,7 +3,7 @@ import { faultOf, faultText, VipdError } from '../util/errors.js';
 import { packageRoot } from '../util/paths.js';
 import { Child } from './child.js';
 import type { Figures } from './client.js';
-import { demonstrateCluster } from './clusterdemo.js';
+import { clusterInvitation, demonstrateCluster } from './clusterdemo.js';
 import { Daemon, exec } from './daemon.js';
 import { takeOver } from './machine.js';
 import { ours, socket } from './places.js';
@@ -72,7 +72,7 @@ async function clusterQuickstart(size: number, once: boolean): Promise<number> {
   const { failed, fleet } = await demonstrateCluster(size);
   outcome = failed === 0 ? 0 : 1;
   if (once) return outcome;
-  console.log(invitation(fleet.nodes[0]!.socket, 'http://ADDRESS/'));
+  console.log(clusterInvitation(fleet));
   return new Promise(() => {}); // until Ctrl-C
 }
 
