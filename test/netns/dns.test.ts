@@ -157,6 +157,7 @@ for (const [library, compiler] of [
         t.is(found.length, 2, `${name}: ${found}`);
         t.true(found.some((one) => one.startsWith('11.')) && found.some((one) => one.startsWith('fd01:c:')));
       }
+      t.deepEqual((await lookup('db.shard.localhost')).sort(), ['127.0.0.1', '::1']);
       t.is((await lookup('many.lab.example')).filter((one) => one.startsWith('192.0.2.')).length >= 29, true);
       const missing = await lookup('nobody.marathon.l4lb.thisdcos.directory.');
       t.regex(missing.join(), /not known|does not resolve/i);

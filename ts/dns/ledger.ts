@@ -60,7 +60,8 @@ export class Ledger {
 
   /** Who gave a record, in the order they came. */
   ownersOf(name: NameKey, data: RecordData): readonly string[] {
-    return [...(this.#byName.get(name)?.get(recordText(data))?.owners ?? [])];
+    const records = this.#byName.get(this.zone.uniform ? this.zone.apex : name);
+    return [...(records?.get(recordText(data))?.owners ?? [])];
   }
 
   #claim(owner: string, name: NameKey, data: RecordData): void {

@@ -15,6 +15,8 @@ export interface ZoneOptions {
   readonly ttl: number;
   /** Answers as Mesos-DNS gives them where it differs from the RFCs: see answer.ts. Default false. */
   readonly parity?: boolean;
+  /** Every name below the apex has the apex's records, as below `localhost` (RFC 6761 §6.3). Default false. */
+  readonly uniform?: boolean;
   /** Where its records come from, for people. */
   readonly origin: string;
 }
@@ -40,6 +42,7 @@ export class Zone {
   readonly kind: ZoneKind;
   readonly ttl: number;
   readonly parity: boolean;
+  readonly uniform: boolean;
   readonly origin: string;
   /** False until it has been filled: before that nobody can say what does not exist. */
   ready = false;
@@ -49,11 +52,12 @@ export class Zone {
   readonly #ns: RecordSet;
   #records = 0;
 
-  constructor({ apex, kind, ttl, parity = false, origin }: ZoneOptions) {
+  constructor({ apex, kind, ttl, parity = false, uniform = false, origin }: ZoneOptions) {
     this.apex = apex;
     this.kind = kind;
     this.ttl = ttl;
     this.parity = parity;
+    this.uniform = uniform;
     this.origin = origin;
     this.#ns = new RecordSet(rrType.NS, nameServerTtl, [{ type: rrType.NS, target: nameServer }]);
   }
@@ -85,7 +89,8 @@ export class Zone {
 
   /** The record sets of a name by type; empty when it exists without any; undefined when it does not exist. */
   find(key: NameKey): ReadonlyMap<number, RecordSet> | undefined {
-    return this.#nodes.get(key)?.sets ?? (key === this.apex ? noSets : undefined);
+    const own = this.#nodes.get(key)?.sets ?? (key === this.apex ? noSets : undefined);
+    return own === undefined && this.uniform ? this.find(this.apex) : own;
   }
 
   /** Its start of authority; in a negative answer as well. */

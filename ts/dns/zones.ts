@@ -49,10 +49,7 @@ export class Zones {
 
   constructor(private readonly options: ZonesOptions) {
     const { suffix, ttl } = options;
-    this.#add('localhost', 'built in', longTtl, [
-      ['localhost', address('127.0.0.1')],
-      ['localhost', address('::1')],
-    ]);
+    this.#localhost();
     this.#add('spartan', 'built in', ttl, [
       ['ready.spartan', address('127.0.0.1')],
       ...options.servers.map((server): [string, RecordData] => ['ns.spartan', address(server)]),
@@ -175,6 +172,17 @@ export class Zones {
           : records.filter(({ name }) => isWithin(name, apex));
       ledger.set('configuration', own);
     }
+  }
+
+  #localhost(): void {
+    const apex = nameKey('localhost');
+    const zone = new Zone({ apex, kind: 'authority', ttl: longTtl, uniform: true, origin: 'built in' });
+    const ledger = this.#routed(zone);
+    ledger.set(
+      'built in',
+      ['127.0.0.1', '::1'].map((loopback) => ({ name: apex, data: address(loopback) })),
+    );
+    this.#fixed.push(ledger);
   }
 
   /** Names that DC/OS knows for the same. */
