@@ -3,6 +3,7 @@ import { type ServiceDefinition, vipKey } from '../model/service.js';
 import type { VipStatus } from '../model/status.js';
 import type { ServiceTable, SourcedService } from '../model/table.js';
 import type { Fault } from '../util/errors.js';
+import { interceptionName } from './interception.js';
 
 export interface Admitted {
   /** What this node can serve; the given table itself when that is all of it. */
@@ -38,7 +39,8 @@ export class Pools {
 export function admit(table: ServiceTable, around: Surroundings, before: readonly VipStatus[] = []): Admitted {
   const earlier = new Map(before.map((row) => [row.name, row]));
   const refused = [...table.services.values()].flatMap((service) => {
-    const fault = objection(service.definition, around);
+    // The resolver's addresses are the node's own, and stay on the machine by that.
+    const fault = service.source === interceptionName ? undefined : objection(service.definition, around);
     return fault === undefined ? [] : [row(service, fault, earlier.get(service.definition.name), around.now)];
   });
   if (refused.length === 0) return { table, refused };

@@ -15,6 +15,7 @@ import { Clustering } from './clustering.js';
 import { Cover } from './cover.js';
 import { Definitions } from './definitions.js';
 import { Intent } from './intent.js';
+import { interception, interceptionName } from './interception.js';
 import { Journal } from './journal.js';
 import { LabelWatch } from './labelwatch.js';
 import type { Machine } from './machine.js';
@@ -60,7 +61,9 @@ export class Control {
     // What is in files wins: it is what the node's owner wrote down.
     this.clustering = new Clustering(options, logger);
     const cluster = this.clustering.source;
-    const sources = [...files, api, ...this.#tasks.sources, ...(cluster ? [cluster] : [])];
+    const intercepting = options['dns.enabled'] && options['dns.intercept'].length > 0;
+    const own = intercepting ? [interception(options['dns.listen'], options['dns.intercept'])] : [];
+    const sources = [...own, ...files, api, ...this.#tasks.sources, ...(cluster ? [cluster] : [])];
     this.sources = new Sources({ waitMs: sourceWait, names: namesIn(options) }, { sources, logger });
     this.definitions = new Definitions(api, options.apiCommandChecks === 'allow', () => this.#applied());
     this.#health = new HealthMonitor({ concurrency: healthConcurrency });
@@ -69,7 +72,8 @@ export class Control {
     this.cover = new Cover(pools, { machine, logger });
     const desired = () => {
       const wanted = this.intent.wanted();
-      if (wanted.ready) cluster?.publish(wanted.rows, (name) => this.#policyOf(name), plane.name);
+      const told = () => wanted.rows.filter(({ source }) => source !== interceptionName);
+      if (wanted.ready) cluster?.publish(told(), (name) => this.#policyOf(name), plane.name);
       return wanted;
     };
     this.reconciler = new Reconciler({ intervalMs: reconcileInterval }, { plane, desired, logger });

@@ -25,6 +25,11 @@ export const dnsFields = {
     help: 'where to answer; an address the machine has not got is put on a device of its own',
     fallback: shippedAddresses.map(endpoint),
   }),
+  'dns.intercept': list('address[:port]', serverEndpoint, {
+    flag: 'dns-intercept',
+    help: 'an address of the node, one of each family, that answers for dns.listen where no route leads there',
+    fallback: [],
+  }),
   'dns.device': one('name', deviceName, {
     flag: 'dns-device',
     help: 'device for addresses of dns.listen',

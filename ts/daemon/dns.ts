@@ -2,6 +2,7 @@ import { OwnAddresses } from '../dns/addresses.js';
 import { Dns, type DnsOptions } from '../dns/dns.js';
 import { HostConf, type HostConfOptions, originalServers } from '../dns/host-conf.js';
 import { resolvConfPlaces, systemServers } from '../dns/resolv-conf.js';
+import { type Endpoint, formatEndpoint } from '../model/address.js';
 import type { Names } from '../model/names.js';
 import type { TaskTable } from '../model/task.js';
 import type { Fault } from '../util/errors.js';
@@ -120,6 +121,10 @@ export class NameService {
   }
 }
 
+function distinct(endpoints: readonly Endpoint[]): readonly Endpoint[] {
+  return [...new Map(endpoints.map((one) => [formatEndpoint(one), one])).values()];
+}
+
 function hostConfOptions(options: DaemonOptions): HostConfOptions {
   return {
     path: '/etc/resolv.conf',
@@ -144,7 +149,7 @@ function answersTasks(options: DaemonOptions): boolean {
 function dnsOptions(options: DaemonOptions): DnsOptions {
   const mesos = { mesosTtl: Math.ceil(options['dns.mesosTtl'] / 1000), parity: options['dns.mesosParity'] };
   return {
-    endpoints: options['dns.listen'],
+    endpoints: distinct([...options['dns.listen'], ...options['dns.intercept']]),
     socketsEach: 1,
     receiveBuffer,
     ...limits,
