@@ -105,7 +105,15 @@ function costOf(replica: Replica, writers: readonly Writer[]) {
   const repeat = timed(acceptAll); // all are known by then
   const membership = new Membership();
   const direct = new Set(writers.map(({ identity }) => identity.id));
-  membership.update({ self: 'x', holdings: replica.holdings(), direct, confirmed: direct, allow: undefined, now: 1 });
+  membership.update({
+    self: 'x',
+    holdings: replica.holdings(),
+    direct,
+    confirmed: direct,
+    allow: undefined,
+    now: 1,
+    wall: 1,
+  });
   const services = new RemoteServices();
   const inputs = {
     self: 'x',

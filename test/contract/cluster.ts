@@ -4,6 +4,7 @@ import { Identity, Verifier } from '../../ts/cluster/identity.js';
 import type { ClusterStore, Heard } from '../../ts/cluster/store.js';
 import { entryCodec } from '../../ts/cluster/wire.js';
 import { until } from '../../ts/quickstart/until.js';
+import { steadyMs } from '../../ts/util/clock.js';
 import { nodeMessage, Writer } from '../unit/cluster/writer.js';
 
 export const contractCluster = '00000000000000aa';
@@ -82,7 +83,7 @@ export function contractOfClusterStore(test: TestFn, name: string, newNetwork: (
     const [a] = all as [Node, Node];
     const absent = new Node(() => a.store);
     a.store.put([a.writer.vip(KEY, 1, 2)]);
-    a.store.restore([{ signed: absent.writer.vip(KEY, 1, 9), at: Date.now() - 1000 }]);
+    a.store.restore([{ signed: absent.writer.vip(KEY, 1, 9), at: steadyMs() - 1000 }]);
     const late = await another(t, network);
     await hear(late, a, 2);
     await hear(late, absent, 9);

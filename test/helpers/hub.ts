@@ -3,6 +3,7 @@ import { type NodeId, Verifier } from '../../ts/cluster/identity.js';
 import { Replica } from '../../ts/cluster/replica.js';
 import type { ClusterStore, Heard, Neighbour, StoreListener, StoreStats } from '../../ts/cluster/store.js';
 import type { SignedMessage } from '../../ts/cluster/wire.js';
+import { steadyMs } from '../../ts/util/clock.js';
 
 /** A network in memory: stores that are plugged in hear each other, as far as the test lets them. */
 export class Hub {
@@ -65,7 +66,7 @@ export class HubStore implements ClusterStore {
   }
 
   put(entries: readonly SignedMessage[]): void {
-    const at = Date.now();
+    const at = steadyMs();
     for (const signed of entries) if (this.#replica.accept(signed, at).kind === 'new') this.#spread({ signed, at });
   }
 

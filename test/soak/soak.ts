@@ -1,7 +1,7 @@
-import { run } from '../../ts/quickstart/command.js';
 import { Fleet, type FleetNode } from '../../ts/quickstart/fleet.js';
 import { until } from '../../ts/quickstart/until.js';
 import { faultOf, faultText } from '../../ts/util/errors.js';
+import { lose } from '../helpers/wires.js';
 
 /**
  * `npm run soak -- cluster [--nodes N] [--rounds N]`: real daemons on this machine through everything that may befall a
@@ -50,18 +50,6 @@ async function seen(what: string, at: readonly FleetNode[], backends: readonly s
 const all = () => nodes.map((node) => backend(node));
 const without = (...gone: readonly FleetNode[]) => nodes.filter((node) => !gone.includes(node));
 
-/** Packets from one node are lost on their way to another, and not the other way round. */
-function oneWay(from: FleetNode, to: FleetNode, on: boolean): void {
-  const table = on
-    ? [
-        'add table inet soak',
-        'add chain inet soak input { type filter hook input priority 0; }',
-        `add rule inet soak input ip saddr ${from.address} drop`,
-      ]
-    : ['delete table inet soak'];
-  run(to.namespace.inside(['nft', '-f', '-']), `${table.join('\n')}\n`);
-}
-
 const faults: Readonly<Record<string, () => Promise<void>>> = {
   async change() {
     const node = pick();
@@ -94,10 +82,10 @@ const faults: Readonly<Record<string, () => Promise<void>>> = {
   },
   async 'one way'() {
     const [from, to] = [nodes[0]!, nodes[1]!];
-    oneWay(from, to, true);
+    lose(to, [from]);
     await new Promise((resolve) => setTimeout(resolve, 6_000));
     await seen(`${from.name} cannot reach ${to.name}, others lead around`, nodes, all());
-    oneWay(from, to, false);
+    lose(to);
     await seen('both ways again', nodes, all());
   },
   async halves() {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { DeclaredService } from '../model/service.js';
+import { steadyMs } from '../util/clock.js';
 import { type Fault, faultOf } from '../util/errors.js';
 import type { Logger } from '../util/logger.js';
 import { EntryCodec } from './entry.js';
@@ -35,8 +36,8 @@ export interface ClusterModules {
   readonly identity: Identity;
   readonly store: ClusterStore;
   readonly logger?: Logger;
-  /** Milliseconds since the epoch. */
-  readonly now?: () => number;
+  /** Milliseconds since the epoch; what others and people are told, and nothing is decided by. */
+  readonly wall?: () => number;
 }
 
 /** What the cluster looks like from here. */
@@ -61,7 +62,7 @@ export class Cluster {
   readonly #confirmed = new Set<NodeId>();
   readonly #storeFaults = new Map<string, Fault>();
   readonly #listeners = new Set<() => void>();
-  readonly #now: () => number;
+  readonly #wall: () => number;
   #allow: ReadonlySet<NodeId> | undefined;
   #publication: Publication | undefined;
   #plane = '';
@@ -89,7 +90,7 @@ export class Cluster {
     incarnation: number,
   ) {
     this.id = modules.identity.id;
-    this.#now = modules.now ?? Date.now;
+    this.#wall = modules.wall ?? Date.now;
     this.#replica = new Replica(codec);
     this.#own = new OwnEntries(modules.identity, codec, incarnation);
     this.#allow = options.allow && new Set(options.allow);
@@ -178,7 +179,7 @@ export class Cluster {
 
   async #begin(kept: readonly Heard[]): Promise<void> {
     const { store } = this.modules;
-    for (const { signed, at } of kept) this.#replica.accept(signed, Math.min(at, this.#now()));
+    for (const { signed, at } of kept) this.#replica.accept(signed, at);
     // The number of this life must be on disk before it is used.
     await this.#save(true);
     this.#open = true;
@@ -245,9 +246,9 @@ export class Cluster {
     this.#pending = undefined;
     if (!this.#open) return;
     const begun = performance.now();
-    const now = this.#now();
+    const now = steadyMs();
     const direct = new Set(this.#neighbours.map(({ id }) => id));
-    const sight = { self: this.id, direct, confirmed: this.#confirmed, allow: this.#allow, now };
+    const sight = { self: this.id, direct, confirmed: this.#confirmed, allow: this.#allow, now, wall: this.#wall() };
     const before = this.#membership.members();
     const next = this.#membership.update({ ...sight, holdings: this.#replica.holdings() });
     this.#report(before);
@@ -274,8 +275,8 @@ export class Cluster {
   }
 
   #forget(now: number): void {
-    for (const { id, heard, state } of this.#membership.members().values()) {
-      if (state === 'alive' || now - heard < this.options.forgetMs) continue;
+    for (const { id, spoke, state } of this.#membership.members().values()) {
+      if (state === 'alive' || now - spoke < this.options.forgetMs) continue;
       this.#replica.forget(id);
       this.#unsaved = true;
     }
@@ -303,7 +304,7 @@ export class Cluster {
     const entries = renew ? [...vips, this.#own.node(this.#node(), this.#publication !== undefined)] : vips;
     this.#renewal = text;
     if (entries.length === 0) return;
-    const now = this.#now();
+    const now = steadyMs();
     for (const { signed } of entries) this.#replica.accept(signed, now);
     this.modules.store.put(entries.map(({ signed }) => signed));
     this.#unsaved = true;
@@ -340,7 +341,7 @@ export class Cluster {
       leaseMs: leaseFor(this.options.leaseMs, this.#membership.members().size),
       left: this.#left,
       plane: this.#plane,
-      clockMs: this.#now(),
+      clockMs: this.#wall(),
       floorIncarnation: 0,
       floorVersion: 0,
     };

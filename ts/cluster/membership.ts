@@ -18,8 +18,10 @@ export interface Member {
   readonly state: MemberState;
   /** When the state was entered, milliseconds since the epoch. */
   readonly since: number;
-  /** When it spoke last, by this machine's clock. */
+  /** When it spoke last, milliseconds since the epoch as this machine's clock stood when it was heard. */
   readonly heard: number;
+  /** The same by the steady clock. */
+  readonly spoke: number;
   /** How far its clock is ahead of this machine's, as of then, milliseconds. */
   readonly clockSkewMs: number;
 }
@@ -33,8 +35,10 @@ export interface Sight {
   readonly confirmed: ReadonlySet<NodeId>;
   /** undefined: every node with the cluster's key may take part. */
   readonly allow: ReadonlySet<NodeId> | undefined;
-  /** Milliseconds since the epoch. */
+  /** By the steady clock: what ages and leases are counted by. */
   readonly now: number;
+  /** The same, milliseconds since the epoch: what people are told. */
+  readonly wall: number;
 }
 
 /** A path that is gone for less is no reason to move anything: neighbours change, and their news cross each other. */
@@ -43,7 +47,7 @@ export const graceMs = 500;
 /** The other nodes and how they are; in the order of their ids. Remembers since when. */
 export class Membership {
   #members: ReadonlyMap<NodeId, Member> = new Map();
-  /** Since when no path leads to a node that was alive. */
+  /** Since when no path leads to a node that was alive, by the steady clock. */
   readonly #lost = new Map<NodeId, number>();
 
   members(): ReadonlyMap<NodeId, Member> {
@@ -66,15 +70,16 @@ export class Membership {
     const entry = holding.entries.get('');
     const node = nodeOf(holding);
     if (!entry || !node) return undefined;
-    const { owner: id, heard } = holding;
+    const { owner: id, heard: spoke } = holding;
     const before = this.#members.get(id);
     const { incarnation, version } = entry.message;
     const state = this.#state(holding, node, found.has(id), sight);
-    const since = before?.state === state ? before.since : sight.now;
+    const since = before?.state === state ? before.since : sight.wall;
     const fresh = before?.incarnation === incarnation && before.version === version;
+    const heard = fresh ? before.heard : Math.round(sight.wall - (sight.now - spoke));
     const clockSkewMs = fresh ? before.clockSkewMs : node.clockMs - heard;
-    if (fresh && before.state === state && before.heard === heard) return before;
-    return { id, node, incarnation, version, state, since, heard, clockSkewMs };
+    if (fresh && before.state === state && before.spoke === spoke) return before;
+    return { id, node, incarnation, version, state, since, heard, spoke, clockSkewMs };
   }
 
   #state(holding: Holding, node: NodeMessage, isFound: boolean, sight: Sight): MemberState {
@@ -95,10 +100,10 @@ export class Membership {
 
   #nextChange(now: number): number {
     let next = 60_000;
-    for (const { id, heard, node, state } of this.#members.values()) {
+    for (const { id, spoke, node, state } of this.#members.values()) {
       const lost = this.#lost.get(id);
       if (state === 'alive' && lost !== undefined) next = Math.min(next, lost + graceMs - now);
-      if (state === 'alive' || state === 'unconfirmed') next = Math.min(next, heard + node.leaseMs - now);
+      if (state === 'alive' || state === 'unconfirmed') next = Math.min(next, spoke + node.leaseMs - now);
     }
     return Math.max(10, next + 1);
   }

@@ -28,7 +28,7 @@ export interface Holding {
   readonly entries: ReadonlyMap<string, Entry>;
   /** XOR over the entries' stamps, 8 bytes: equal on two replicas that hold the same. */
   readonly hash: Uint8Array;
-  /** When its newest entry about itself arrived, by this machine's clock, milliseconds since the epoch. */
+  /** When its newest entry about itself was said, by the steady clock of this machine. */
   readonly heard: number;
 }
 
@@ -54,7 +54,7 @@ export class Replica {
     private readonly limits: ReplicaLimits = replicaLimits,
   ) {}
 
-  /** @param heard when its owner spoke, milliseconds since the epoch by this machine's clock */
+  /** @param heard when its owner spoke, by the steady clock of this machine */
   accept(signed: SignedMessage, heard: number | ((owner: NodeId) => number)): Outcome {
     const entry = this.codec.read(signed);
     if (isBad(entry)) return { kind: 'bad', bad: entry };

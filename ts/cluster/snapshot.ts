@@ -1,5 +1,6 @@
 import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { steadyMs, steadyOf } from '../util/clock.js';
 import { VipdError } from '../util/errors.js';
 import type { Replica } from './replica.js';
 import type { Heard } from './store.js';
@@ -25,7 +26,7 @@ export async function readSnapshot(path: string): Promise<Snapshot> {
   }
   try {
     const { incarnation, kept } = snapshotCodec.decode(bytes);
-    return { incarnation, kept: kept.map(({ signed, heardMs }) => ({ signed, at: heardMs })) };
+    return { incarnation, kept: kept.map(({ signed, heardMs }) => ({ signed, at: steadyOf(heardMs) })) };
   } catch {
     return NOTHING;
   }
@@ -33,8 +34,10 @@ export async function readSnapshot(path: string): Promise<Snapshot> {
 
 /** Replaces the file as a whole. @throws VipdError CLUSTER_STATE_UNUSABLE */
 export async function writeSnapshot(path: string, incarnation: number, replica: Replica): Promise<void> {
+  // The steady clock begins anew with the machine; only wall time means something to the next life.
+  const ahead = Date.now() - steadyMs();
   const kept = [...replica.holdings()].flatMap(({ entries, heard }) =>
-    Array.from(entries.values(), ({ signed }) => ({ signed, heardMs: heard })),
+    Array.from(entries.values(), ({ signed }) => ({ signed, heardMs: heard + ahead })),
   );
   const bytes = snapshotCodec.encode({ incarnation, kept });
   const temporary = `${path}.tmp-${process.pid}`;

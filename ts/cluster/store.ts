@@ -5,7 +5,7 @@ import type { SignedMessage } from './wire.js';
 /** An entry of another node whose signature the store has checked. */
 export interface Heard {
   readonly signed: SignedMessage;
-  /** When its owner said it, milliseconds since the epoch by this machine's clock. */
+  /** When its owner said it, by the steady clock of this machine. */
   readonly at: number;
 }
 

@@ -15,7 +15,7 @@ import type { HoldingsMessage, SyncMessage } from './wire.js';
  */
 export interface Side {
   readonly replica: Replica;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds of the steady clock. */
   now(): number;
   /** Every entry the other side sends goes through here, with the time its owner said it. */
   received(outcome: Outcome, heard: number): void;

@@ -20,6 +20,7 @@ export function memberViews(cluster: Cluster | undefined, now: number): readonly
     state: 'alive',
     since: self.node.startedMs,
     heard: now,
+    spoke: 0,
     clockSkewMs: 0,
   };
   return [

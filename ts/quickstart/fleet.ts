@@ -84,6 +84,8 @@ export class FleetNode {
   readonly socket: string;
   readonly client: Client;
   child: Child | undefined;
+  /** Added to the daemon's from its next start on. */
+  environment: NodeJS.ProcessEnv = {};
   readonly #others: Child[] = [];
 
   constructor(
@@ -125,7 +127,7 @@ export class FleetNode {
   /** Starts the daemon; `flags` win over those of the fleet. */
   start(...flags: readonly string[]): void {
     this.child = Child.start(this.namespace.inside([vipd, ...this.flags(), ...flags]), {
-      env: { VIPD_NODE: process.execPath },
+      env: { VIPD_NODE: process.execPath, ...this.environment },
     });
   }
 

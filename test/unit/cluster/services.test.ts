@@ -30,6 +30,7 @@ function seen(entries: readonly SignedMessage[], direct: readonly Writer[], serv
     confirmed: all,
     allow: undefined,
     now: 1,
+    wall: 1,
   });
   const members = membership.members();
   const holding = (id: string) => replica.holding(id);

@@ -10,6 +10,7 @@ import type { Publication } from '../../../ts/cluster/own.js';
 import { Replica } from '../../../ts/cluster/replica.js';
 import { type EntryMessage, entryCodec } from '../../../ts/cluster/wire.js';
 import { until } from '../../../ts/quickstart/until.js';
+import { steadyMs } from '../../../ts/util/clock.js';
 import { Hub } from '../../helpers/hub.js';
 import { clusterId, codec, nodeMessage, vipMessage, Writer } from './writer.js';
 
@@ -30,8 +31,8 @@ interface Scene {
 interface Given {
   readonly identity?: Identity;
   readonly allow?: readonly NodeId[];
-  /** Of its clock, milliseconds. */
-  readonly ahead?: number;
+  /** Of its clock, milliseconds; may change. */
+  readonly ahead?: () => number;
 }
 
 function scene(t: ExecutionContext): Scene {
@@ -42,7 +43,7 @@ function scene(t: ExecutionContext): Scene {
     for (const undo of undos.reverse()) await undo();
     rmSync(directory, { recursive: true, force: true });
   });
-  const node = async (address: string, { identity = Identity.random(), allow, ahead = 0 }: Given = {}) => {
+  const node = async (address: string, { identity = Identity.random(), allow, ahead = () => 0 }: Given = {}) => {
     const options: ClusterOptions = {
       clusterId,
       directory: join(directory, address),
@@ -51,7 +52,7 @@ function scene(t: ExecutionContext): Scene {
       forgetMs: 600_000,
       ...(allow && { allow }),
     };
-    const modules = { identity, store: hub.store(identity.id), now: () => Date.now() + ahead };
+    const modules = { identity, store: hub.store(identity.id), wall: () => Date.now() + ahead() };
     const cluster = await Cluster.start(options, modules);
     undos.push(() => cluster.stop());
     cluster.publish(backend(address), 'memory');
@@ -98,7 +99,7 @@ test('two machines with the key of one node: both are told, and what others see 
   const said = { addresses: ['10.0.0.2'], name: 'thief' };
   await until('the victim to complain', PATIENCE_MS, () => {
     const incarnation = victim.self().incarnation + 1;
-    hub.inject({ signed: thief.node(incarnation, 1, said), at: Date.now() });
+    hub.inject({ signed: thief.node(incarnation, 1, said), at: steadyMs() });
     return victim.faults().some(({ code }) => code === 'IDENTITY_SHARED');
   });
   await until('the last word of the victim', PATIENCE_MS, () => {
@@ -114,14 +115,33 @@ test('a clock that is a day off is shown, and decides nothing', async (t) => {
   const right = await node('10.0.0.1');
   const early = Identity.random();
   const late = Identity.random();
-  await node('10.0.0.2', { identity: early, ahead: day });
-  await node('10.0.0.3', { identity: late, ahead: -day });
+  await node('10.0.0.2', { identity: early, ahead: () => day });
+  await node('10.0.0.3', { identity: late, ahead: () => -day });
   await until('all three', PATIENCE_MS, () => addressesOf(right) === '10.0.0.2,10.0.0.3');
   const skew = (id: NodeId) => right.members().find((member) => member.id === id)!.clockSkewMs;
   t.true(Math.abs(skew(early.id) - day) < PATIENCE_MS);
   t.true(Math.abs(skew(late.id) + day) < PATIENCE_MS);
   t.is(stateOf(right, early.id), 'alive');
   t.is(stateOf(right, late.id), 'alive');
+});
+
+test('a clock that is set while the node runs makes nobody stale', async (t) => {
+  const { hub, node } = scene(t);
+  let ahead = 0;
+  const mine = await node('10.0.0.1', { ahead: () => ahead });
+  const other = Identity.random();
+  await node('10.0.0.2', { identity: other });
+  await until('the other', PATIENCE_MS, () => addressesOf(mine) === '10.0.0.2');
+  for (const hours of [9, -9]) {
+    ahead = hours * 3_600_000;
+    // A third node is news, upon which all of them are looked at.
+    const [third, address] = [new Writer(Identity.random()), `10.0.1.${10 + hours}`];
+    hub.inject({ signed: third.vip(KEY, 1, 1), at: steadyMs() });
+    hub.inject({ signed: third.node(1, 2, { addresses: [address] }), at: steadyMs() });
+    await until('the third', PATIENCE_MS, () => stateOf(mine, third.identity.id) !== undefined);
+    t.is(stateOf(mine, other.id), 'alive');
+    t.regex(addressesOf(mine), /^10\.0\.0\.2\b/);
+  }
 });
 
 test('the words of an older release, with fields it did not have yet, and of a newer one count alike', async (t) => {
@@ -131,7 +151,7 @@ test('the words of an older release, with fields it did not have yet, and of a n
     const head = { owner: identity.publicKey, incarnation: 1 };
     const entry = Buffer.concat([entryCodec.encode({ ...head, ...content } as EntryMessage), more]);
     const signature = identity.sign(Buffer.concat([Buffer.from(`vipd-entry-1\0${clusterId}\0`), entry]));
-    hub.inject({ signed: { entry, signature }, at: Date.now() });
+    hub.inject({ signed: { entry, signature }, at: steadyMs() });
   };
   // Field 99, a text.
   const unknown = Buffer.concat([Buffer.from([0x9a, 0x06, 0x03]), Buffer.from('new')]);

@@ -2,6 +2,7 @@ import './withresolvers.js';
 import { TopicValidatorResult } from '@libp2p/gossipsub';
 import type { Connection, Stream } from '@libp2p/interface';
 import { multiaddr } from '@multiformats/multiaddr';
+import { steadyMs } from '../../util/clock.js';
 import { type Fault, faultOf } from '../../util/errors.js';
 import { EntryCodec } from '../entry.js';
 import { reachable } from '../graph.js';
@@ -47,6 +48,8 @@ export class Gossip implements ClusterStore {
   /** Seeds that turned out to be this node. */
   readonly #selves = new Set<string>();
   readonly #peers = new Map<NodeId, Peer>();
+  /** When each connection was opened. */
+  readonly #since = new WeakMap<Connection, number>();
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #counters = newCounters();
   #allow: ReadonlySet<NodeId> | undefined;
@@ -80,7 +83,7 @@ export class Gossip implements ClusterStore {
   }
 
   put(entries: readonly SignedMessage[]): void {
-    const now = Date.now();
+    const now = steadyMs();
     const accepted = entries.filter((signed) => this.#replica.accept(signed, now).kind === 'new');
     for (const batch of batches(accepted)) this.#publish(batch);
   }
@@ -159,7 +162,7 @@ export class Gossip implements ClusterStore {
       this.#counters.bad += 1;
       return TopicValidatorResult.Reject;
     }
-    const now = Date.now();
+    const now = steadyMs();
     const outcomes = entries.map((signed) => this.#replica.accept(signed, now));
     const heard = outcomes.filter((outcome) => this.#take(outcome, from));
     this.#hear(heard.length === 0 ? [] : entries.filter((_, i) => outcomes[i]!.kind === 'new'), now);
@@ -221,6 +224,7 @@ export class Gossip implements ClusterStore {
 
   async #connected(connection: Connection): Promise<void> {
     const id = connection.remotePeer.toString();
+    this.#since.set(connection, steadyMs());
     if (connection.direction !== 'outbound') return; // who dials begins
     this.#protector.succeeded(connection.remoteAddr.toString());
     this.#mesh.succeeded(id);
@@ -331,7 +335,7 @@ export class Gossip implements ClusterStore {
   /** A connection that was there before and has no heartbeat is one that only this end still believes in. */
   #expectBeat(connection: Connection): void {
     if (this.#peers.has(connection.remotePeer.toString())) return;
-    if (Date.now() - connection.timeline.open > BEAT_WAIT_MS) connection.abort(new Error('no heartbeat'));
+    if (steadyMs() - (this.#since.get(connection) ?? 0) > BEAT_WAIT_MS) connection.abort(new Error('no heartbeat'));
   }
 
   /** One at a time, of those that have others. */
@@ -381,7 +385,7 @@ export class Gossip implements ClusterStore {
   #side(peer: NodeId): Side {
     return {
       replica: this.#replica,
-      now: () => Date.now(),
+      now: steadyMs,
       received: (outcome, at) => {
         if (this.#take(outcome, peer) && outcome.kind === 'new') this.#hear([outcome.entry.signed], at);
       },

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { connect, credsAuthenticator, type Msg, type NatsConnection } from '@nats-io/transport-node';
+import { steadyMs, steadyOf } from '../../util/clock.js';
 import { faultOf, VipdError } from '../../util/errors.js';
 import { type Entry, EntryCodec } from '../entry.js';
 import { type NodeId, publicKeyOf, Verifier } from '../identity.js';
@@ -62,7 +63,7 @@ export class NatsStore implements ClusterStore {
   }
 
   put(entries: readonly SignedMessage[]): void {
-    const now = Date.now();
+    const now = steadyMs();
     for (const signed of entries) {
       const outcome = this.#replica.accept(signed, now);
       if (outcome.kind !== 'new') continue;
@@ -153,7 +154,7 @@ export class NatsStore implements ClusterStore {
   }
 
   #hear({ signed, put, before }: Kept): void {
-    const at = before ? Math.min(put, Date.now()) : Date.now();
+    const at = before ? steadyOf(put) : steadyMs();
     const outcome = this.#replica.accept(signed, at);
     this.#counters.received += 1;
     this.#counters[outcome.kind === 'new' ? 'fresh' : outcome.kind] += 1;
