@@ -12,6 +12,8 @@ export interface ClusterOptions {
   /** The first master's port; the next one is that of the standby. Any when 0. */
   readonly masterPort?: number;
   readonly marathonPort?: number;
+  /** Of each agent at its own address; any port of `address` when absent. */
+  readonly agentPort?: number;
   readonly graceMs?: number;
 }
 
@@ -35,11 +37,13 @@ export class Cluster {
 
   static async start(places: readonly Place[], options: ClusterOptions): Promise<Cluster> {
     const cluster = new Cluster(places, options);
-    const { address, masterPort = 0, marathonPort = 0 } = options;
+    const { address, masterPort = 0, marathonPort = 0, agentPort } = options;
     for (const [i, master] of cluster.masters.entries()) {
       await master.listener.listen(address, masterPort === 0 ? 0 : masterPort + i);
     }
-    for (const agent of cluster.agents) await agent.listener.listen(address, 0);
+    for (const [i, { listener }] of cluster.agents.entries()) {
+      await listener.listen(agentPort === undefined ? address : places[i]!.address, agentPort ?? 0);
+    }
     await cluster.marathon.listener.listen(address, marathonPort);
     cluster.lead(0);
     return cluster;

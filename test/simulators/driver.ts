@@ -34,7 +34,8 @@ const server = join(packageRoot, 'dist/ts/quickstart/server.js');
 /** Does what a Marathon and its agents do: brings as many processes up as each app wants, and tells the world. */
 export class Driver {
   readonly running = new Map<string, Running>();
-  readonly #lost = new Set<string>();
+  /** What still runs, unseen, at each agent that is lost. */
+  readonly #lost = new Map<string, readonly Running[]>();
   #started = 0;
 
   constructor(
@@ -74,19 +75,26 @@ export class Driver {
 
   /** No place for new tasks; what runs there is somewhere else soon. */
   async lose(agent: string): Promise<void> {
-    this.#lost.add(agent);
-    this.world.loseAgent(agent);
     const gone = [...this.running.values()].filter(({ place }) => place.agent === agent);
-    for (const task of gone) {
-      task.ending = true;
-      this.running.delete(task.id);
-    }
+    this.#lost.set(agent, gone);
+    this.world.loseAgent(agent);
+    for (const task of gone) this.running.delete(task.id);
     await Promise.all([...new Set(gone.map(({ app }) => app))].map((app) => this.settle(app)));
   }
 
+  /** It registers again, with what still runs there; what is too many then is ended. */
+  async regain(agent: string): Promise<void> {
+    const back = this.#lost.get(agent) ?? [];
+    this.#lost.delete(agent);
+    for (const task of back) this.running.set(task.id, task);
+    this.world.addAgent(this.world.agents.get(agent)!);
+    await Promise.all([...new Set(back.map(({ app }) => app))].map((app) => this.settle(app)));
+  }
+
   async close(): Promise<void> {
-    const all = [...this.running.values()];
+    const all = [...this.running.values(), ...[...this.#lost.values()].flat()];
     this.running.clear();
+    this.#lost.clear();
     await Promise.all(all.map(({ child }) => child.stop()));
   }
 

@@ -22,7 +22,8 @@ function places(count: number): readonly Place[] {
 }
 
 async function simulate({ agents, apps, address }: Options): Promise<void> {
-  const cluster = await Cluster.start(places(Number(agents)), { address, masterPort: 5050, marathonPort: 8080 });
+  const ports = { masterPort: 5050, marathonPort: 8080, agentPort: 5051 };
+  const cluster = await Cluster.start(places(Number(agents)), { address, ...ports });
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => void cluster.close().then(() => process.exit(0)));
   }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type Client, createClient } from '../api/client.js';
 import { unixTransport } from '../api/unix.js';
 import type { ServiceInput } from '../model/schema.js';
+import { VipdError } from '../util/errors.js';
 import { packageRoot } from '../util/paths.js';
 import { Cgroup } from './cgroup.js';
 import { Child } from './child.js';
@@ -12,6 +13,16 @@ import { until } from './until.js';
 
 const vipd = join(packageRoot, 'packaging/bin/vipd');
 const pool = '11.0.0.0/8';
+
+/** Of the nodes, each behind a wire of its own. */
+const network = '10.78.0.0/16';
+
+/** This machine's own end on the switch, where it has one. */
+export const machine = { link: 'vipd-qs-hub', address: '10.78.255.1' };
+
+/** The first address vipd answers DNS on. */
+const resolver = '198.51.100.1';
+const bound = 'mount --bind "$0" /etc/resolv.conf && exec "$@"';
 
 export interface FleetOptions {
   /** In front of the names of all that is made; short, and one fleet of a machine has it. */
@@ -64,8 +75,21 @@ export class Fleet {
     this.#switch.ip(`link set ${node.port} ${on ? 'down' : 'up'}`);
   }
 
+  /** Gives this machine itself an end on the switch, so that nodes reach what runs outside of them. @throws VipdError NETWORK_TAKEN */
+  joinMachine(): void {
+    const taken = run(['ip', 'route', 'show', 'to', 'root', network]).trim();
+    const cause = `this machine has a route of its own into it: ${taken.split('\n')[0]}`;
+    if (taken !== '') throw new VipdError({ code: 'NETWORK_TAKEN', object: network, cause });
+    const { name: hub } = this.#switch;
+    run(['ip', 'link', 'add', machine.link, 'type', 'veth', 'peer', 'name', 'machine', 'netns', hub]);
+    this.#switch.ip('link set machine master br0', 'link set machine up');
+    run(['ip', 'address', 'add', `${machine.address}/16`, 'dev', machine.link]);
+    run(['ip', 'link', 'set', machine.link, 'up']);
+  }
+
   /** Everything is gone, however far it came. Synchronous, because it may run while the process exits. */
   remove(): void {
+    attempt(['ip', 'link', 'delete', machine.link]);
     for (const node of this.nodes) node.remove();
     this.#switch.remove();
     attempt(['umount', this.bpffs]);
@@ -161,6 +185,21 @@ export class FleetNode {
   /** The command that runs `argv` as a process of this node that meets the sock hook. */
   inside(argv: readonly string[]): string[] {
     return this.clients.inside(this.namespace.inside(argv));
+  }
+
+  /** Likewise, and it asks this node's resolver for names. */
+  named(argv: readonly string[]): string[] {
+    const file = `${this.directory}/resolv.conf`;
+    writeFileSync(file, `nameserver ${resolver}\n`);
+    return this.inside(['unshare', '--mount', 'sh', '-c', bound, file, ...argv]);
+  }
+
+  /** Makes a program of {@link named}: it takes a command as its arguments. */
+  writeEntrance(): string {
+    const file = `${this.directory}/enter`;
+    const quoted = this.named([]).map((word) => `'${word.replaceAll("'", "'\\''")}'`);
+    writeFileSync(file, `#!/bin/sh\nexec ${quoted.join(' ')} "$@"\n`, { mode: 0o755 });
+    return file;
   }
 
   flags(): string[] {
