@@ -1,8 +1,9 @@
 import { HttpClient } from '../sources/http/client.js';
 import { MarathonSource } from '../sources/marathon/marathon.js';
-import { MesosAgentSource } from '../sources/mesos/agent.js';
-import { MesosMasterSource } from '../sources/mesos/master.js';
+import { type MesosAgentModules, MesosAgentSource } from '../sources/mesos/agent.js';
+import { type MesosMasterModules, MesosMasterSource } from '../sources/mesos/master.js';
 import { listedMasters, type Masters } from '../sources/mesos/masters.js';
+import { AgentNews } from '../sources/mesos/news.js';
 import { ZooKeeperMasters } from '../sources/mesos/zookeeper.js';
 import type { Source } from '../sources/source.js';
 import type { DaemonOptions } from './options.js';
@@ -16,10 +17,11 @@ export interface TaskSources {
 export function taskSources(options: DaemonOptions): TaskSources {
   const http = new HttpClient({ files: { secret: options['access.secret'], ca: options['access.ca'] } });
   const masters = mastersOf(options);
+  const news = new AgentNews();
   return {
     sources: [
-      ...agentSources(options, http),
-      ...masterSources(options, http, masters),
+      ...agentSources(options, { http, news }),
+      ...(masters ? [masterSource(options, { http, masters, news })] : []),
       ...marathonSources(options, http),
     ],
     close: async () => {
@@ -29,18 +31,17 @@ export function taskSources(options: DaemonOptions): TaskSources {
   };
 }
 
-function agentSources(options: DaemonOptions, http: HttpClient): readonly Source[] {
+function agentSources(options: DaemonOptions, modules: MesosAgentModules): readonly Source[] {
   const url = options['mesos.agent.url'];
   if (url === undefined) return [];
   const intervalMs = options['mesos.agent.interval'];
-  return [new MesosAgentSource({ url, intervalMs, ipv6: options['labels.ipv6'] }, { http })];
+  return [new MesosAgentSource({ url, intervalMs, ipv6: options['labels.ipv6'] }, modules)];
 }
 
-function masterSources(options: DaemonOptions, http: HttpClient, masters: Masters | undefined): readonly Source[] {
-  if (!masters) return [];
+function masterSource(options: DaemonOptions, modules: MesosMasterModules): Source {
   const encoding = options['mesos.master.encoding'];
   const vips = wanted(options['mesos.master.vips'], options['mesos.agent.url'] === undefined);
-  return [new MesosMasterSource({ encoding, vips, ipv6: options['labels.ipv6'] }, { http, masters })];
+  return new MesosMasterSource({ encoding, vips, ipv6: options['labels.ipv6'] }, modules);
 }
 
 function marathonSources(options: DaemonOptions, http: HttpClient): readonly Source[] {

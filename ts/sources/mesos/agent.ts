@@ -7,6 +7,7 @@ import { Vips } from '../labels/vips.js';
 import type { Report, Source } from '../source.js';
 import { agentOf, frameworkOf, type Resolve, resolveBySystem } from './agents.js';
 import { keyOf, TaskBook } from './book.js';
+import type { AgentNews } from './news.js';
 import { type AgentAnswer, readers } from './wire.js';
 
 export interface MesosAgentOptions {
@@ -20,7 +21,12 @@ export interface MesosAgentOptions {
 export interface MesosAgentModules {
   readonly http: HttpClient;
   readonly resolve?: Resolve;
+  /** Cuts the pause between two polls short. */
+  readonly news?: AgentNews;
 }
+
+/** After news, for the rest of a burst, milliseconds. */
+const COALESCE_MS = 10;
 
 /** Longest pause after failures, milliseconds. */
 const LONGEST_PAUSE_MS = 60_000;
@@ -38,6 +44,7 @@ export class MesosAgentSource implements Source {
   readonly joins = true;
   readonly #options: MesosAgentOptions;
   readonly #modules: MesosAgentModules;
+  readonly #news = new Wakeup();
 
   constructor(options: MesosAgentOptions, modules: MesosAgentModules) {
     this.#options = options;
@@ -47,7 +54,7 @@ export class MesosAgentSource implements Source {
   async run(report: (report: Report) => void, signal: AbortSignal): Promise<void> {
     const book = new TaskBook();
     const vips = new Vips({ ipv6: this.#options.ipv6 });
-    const pause = new Wakeup();
+    const rest = new Wakeup();
     const { intervalMs } = this.#options;
     const backoff = new Backoff(intervalMs, LONGEST_PAUSE_MS);
     let last: Report | undefined;
@@ -56,7 +63,8 @@ export class MesosAgentSource implements Source {
       if (signal.aborted) return;
       report(next);
       if (!next.keepLast) last = next;
-      await pause.sleep(next.keepLast ? backoff.next() : backoff.reset(), signal);
+      if (next.keepLast) await rest.sleep(backoff.next(), signal);
+      else if (await this.#news.sleep(backoff.reset(), signal)) await rest.sleep(COALESCE_MS, signal);
     }
   }
 
@@ -64,6 +72,7 @@ export class MesosAgentSource implements Source {
     const state = await this.#ask('GET_STATE', signal);
     const agent = await this.#agent(await this.#ask('GET_AGENT', signal));
     book.setAgent(agent);
+    this.#modules.news?.listen(agent.id, this.#news);
     for (const one of state.get_state?.get_frameworks?.frameworks ?? []) {
       const framework = readers.framework.Check(one) ? frameworkOf(one) : undefined;
       if (framework) book.setFramework(framework);

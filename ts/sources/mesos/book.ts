@@ -74,6 +74,11 @@ export class TaskBook {
     for (const [key, { message }] of this.#held) if (message.framework_id.value === id) this.#forget(key);
   }
 
+  /** The agent of a task that is known. */
+  agentOf(key: string): string | undefined {
+    return this.#held.get(key)?.message.agent_id.value;
+  }
+
   rejected(): readonly RejectedLabel[] {
     return [...this.#rejected.values()].flat();
   }

@@ -8,7 +8,9 @@ import type { Report, Source } from '../source.js';
 import { type EncodingName, encodings } from './encoding.js';
 import { endpointOf, type Masters } from './masters.js';
 import { documentedGrace, type Grace, MasterMirror, type Phase } from './mirror.js';
+import type { AgentNews } from './news.js';
 import { type Stream, subscribe } from './subscription.js';
+import type { MasterEvent } from './wire.js';
 
 export interface MesosMasterOptions {
   readonly encoding: EncodingName;
@@ -25,6 +27,8 @@ export interface MesosMasterOptions {
 export interface MesosMasterModules {
   readonly http: HttpClient;
   readonly masters: Masters;
+  /** Told of every agent whose tasks have changed. */
+  readonly news?: AgentNews;
 }
 
 /** Long enough for the rest of a burst, milliseconds. */
@@ -91,7 +95,7 @@ export class MesosMasterSource implements Source {
     };
     try {
       for await (const events of stream.events) {
-        for (const event of events) mirror.apply(event, performance.now());
+        for (const event of events) this.#apply(event, mirror);
         if (events.every(({ type }) => type === 'HEARTBEAT')) continue;
         clearTimeout(due);
         due = setTimeout(tell, COALESCE_MS);
@@ -100,6 +104,12 @@ export class MesosMasterSource implements Source {
     } finally {
       clearTimeout(due);
     }
+  }
+
+  #apply(event: MasterEvent, mirror: MasterMirror): void {
+    const agent = mirror.agentOf(event);
+    mirror.apply(event, performance.now());
+    if (agent !== undefined) this.#modules.news?.tell(agent);
   }
 
   #tell(mirror: MasterMirror, { url }: Stream, report: (report: Report) => void): void {

@@ -1,4 +1,4 @@
-import { NO_TASKS, type Task, type TaskTable } from '../../model/task.js';
+import { NO_TASKS, type Task, type TaskTable, taskKey } from '../../model/task.js';
 import { agentOf, frameworkOf } from './agents.js';
 import { TaskBook } from './book.js';
 import { type MasterEvent, readers } from './wire.js';
@@ -52,6 +52,14 @@ export class MasterMirror {
     this.#addFramework((event.framework_added ?? event.framework_updated)?.framework);
     const gone = framework_removed?.framework_info.id?.value;
     if (gone !== undefined) this.book.removeFramework(gone);
+  }
+
+  /** The agent whose task the event is about, as far as is known. */
+  agentOf({ task_added, task_updated }: MasterEvent): string | undefined {
+    if (task_added && readers.task.Check(task_added.task)) return task_added.task.agent_id.value;
+    if (!task_updated || !readers.status.Check(task_updated.status)) return undefined;
+    const id = task_updated.status.task_id?.value ?? '';
+    return this.book.agentOf(taskKey({ frameworkId: task_updated.framework_id.value, id }));
   }
 
   phase(now: number): Phase {

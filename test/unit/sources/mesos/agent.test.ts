@@ -3,10 +3,14 @@ import test, { type ExecutionContext } from 'ava';
 import { formatFrontend } from '../../../../ts/model/service.js';
 import { HttpClient } from '../../../../ts/sources/http/client.js';
 import { MesosAgentSource } from '../../../../ts/sources/mesos/agent.js';
+import { MesosMasterSource } from '../../../../ts/sources/mesos/master.js';
+import { listedMasters } from '../../../../ts/sources/mesos/masters.js';
+import { AgentNews } from '../../../../ts/sources/mesos/news.js';
 import type { Report } from '../../../../ts/sources/source.js';
 import { Reports } from '../../../contract/reports.js';
 import { sendText } from '../../../simulators/http.js';
 import { MesosAgentSimulator } from '../../../simulators/mesos-agent.js';
+import { MesosMasterSimulator } from '../../../simulators/mesos-master.js';
 import { simulatedTask, type TaskSpec } from '../../../simulators/tasks.js';
 import { World } from '../../../simulators/world.js';
 
@@ -194,4 +198,31 @@ test('an endless answer is given up', async (t) => {
   };
   const failed = await reports.until(({ keepLast }) => keepLast === true);
   t.is(failed.faults[0]?.code, 'ANSWER_TOO_LARGE');
+});
+
+test('news of a master about a task of this agent, and only that, has the agent asked at once', async (t) => {
+  const { world, agent, reports: polling } = await scene(t, {});
+  await polling.stop();
+  world.addAgent({ id: 'A-S1', hostname: '10.0.0.2', port: 5051 });
+  const master = new MesosMasterSimulator(world);
+  await master.listener.listen();
+  const [http, news] = [new HttpClient({ files: {}, answerMs: 5_000 }), new AgentNews()];
+  const following = { http, masters: listedMasters([master.url]), news };
+  const asking = new MesosAgentSource({ url: agent.url, intervalMs: 3_600_000, ipv6: true }, { http, news });
+  const told = new Reports(new MesosMasterSource({ encoding: 'json', ipv6: true, vips: false }, following));
+  const reports = new Reports(asking);
+  t.teardown(async () => {
+    await Promise.all([reports.stop(), told.stop()]);
+    await http.close();
+    await master.close();
+  });
+  await reports.until(saying('web.marathon:80 10.0.0.1:9000=1'));
+  await told.until(({ tasks }) => tasks?.tasks.size === 1);
+  world.turn('task.0', 'TASK_KILLING');
+  await reports.until(saying('web.marathon:80 10.0.0.1:9000=0'));
+  world.turn('task.0', 'TASK_KILLED');
+  await reports.until(saying());
+  launch(world, { id: 'elsewhere', agent: 'A-S1' });
+  await told.until(({ tasks }) => tasks?.tasks.has('F-0001\0elsewhere') ?? false);
+  t.is(reports.all.length, 3);
 });
