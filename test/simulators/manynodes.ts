@@ -1,5 +1,6 @@
 import { Fleet, type FleetNode, machine } from '../../ts/quickstart/fleet.js';
 import { claim } from '../../ts/quickstart/machine.js';
+import { until } from '../../ts/quickstart/until.js';
 import { NAME } from './app2.js';
 import { Cluster } from './cluster.js';
 import type { Place } from './driver.js';
@@ -20,6 +21,7 @@ export async function manyNodes(size: number): Promise<Stage> {
   const places = fleet.nodes.map(placeOf);
   const cluster = await Cluster.start(places, { address: machine.address, masterPort: 5050, graceMs: 5_000 });
   await Promise.all(fleet.nodes.map((node, i) => begin(node, cluster, i)));
+  await Promise.all(fleet.nodes.map((node) => sees(node, size)));
   const away = new Set<string>();
   const nodeOf = ({ address }: Place): FleetNode => fleet.nodes.find((node) => node.address === address)!;
   const turn = (place: Place, off: boolean): void => {
@@ -56,6 +58,14 @@ async function begin(node: FleetNode, { masters, agents }: Cluster, i: number): 
   node.define([]);
   const follow = masters.flatMap(({ url }) => ['--mesos-master', url]);
   await node.up('--mesos-agent', agents[i]!.url, ...follow, '--dns', 'true', '--sample-connections', '0');
+}
+
+/** Waits until it has met all others. */
+async function sees({ client, name }: FleetNode, size: number): Promise<void> {
+  await until(`${size} members on ${name}`, 60_000, async () => {
+    const { members } = await client.members();
+    return members.filter(({ state }) => state === 'alive' || state === 'self').length === size;
+  });
 }
 
 function viewerOf(node: FleetNode): Viewer {
