@@ -1,5 +1,5 @@
 import { faultOf, faultText } from '../../ts/util/errors.js';
-import { fuzzDns } from './dns/campaign.js';
+import { EPOCH, fuzzDns } from './dns/campaign.js';
 import { fuzzFrames, type Outcome } from './frames/campaign.js';
 import { compareWithModel } from './model/campaign.js';
 import { stages } from './model/stage.js';
@@ -9,7 +9,7 @@ import { seedsFor, seedsFrom } from './seeds.js';
 /**
  * `npm run fuzz [-- frames | model | dns] [--seconds N | --frames N] [--seed S]`: mutated frames through the packet
  * programs, for so long or so many through each, then sequences of packets and changes through them and their model, then
- * damaged DNS messages through the resolver. With a seed just what that seed stands for, to replay a failure.
+ * damaged DNS messages, for so long or so many, through the resolver. With a seed just what that seed stands for, to replay a failure.
  */
 
 const parts = ['frames', 'model', 'dns'] as const;
@@ -29,8 +29,12 @@ const first = seed ?? freshSeed();
 const asked = parts.filter((part) => process.argv.includes(part));
 
 function frameSeeds(): Iterable<number> {
-  if (seed !== undefined || frames === undefined) return seeds(SECONDS.frames);
-  return seedsFrom(first, Math.ceil(frames / FRAMES_A_SEED));
+  return counted(FRAMES_A_SEED) ?? seeds(SECONDS.frames);
+}
+
+/** When a number is asked for, and nothing is replayed. */
+function counted(each: number): Iterable<number> | undefined {
+  return seed === undefined && frames !== undefined ? seedsFrom(first, Math.ceil(frames / each)) : undefined;
 }
 
 function seeds(defaultSeconds: number): Iterable<number> {
@@ -48,7 +52,7 @@ try {
   console.log(`seeds from ${first}`);
   for (const part of asked.length > 0 ? asked : parts) {
     if (part === 'frames') show(await fuzzFrames(frameSeeds()));
-    else if (part === 'dns') show(await fuzzDns(seeds(SECONDS.dns)));
+    else if (part === 'dns') show(await fuzzDns(counted(EPOCH) ?? seeds(SECONDS.dns)));
     else for (const stage of stages) show(await compareWithModel(stage, seeds(SECONDS.model / stages.length)));
   }
 } catch (error) {

@@ -33,6 +33,7 @@ export function tryNameKey(text: string): NameKey | undefined {
 
 /** Without the empty one behind a dot at the end. */
 function labelsOf(text: string): string[] {
+  if (!text.includes('\\')) return (text.endsWith('.') ? text.slice(0, -1) : text).split('.');
   const labels = [''];
   for (const [piece, escaped, dot] of text.matchAll(/\\(\d{3}|[\s\S])|(\.)|[^\\.]+|\\/g)) {
     if (dot !== undefined) labels.push('');

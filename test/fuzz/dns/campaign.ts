@@ -8,7 +8,7 @@ import { mutated } from './mutate.js';
 import { badReply } from './reply-check.js';
 
 /** Packets of one seed. */
-const EPOCH = 100_000;
+export const EPOCH = 100_000;
 /** Beyond what a collection that has not come yet explains, bytes. */
 const GROWTH = 96 << 20;
 
@@ -35,7 +35,8 @@ export async function fuzzDns(seeds: Iterable<number>): Promise<Outcome> {
     if (grown > GROWTH) return { failure: `seed ${seed}: memory grew by ${grown >> 20} MiB`, summary: summary() };
     await new Promise((resolve) => setImmediate(resolve));
   }
-  return { failure: undefined, summary: summary() };
+  const memory = `, memory ${(process.memoryUsage().rss - (settled ?? 0)) >> 20} MiB more than after the first ${EPOCH}`;
+  return { failure: undefined, summary: summary() + memory };
 
   function summary(): string {
     const rate = Math.round(packets / (performance.now() - start));
