@@ -153,6 +153,7 @@ export function dataPlaneContract(declare: Declare, name: string, factory: () =>
     const before = await content(plane);
     await plane.release();
     const next = harness.plane();
+    t.deepEqual((await next.pools()).map(formatPrefix).sort(), before.pools);
     await next.open();
     t.deepEqual(await content(next), before);
     await next.apply([upsert(vip('11.0.0.80', 'tcp', ['10.0.0.7', 8080, 1]))]);
@@ -211,6 +212,7 @@ export function dataPlaneContract(declare: Declare, name: string, factory: () =>
     await plane.engage();
     await plane.remove();
     const next = harness.plane();
+    t.deepEqual(await next.pools(), []);
     await next.open();
     t.deepEqual(await content(next), { pools: [], vips: {} });
   });

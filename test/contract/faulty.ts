@@ -8,6 +8,7 @@ import type {
   Support,
   VipCounters,
 } from '../../ts/dataplane/dataplane.js';
+import type { Prefix } from '../../ts/model/address.js';
 import type { Forwarding } from '../../ts/model/forwarding.js';
 import { type VipKey, vipKey } from '../../ts/model/service.js';
 import { type Fault, VipdError } from '../../ts/util/errors.js';
@@ -31,6 +32,10 @@ export class FaultyDataPlane implements DataPlane {
   /** How many operations have failed so far. */
   get failures(): number {
     return this.#failures;
+  }
+
+  pools(): Promise<readonly Prefix[]> {
+    return this.#plane.pools();
   }
 
   async read(): Promise<Forwarding> {

@@ -6,7 +6,7 @@ import { attempt } from '../../ts/quickstart/command.js';
 import { exec } from '../../ts/quickstart/daemon.js';
 import { takeOver } from '../../ts/quickstart/machine.js';
 import { clients, directory, ours, pins, socket } from '../../ts/quickstart/places.js';
-import { pool, servers } from '../../ts/quickstart/topology.js';
+import { pool, servers, up } from '../../ts/quickstart/topology.js';
 import { until } from '../../ts/quickstart/until.js';
 import { packageRoot } from '../../ts/util/paths.js';
 import { Cluster } from './cluster.js';
@@ -34,6 +34,7 @@ const host: Viewer = {
 /** One vipd that follows the master, and three namespaces of the quickstart's network for agents. */
 export async function oneNode(): Promise<Stage> {
   takeOver();
+  up();
   const cluster = await Cluster.start(places, { address: '127.0.0.1' });
   const daemon = startDaemon(cluster);
   await until('an answer of vipd', 30_000, async () => {

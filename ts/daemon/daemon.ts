@@ -142,7 +142,7 @@ class Daemon {
   async #teardown(control: Control, planes: Planes): Promise<void> {
     await control.stop();
     await planes.stop();
-    const { pools } = await planes.active.read();
+    const pools = await planes.active.pools();
     await planes.active.remove();
     this.#removed = true;
     this.modules.machine.uncover([...this.options.pools, ...missingFrom(this.options.pools, pools)]);

@@ -32,9 +32,7 @@ export async function uninstall(options: DaemonOptions, modules: UninstallModule
 /** What the kernel says of pools; what this version cannot adopt must still be possible to remove. */
 async function poolsHeld(plane: DataPlane, logger: Logger): Promise<readonly Prefix[]> {
   try {
-    if (!(await plane.probe()).ok) return [];
-    await plane.open();
-    return (await plane.read()).pools;
+    return (await plane.probe()).ok ? await plane.pools() : [];
   } catch (error) {
     logger.warn({ fault: faultOf(error, `data plane ${plane.name}`) }, 'removing what cannot be read');
     return [];

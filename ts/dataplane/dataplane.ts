@@ -84,6 +84,8 @@ export interface DataPlane {
    * may answer by its last full reading and its own steps since: for a change that must not wait for 10,000 others.
    */
   read(depth?: 'full' | 'recent'): Promise<Forwarding>;
+  /** The pools the kernel holds for this plane; to be asked without `open` too. */
+  pools(): Promise<readonly Prefix[]>;
   /** Carries out the steps, in an order that never leaves a VIP without backends it should have; one outcome a step. */
   apply(steps: readonly Step[]): Promise<readonly Outcome[]>;
   /**

@@ -62,6 +62,10 @@ export class MemoryDataPlane implements DataPlane {
     return kernel.snapshot;
   }
 
+  async pools(): Promise<readonly Prefix[]> {
+    return this.kernel.pools;
+  }
+
   async apply(steps: readonly Step[]): Promise<readonly Outcome[]> {
     const kernel = this.#kernel();
     for (const step of steps) carryOut(kernel, step);

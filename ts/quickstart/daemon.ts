@@ -1,6 +1,5 @@
 import { join } from 'node:path';
-import { createClient } from '../api/client.js';
-import { unixTransport } from '../api/unix.js';
+import type { Client } from '../api/client.js';
 import { VipdError } from '../util/errors.js';
 import { packageRoot } from '../util/paths.js';
 import { Child } from './child.js';
@@ -26,24 +25,23 @@ const flags = [
 export class Daemon {
   /** Resolves at its end to what it said last. */
   readonly ended: Promise<string>;
-  private readonly client = createClient(unixTransport(socket));
+  private readonly client = connect();
 
   private constructor(private readonly child: Child) {
     this.ended = child.exited.then((result) => `ended with ${result}: ${child.output.trim()}`);
   }
 
-  /** Starts it and waits until the kernel holds the VIP with all its backends in rotation. */
-  static async start(): Promise<Daemon> {
-    const daemon = new Daemon(Child.start(ours.inside([vipd, ...flags])));
-    await daemon.sees('active');
-    return daemon;
+  /** Starts it; what it needs it may find later. */
+  static start(): Daemon {
+    return new Daemon(Child.start(ours.inside([vipd, ...flags])));
   }
 
   /** Waits until the backend at `address`, or all of them, are in this state, in the kernel as well. */
   async sees(state: 'active' | 'down', address?: string): Promise<void> {
     await until(`state "${state}" of ${address ?? 'all backends'}`, 15_000, async () => {
       if (this.child.result !== undefined) throw failed(await this.ended);
-      const explained = await this.client.explain({ key: 'web' }).catch(() => undefined);
+      const client = await this.client;
+      const explained = await client.explain({ key: 'web' }).catch(() => undefined);
       const concerned = explained?.vip.backends.filter((one) => address === undefined || one.address === address);
       return explained?.drift.length === 0 && concerned?.every((one) => one.state === state);
     });
@@ -52,6 +50,15 @@ export class Daemon {
   stop(): Promise<unknown> {
     return this.child.stop();
   }
+}
+
+/** What a client needs takes time to load, meanwhile the daemon starts. */
+async function connect(): Promise<Client> {
+  const [{ createClient }, { unixTransport }] = await Promise.all([
+    import('../api/client.js'),
+    import('../api/unix.js'),
+  ]);
+  return createClient(unixTransport(socket));
 }
 
 /** The command that runs `argv` where the sock hook sees it. */

@@ -22,13 +22,16 @@ export function claim(): void {
   writeFileSync(owner, `${process.pid} ${startTime(process.pid)}`);
 }
 
-/** Claims the machine and lays the network. @throws VipdError ROOT_NEEDED | QUICKSTART_RUNNING | POOL_ROUTED | COMMAND_FAILED */
+/**
+ * Claims the machine and keeps packets for VIPs on it.
+ * @throws VipdError ROOT_NEEDED | QUICKSTART_RUNNING | POOL_ROUTED | COMMAND_FAILED
+ */
 export function takeOver(): void {
   claim();
   run(['mount', '-t', 'bpf', 'bpf', bpffs]);
   ours.create();
   clients.create();
-  topology.up();
+  topology.cover();
 }
 
 /** Leaves the machine as it was, however far it came. Synchronous, because it runs while the process exits. */

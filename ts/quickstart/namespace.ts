@@ -1,6 +1,13 @@
 import { existsSync } from 'node:fs';
 import { attempt, run } from './command.js';
 
+const batch = ['ip', '-batch', '-'];
+
+/** Runs `ip` commands in order, stopping at the first that fails. @throws VipdError COMMAND_FAILED */
+export function ip(...commands: string[]): void {
+  run(batch, `${commands.join('\n')}\n`);
+}
+
 /** A named network namespace: stands for a container, or in tests for a whole node. */
 export class Namespace {
   constructor(readonly name: string) {}
@@ -21,7 +28,7 @@ export class Namespace {
 
   /** Runs `ip` commands in the namespace, in order, stopping at the first that fails. @throws VipdError COMMAND_FAILED */
   ip(...commands: string[]): void {
-    run(this.inside(['ip', '-batch', '-']), `${commands.join('\n')}\n`);
+    run(this.inside(batch), `${commands.join('\n')}\n`);
   }
 
   /** Sets a value under /proc/sys/net, e.g. `ipv4/ip_forward`. @throws VipdError COMMAND_FAILED */

@@ -3,11 +3,11 @@ import { faultOf, faultText, VipdError } from '../util/errors.js';
 import { packageRoot } from '../util/paths.js';
 import { Child } from './child.js';
 import type { Figures } from './client.js';
-import { clusterInvitation, demonstrateCluster } from './clusterdemo.js';
 import { Daemon, exec } from './daemon.js';
 import { takeOver } from './machine.js';
 import { ours, socket } from './places.js';
 import { failures, invitation, table } from './report.js';
+import * as topology from './topology.js';
 import { client, resolver, type Site, servers, vip } from './topology.js';
 
 /** What `npm start` runs: three servers behind a VIP, requests from two places, and the loss of a backend. */
@@ -48,8 +48,11 @@ async function loseBackend(daemon: Daemon, backend: Child, { namespace, address 
 /** Resolves to the number of requests that failed. */
 async function demonstrate(): Promise<{ daemon: Daemon; failed: number }> {
   takeOver();
+  // It takes longest; interfaces and servers may well appear meanwhile, as they do on a node.
+  const daemon = Daemon.start();
+  topology.up();
   const backends = await Promise.all(servers.map((site) => startServer(site, site.namespace.name)));
-  const daemon = await Daemon.start();
+  await daemon.sees('active');
   console.log(`vipd serves ${url} by ${servers.map(({ address }) => `${address}:8080`).join(', ')}\n`);
   console.log(`${requests} requests, each over a connection of its own:\n`);
   const before = await askFromBoth();
@@ -69,6 +72,7 @@ function clusterSize(): number | undefined {
 }
 
 async function clusterQuickstart(size: number, once: boolean): Promise<number> {
+  const { clusterInvitation, demonstrateCluster } = await import('./clusterdemo.js');
   const { failed, fleet } = await demonstrateCluster(size);
   outcome = failed === 0 ? 0 : 1;
   if (once) return outcome;

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { VipdError } from '../util/errors.js';
 import { attempt, run } from './command.js';
-import { Namespace } from './namespace.js';
+import { ip, Namespace } from './namespace.js';
 
 /** Every address in it belongs to vipd; the quickstart's VIP is one of them. */
 export const pool = '11.0.0.0/8';
@@ -37,10 +37,14 @@ export const servers: readonly Site[] = [site('1', 1), site('2', 2), site('3', 3
 export const client: Site = site('client', 4);
 const sites = [...servers, client];
 
-/** Lays the links. The unreachable routes come first: at no time can a packet for a VIP leave the machine. */
-export function up(): void {
+/** Comes before everything else: at no time can a packet for a VIP leave the machine. @throws VipdError POOL_ROUTED */
+export function cover(): void {
   for (const prefix of [pool, network]) run(['ip', 'route', 'add', 'unreachable', prefix, 'metric', `${lastResort}`]);
   expectUnreachable(vip.address);
+}
+
+/** Lays the links. */
+export function up(): void {
   for (const one of sites) connect(one);
   // The client's own route to the VIP leads to the host's end of its link, where the tc program takes it.
   client.namespace.ip(`route add ${pool} via ${client.hostAddress} metric 1`);
@@ -58,9 +62,11 @@ export function down(): void {
 function connect({ namespace, link, hostAddress, address }: Site): void {
   namespace.create();
   namespace.ip(`route add unreachable ${pool} metric ${lastResort}`);
-  run(['ip', 'link', 'add', link, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace.name]);
-  run(['ip', 'address', 'add', `${hostAddress}/30`, 'dev', link]);
-  run(['ip', 'link', 'set', link, 'up']);
+  ip(
+    `link add ${link} type veth peer name eth0 netns ${namespace.name}`,
+    `address add ${hostAddress}/30 dev ${link}`,
+    `link set ${link} up`,
+  );
   namespace.ip(`address add ${address}/30 dev eth0`, 'link set eth0 up', `route add ${network} via ${hostAddress}`);
   // Of this link only: the machine's own forwarding and reverse-path settings stay as they are.
   writeFileSync(`/proc/sys/net/ipv4/conf/${link}/forwarding`, '1');

@@ -9,6 +9,7 @@ import type {
   Support,
   VipCounters,
 } from '../dataplane/dataplane.js';
+import type { Prefix } from '../model/address.js';
 import type { Forwarding } from '../model/forwarding.js';
 import type { VipKey } from '../model/service.js';
 import type { Fault } from '../util/errors.js';
@@ -53,6 +54,10 @@ export class ActivePlane implements DataPlane {
 
   async read(depth?: 'full' | 'recent'): Promise<Forwarding> {
     return (await this.toggle.active?.read(depth)) ?? nothing;
+  }
+
+  async pools(): Promise<readonly Prefix[]> {
+    return (await this.toggle.active?.pools()) ?? [];
   }
 
   async apply(steps: readonly Step[]): Promise<readonly Outcome[]> {

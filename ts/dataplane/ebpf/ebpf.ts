@@ -7,6 +7,7 @@ import { type VipKey, vipKey } from '../../model/service.js';
 import { faultOf, VipdError } from '../../util/errors.js';
 import type { Logger } from '../../util/logger.js';
 import type { DataPlane, Flow, HookStatus, Outcome, PlaneEvent, Step, Support, VipCounters } from '../dataplane.js';
+import { pinnedPools } from './adopt.js';
 import { planCleanup, planDrain, planPools, planRemove, planRetire, planUpsert, planWays } from './changes.js';
 import { connectionsOf, readCounters, readVerdicts, resetCounters } from './counting.js';
 import { Drift } from './drift.js';
@@ -162,6 +163,10 @@ export class EbpfDataPlane implements DataPlane {
       drift.look();
     }
     return drift.forwarding();
+  }
+
+  async pools(): Promise<readonly Prefix[]> {
+    return this.#running?.image.pools ?? pinnedPools(this.options.bpffs);
   }
 
   /** A bpffs that is gone shows in the status of the hooks, whose links have their pins there too. */

@@ -1,13 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, readFileSync, renameSync } from 'node:fs';
+import { chmodSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { Btf, checkEnums } from '../../libbpf/btf.js';
-import { type Codec, codecFor, describeDifference } from '../../libbpf/codec.js';
-import { BpfMap } from '../../libbpf/map.js';
+import { type Codec, codecFor } from '../../libbpf/codec.js';
+import type { BpfMap } from '../../libbpf/map.js';
 import { BpfObject, type LoadedObject } from '../../libbpf/object.js';
 import type { BpfProgram } from '../../libbpf/program.js';
 import { VipdError } from '../../util/errors.js';
 import { bpfObject } from '../../util/paths.js';
+import { adoptMap } from './adopt.js';
 import { enums, LbSize, type Rodata, type Settings } from './lb.gen.js';
 import { keepPinned, makePinDirectory, unpin } from './pins.js';
 import { copyMap, copyRest, isReplaced } from './resize.js';
@@ -161,12 +162,8 @@ function sizesOf(limits: Limits): Sizes {
 function adoptMaps(pins: string, btf: Btf): Maps {
   const maps: Maps = new Map();
   for (const name of SHARED) {
-    const path = join(pins, name);
-    if (!existsSync(path)) continue;
-    const map = BpfMap.openPinned(path);
-    const difference = layoutDifference(map, name, btf);
-    if (difference !== undefined) throw incompatible(path, difference);
-    maps.set(name, map);
+    const map = adoptMap(pins, name, btf);
+    if (map !== undefined) maps.set(name, map);
   }
   return maps;
 }
@@ -180,44 +177,6 @@ function pinPrograms(pins: string, objects: Map<ObjectName, BpfObject>, loaded: 
       loaded.get(object)!.program(name).pin(join(pins, name));
     }
   }
-}
-
-/** By field where the kernel lets us see its BTF (CAP_SYS_ADMIN), else by size. */
-function layoutDifference(map: BpfMap, name: string, ours: Btf): string | undefined {
-  const types = ours.mapTypes().get(name);
-  for (const part of ['key', 'value'] as const) {
-    const type = types?.[part];
-    if (type === undefined) continue;
-    const size = part === 'key' ? map.info.keySize : map.info.valueSize;
-    const difference = fieldDifference(map, part, ours, type);
-    if (difference !== undefined) return `${part}: ${difference}`;
-    if (size !== ours.sizeOf(type)) return `${part}: ${size} bytes there, ${ours.sizeOf(type)} here`;
-  }
-  return undefined;
-}
-
-function fieldDifference(map: BpfMap, part: 'key' | 'value', ours: Btf, type: number): string | undefined {
-  const bytes = readable(() => map.btf());
-  const id = part === 'key' ? map.info.keyTypeId : map.info.valueTypeId;
-  if (bytes === undefined || id === 0) return undefined;
-  return describeDifference(Btf.parse(bytes, 'pinned map'), id, ours, type);
-}
-
-function readable<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch {
-    return undefined;
-  }
-}
-
-function incompatible(path: string, cause: string): VipdError {
-  return new VipdError({
-    code: 'PIN_INCOMPATIBLE',
-    object: `pinned map ${path}`,
-    cause: `has the layout of another version: ${cause}`,
-    hint: 'forwarding goes on as it is; start the version that made it, or remove it with `vipctl teardown`',
-  });
 }
 
 function settingsFrom(map: BpfMap | undefined, codec: Codec<Settings>): Settings {

@@ -1,4 +1,5 @@
 import { release } from 'node:os';
+import type { Prefix } from '../../model/address.js';
 import type { ForwardedVip, Forwarding } from '../../model/forwarding.js';
 import { backendKey, type VipKey, vipKey } from '../../model/service.js';
 import { faultOf, VipdError } from '../../util/errors.js';
@@ -72,6 +73,11 @@ export class IpvsDataPlane implements DataPlane {
     }
     running.forwarding ??= forwardingOf(running);
     return running.forwarding;
+  }
+
+  async pools(): Promise<readonly Prefix[]> {
+    await this.open();
+    return this.#open('pools').surroundings.pools;
   }
 
   async apply(steps: readonly Step[]): Promise<readonly Outcome[]> {
