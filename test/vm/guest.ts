@@ -1,6 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { until } from '../../ts/quickstart/until.js';
@@ -28,6 +37,11 @@ export interface GuestOptions {
 export interface Ended {
   readonly status: number;
   readonly output: string;
+}
+
+/** Where all that the kernel of the last guest has said is kept. */
+function consoleOf(kernel: Kernel): string {
+  return `${kernel.image}.console`;
 }
 
 /** A directory of the host as the guest mounts it. */
@@ -90,6 +104,7 @@ class Guest {
   discard(): void {
     process.removeListener('exit', this.abandon);
     for (const child of this.children) child.kill('SIGKILL');
+    this.keepConsole();
     rmSync(this.place, { recursive: true, force: true });
   }
 
@@ -101,13 +116,17 @@ class Guest {
     return existsSync(this.file(name)) ? readFileSync(this.file(name), 'utf8') : '';
   }
 
+  private keepConsole(): void {
+    if (existsSync(this.file('console'))) copyFileSync(this.file('console'), consoleOf(this.options.kernel));
+  }
+
   private complaint(output: string): string {
     const tail = `${output}\n${this.read('console')}\n${this.read('qemu.log')}`
       .trim()
       .split(/\r?\n/)
       .slice(-30)
       .join('\n');
-    return `the guest with kernel ${this.options.kernel.release} ended without a status\n${tail}`;
+    return `the guest with kernel ${this.options.kernel.release} ended without a status; its console: ${consoleOf(this.options.kernel)}\n${tail}`;
   }
 
   /** What init.sh reads: the kernel unpacks one archive behind the other into its first root. */
