@@ -64,9 +64,9 @@ export class FaultyDataPlane implements DataPlane {
     return this.#plane.verdicts();
   }
 
-  async flows(limit: number): Promise<readonly Flow[]> {
+  async flows(limit: number, wanted?: (flow: Flow) => boolean): Promise<readonly Flow[]> {
     this.#mayThrow('flows');
-    return this.#plane.flows(limit);
+    return this.#plane.flows(limit, wanted);
   }
 
   async inspect(key: VipKey): Promise<Readonly<Record<string, unknown>> | undefined> {

@@ -98,8 +98,8 @@ export interface DataPlane {
   counters(): Promise<readonly VipCounters[]>;
   /** Whole-node verdict counts by name (`forwarded`, `replied`, `no_backend`, …), monotonic while the plane stays programmed. */
   verdicts(): Promise<Readonly<Record<string, bigint>>>;
-  /** What is tracked now, at most `limit` of them. */
-  flows(limit: number): Promise<readonly Flow[]>;
+  /** What is tracked now and `wanted`, at most `limit` of them. */
+  flows(limit: number, wanted?: (flow: Flow) => boolean): Promise<readonly Flow[]>;
   hooks(): readonly HookStatus[];
   /** What the kernel holds for one VIP, as plain values for people; undefined when it holds nothing. */
   inspect(key: VipKey): Promise<Readonly<Record<string, unknown>> | undefined>;

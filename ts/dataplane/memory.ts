@@ -91,8 +91,8 @@ export class MemoryDataPlane implements DataPlane {
     return Object.fromEntries(this.#kernel().verdicts);
   }
 
-  async flows(limit: number): Promise<readonly Flow[]> {
-    return this.#kernel().flows.slice(0, limit);
+  async flows(limit: number, wanted: (flow: Flow) => boolean = () => true): Promise<readonly Flow[]> {
+    return this.#kernel().flows.filter(wanted).slice(0, limit);
   }
 
   hooks(): readonly HookStatus[] {

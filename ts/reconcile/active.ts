@@ -84,10 +84,10 @@ export class ActivePlane implements DataPlane {
     return (await this.toggle.active?.verdicts()) ?? {};
   }
 
-  async flows(limit: number): Promise<readonly Flow[]> {
-    const flows = (await this.toggle.active?.flows(limit)) ?? [];
+  async flows(limit: number, wanted?: (flow: Flow) => boolean): Promise<readonly Flow[]> {
+    const flows = (await this.toggle.active?.flows(limit, wanted)) ?? [];
     const rest = limit - flows.length;
-    const old = rest > 0 ? await this.toggle.old?.flows(rest) : undefined;
+    const old = rest > 0 ? await this.toggle.old?.flows(rest, wanted) : undefined;
     return [...flows, ...(old ?? [])];
   }
 

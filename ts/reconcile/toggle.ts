@@ -42,10 +42,10 @@ export interface ToggleModules {
   readonly logger?: Logger | undefined;
 }
 
-/** Looked at among what a draining plane tracks; more than these are not all closing. */
-const FLOWS_LOOKED_AT = 1_000;
 /** UDP has no end: a flow that has been silent so long, seconds, is over. */
 const UDP_OVER = 60;
+/** What is behind the first FIN may still have to come, or to come again, seconds. */
+const CLOSING_OVER = 5;
 
 /**
  * Exchanges the data plane under traffic: the new one is programmed and verified while the old one serves, then engaged;
@@ -99,6 +99,7 @@ export class Toggle {
    */
   async start(first: PlaneName | undefined): Promise<void> {
     await this.#recover();
+    await this.#forgetUnusable();
     this.#fresh = this.#record.active === undefined;
     const name = this.#record.active ?? first;
     const plane = this.#find(name);
@@ -225,9 +226,27 @@ export class Toggle {
       const until = Date.now() + change.drainMs;
       return this.#save({ active: change.to, ...(active === undefined ? {} : { draining: { plane: active, until } }) });
     }
-    if (draining?.plane !== change.to) await this.#find(change.to)?.remove();
+    if (draining?.plane !== change.to) {
+      await this.#quietly(`remove data plane ${change.to}`, () => this.#find(change.to)?.remove());
+    }
     const { change: _, ...rest } = this.#record;
     this.#save(rest);
+  }
+
+  /** Under another kernel, or with fewer capabilities, what served before may not be to be had. */
+  async #forgetUnusable(): Promise<void> {
+    if (!(await this.#isUsable(this.active))) return this.#save({});
+    if (await this.#isUsable(this.old)) return;
+    const { draining: _, ...rest } = this.#record;
+    this.#save(rest);
+  }
+
+  async #isUsable(plane: DataPlane | undefined): Promise<boolean> {
+    if (plane === undefined) return true;
+    const support = await probed(plane);
+    if (support.ok) return true;
+    this.modules.logger?.warn({ plane: plane.name, reason: support.reason }, 'a data plane can be run no more');
+    return false;
   }
 
   async #open(plane: DataPlane): Promise<void> {
@@ -254,7 +273,7 @@ export class Toggle {
   async #isDrained(): Promise<boolean> {
     const { old, draining } = this;
     if (old === undefined || draining === undefined) return false;
-    return Date.now() >= draining.until || !(await old.flows(FLOWS_LOOKED_AT)).some(goesOn);
+    return Date.now() >= draining.until || (await old.flows(1, goesOn)).length === 0;
   }
 
   async #quietly(what: string, act: () => Promise<void> | undefined): Promise<void> {
@@ -276,7 +295,8 @@ export class Toggle {
 }
 
 function goesOn({ state, vip, idleSeconds }: Flow): boolean {
-  return state !== 'closing' && (!vip.startsWith('udp/') || idleSeconds < UDP_OVER);
+  if (state === 'closing') return idleSeconds < CLOSING_OVER;
+  return !vip.startsWith('udp/') || idleSeconds < UDP_OVER;
 }
 
 async function probed(plane: DataPlane): Promise<Support> {

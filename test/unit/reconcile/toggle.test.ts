@@ -159,6 +159,34 @@ test('the drain ends when its time is over, whatever is carried', async (t) => {
   await toggle.stop();
 });
 
+test('thousands of connections that are over hide none that goes on, and what closes may do so', async (t) => {
+  const world = new World();
+  const toggle = await ready(world, false);
+  const { flows } = world.kernels.ebpf;
+  const flow = { vip: 'tcp/11.0.0.0:80', backend: '10.0.0.1:80', state: 'closing', idleSeconds: 60 } as const;
+  flows.unshift(...Array.from({ length: 5_000 }, () => flow));
+  await toggle.to('ipvs', 60_000);
+  const later = () => new Promise((resolve) => setTimeout(resolve, 30));
+  await later();
+  t.like(toggle.draining, { plane: 'ebpf' }, 'one that is established');
+  flows.splice(0, flows.length, flow, { ...flow, idleSeconds: 1 });
+  await later();
+  t.like(toggle.draining, { plane: 'ebpf' }, 'one whose last packets may be on their way');
+  flows.splice(0, flows.length, flow, { ...flow, vip: 'udp/11.0.0.0:80', state: 'established', idleSeconds: 90 });
+  while (toggle.draining !== undefined) await later();
+  t.deepEqual(world.removed, ['ebpf']);
+  await toggle.stop();
+});
+
+test('a plane that served before and can be run no more gives way to the first that can', async (t) => {
+  const world = new World();
+  await started(world, 'ebpf');
+  world.unsupported = { ebpf: { ok: false, reason: 'this process lacks CAP_BPF', hint: 'run as root' } };
+  const toggle = await started(world, 'ipvs');
+  assertWhole(t, world, toggle, 'ipvs');
+  t.is(toggle.active?.name, 'ipvs');
+});
+
 for (const resumed of [false, true]) {
   const way = resumed ? 'back to a plane that drains' : 'to a fresh plane';
   test(`a failure at any step of a toggle ${way} leaves the old plane as it was`, async (t) => {

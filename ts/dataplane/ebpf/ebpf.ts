@@ -1,6 +1,5 @@
 import { rmdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { features, missingCapabilities } from '../../libbpf/features.js';
 import type { Prefix } from '../../model/address.js';
 import type { Forwarding } from '../../model/forwarding.js';
 import { type VipKey, vipKey } from '../../model/service.js';
@@ -25,6 +24,7 @@ import { type Limits, type Loaded, loadPrograms } from './programs.js';
 import { type TableSpan, tunnelSourceRecords } from './records.js';
 import { Severing, type SeveringOptions } from './severing.js';
 import { SourceLists } from './source-lists.js';
+import { ebpfSupport } from './support.js';
 import { KernelSurroundings, type Surroundings } from './surroundings.js';
 import { sweep } from './sweep.js';
 import { writeTables } from './tables.js';
@@ -92,15 +92,7 @@ export class EbpfDataPlane implements DataPlane {
   ) {}
 
   async probe(): Promise<Support> {
-    const missing = missingCapabilities();
-    if (missing.length > 0) {
-      const reason = `this process lacks ${missing.join(' and ')}`;
-      return { ok: false, reason, hint: 'run as root, or give the daemon these capabilities' };
-    }
-    const absent = features().find(({ required, present }) => required && !present);
-    if (absent === undefined) return { ok: true };
-    const reason = `this kernel has no ${absent.name}, which comes with ${absent.minimumKernel}`;
-    return { ok: false, reason, hint: absent.hint };
+    return ebpfSupport(this.options);
   }
 
   async open(): Promise<void> {
@@ -225,10 +217,10 @@ export class EbpfDataPlane implements DataPlane {
     return readVerdicts(this.#open('verdicts').loaded.map('verdicts'));
   }
 
-  async flows(limit: number): Promise<readonly Flow[]> {
+  async flows(limit: number, wanted?: (flow: Flow) => boolean): Promise<readonly Flow[]> {
     const { image, loaded } = this.#open('flows');
     const clock = { ticks: ticksOf(loaded.program('tc_lb', 'tc_ticks')), hz: image.settings.hz };
-    return readFlows(loaded.map('flows'), image, clock, limit);
+    return readFlows(loaded.map('flows'), image, clock, limit, wanted);
   }
 
   hooks(): readonly HookStatus[] {

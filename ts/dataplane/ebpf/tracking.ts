@@ -35,7 +35,13 @@ export interface Clock {
   readonly hz: number;
 }
 
-export function readFlows(map: BpfMap, image: Image, clock: Clock, limit: number): Flow[] {
+export function readFlows(
+  map: BpfMap,
+  image: Image,
+  clock: Clock,
+  limit: number,
+  wanted: (flow: Flow) => boolean = () => true,
+): Flow[] {
   const flows: Flow[] = [];
   const slice = Math.min(SLICE, map.info.maxEntries);
   const words = new Uint32Array(slice * LbSize.FLOW_SET_WAYS * 2);
@@ -44,7 +50,7 @@ export function readFlows(map: BpfMap, image: Image, clock: Clock, limit: number
     for (let at = 0; at < words.length && flows.length < limit; at += 2) {
       if (words[at] === 0 && words[at + 1] === 0) continue;
       const flow = flowOf(flowFields(words[at]!, words[at + 1]!), image, clock);
-      if (flow !== undefined) flows.push(flow);
+      if (flow !== undefined && wanted(flow)) flows.push(flow);
     }
   }
   return flows;

@@ -1,38 +1,76 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import ipaddr from 'ipaddr.js';
 import { backendKey, type VipKey, vipKey } from '../../model/service.js';
 import type { Flow } from '../dataplane.js';
+import type { Timeouts } from './messages.js';
+
+const path = '/proc/net/ip_vs_conn';
+const PORTION = 1 << 16;
 
 const closing = new Set(['FIN_WAIT', 'TIME_WAIT', 'CLOSE', 'CLOSE_WAIT', 'LAST_ACK']);
 const opening = new Set(['SYN_SENT', 'SYN_RECV', 'SYNACK', 'NONE']);
 
-/** What IPVS tracks now of these VIPs, at most `limit`. Empty without IPVS. */
-export function connections(vips: ReadonlySet<VipKey>, limit: number): Flow[] {
+/** How long a connection is kept after its last packet by its state, seconds: linux/netfilter/ipvs/ip_vs_proto_tcp.c. */
+const fixedLifetimes: Readonly<Record<string, number>> = {
+  SYN_SENT: 120,
+  SYN_RECV: 60,
+  TIME_WAIT: 120,
+  CLOSE: 10,
+  CLOSE_WAIT: 60,
+  LAST_ACK: 30,
+  SYNACK: 120,
+};
+
+/** What IPVS tracks now of these VIPs and is wanted, at most `limit`. Empty without IPVS. */
+export function connections(
+  vips: ReadonlySet<VipKey>,
+  timeouts: Timeouts,
+  limit: number,
+  wanted: (flow: Flow) => boolean = () => true,
+): Flow[] {
   const found: Flow[] = [];
   for (const line of connectionLines()) {
     if (found.length >= limit) break;
-    const flow = connectionIn(line);
-    if (flow !== undefined && vips.has(flow.vip)) found.push(flow);
+    const flow = connectionIn(line, timeouts);
+    if (flow !== undefined && vips.has(flow.vip) && wanted(flow)) found.push(flow);
   }
   return found;
 }
 
-function connectionLines(): string[] {
+/** There may be a million: no more is read than is asked for. */
+function* connectionLines(): Generator<string> {
+  const file = opened();
+  if (file === undefined) return;
   try {
-    return readFileSync('/proc/net/ip_vs_conn', 'utf8').split('\n').slice(1);
+    const portion = Buffer.alloc(PORTION);
+    let rest = '';
+    for (let length = -1; length !== 0; ) {
+      length = readSync(file, portion);
+      const lines = (rest + portion.toString('latin1', 0, length)).split('\n');
+      rest = lines.pop() ?? '';
+      yield* lines;
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+function opened(): number | undefined {
+  try {
+    return openSync(path, 'r');
   } catch {
-    return [];
+    return undefined;
   }
 }
 
 /**
  * Pure: a line of /proc/net/ip_vs_conn: protocol, the ends in hexadecimal, state, seconds until it expires. Undefined for
- * what has no port of a client: a template of persistence.
+ * the heading, and for what has no port of a client: a template of persistence.
  */
-export function connectionIn(line: string): Flow | undefined {
-  const [protocol = '', from = '', fromPort = '', to = '', toPort = '', at = '', atPort = '', state = ''] = line
-    .trim()
-    .split(/\s+/);
+export function connectionIn(line: string, timeouts: Timeouts): Flow | undefined {
+  const fields = line.trim().split(/\s+/);
+  const [protocol = '', from = '', fromPort = '', to = '', toPort = '', at = '', atPort = '', state = '', left] =
+    fields;
   const name = (['tcp', 'udp'] as const).find((one) => one === protocol.toLowerCase());
   const [client, vip, backend] = [endIn(from, fromPort), endIn(to, toPort), endIn(at, atPort)];
   if (name === undefined || !client || !vip || !backend || client.port === 0) return undefined;
@@ -40,9 +78,16 @@ export function connectionIn(line: string): Flow | undefined {
     vip: vipKey({ ...vip, protocol: name }),
     backend: backendKey(backend),
     state: closing.has(state) ? 'closing' : opening.has(state) ? 'new' : 'established',
-    idleSeconds: 0,
+    idleSeconds: Math.max(0, lifetime(name, state, timeouts) - Number(left)) || 0,
     client,
   };
+}
+
+/** Every packet starts the timer anew, so what is left of it tells when the last one came. */
+function lifetime(protocol: 'tcp' | 'udp', state: string, { tcp, tcpFin, udp }: Timeouts): number {
+  if (protocol === 'udp') return udp;
+  if (state === 'FIN_WAIT') return tcpFin;
+  return fixedLifetimes[state] ?? tcp;
 }
 
 /** IPv4 is eight digits, IPv6 is written as usual. */

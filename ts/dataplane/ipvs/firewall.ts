@@ -15,9 +15,14 @@ export interface Firewall {
   readonly backends: ReadonlySet<string>;
   /** Addresses of VIPs whose packets take this node's address on their way to a backend. */
   readonly fullNat: ReadonlySet<string>;
-  /** `closed`: connections that exist go on, new ones are refused. Absent: nothing is done to packets. */
-  readonly gate?: 'open' | 'closed';
+  readonly gate?: Gate;
 }
+
+/**
+ * `beside`: what neither begins a connection nor belongs to one of IPVS is dropped instead of refused, for another plane may
+ * carry it. `closed`: connections that exist go on, new ones are refused. Without a gate nothing is done to packets.
+ */
+export type Gate = 'open' | 'beside' | 'closed';
 
 export const noFirewall: Firewall = { pools: [], vips: new Set(), backends: new Set(), fullNat: new Set() };
 
@@ -52,7 +57,7 @@ export function firewallIn(json: string): Firewall | undefined {
   if (sets.some((name) => both(name).includes(undefined))) return undefined;
   const texts = (name: SetName) => both(name).flatMap((elem) => (elem ?? []).map(elementText));
   const names = new Set(items.flatMap(({ chain }) => chain?.name ?? []));
-  const gate = names.has('shut_input') ? 'closed' : names.has('refuse_input') ? 'open' : undefined;
+  const gate = gateIn(names);
   const rules = items.filter(({ rule }) => rule !== undefined).length;
   if (rules !== ruleCount(gate)) return undefined;
   return {
@@ -81,6 +86,12 @@ type Element =
 function elementText(element: Element): string {
   if (typeof element === 'string') return element;
   return 'prefix' in element ? `${element.prefix.addr}/${element.prefix.len}` : (element.concat[0] ?? '');
+}
+
+function gateIn(chains: ReadonlySet<string>): Gate | undefined {
+  if (chains.has('shut_input')) return 'closed';
+  if (chains.has('spare_input')) return 'beside';
+  return chains.has('refuse_input') ? 'open' : undefined;
 }
 
 function elements(firewall: Firewall, name: SetName): ReadonlySet<string> {
@@ -179,16 +190,28 @@ const shut: readonly Chain[] = [
   })),
 ];
 
-function chainsOf(gate: Firewall['gate']): readonly Chain[] {
-  if (gate === undefined) return [];
-  return gate === 'open' ? engaged : [...engaged, ...shut];
+/** Behind IPVS, before what is refused. A RST would end a connection that another plane has lost sight of for a moment. */
+const spare: readonly Chain[] = ['input', 'output'].map((hook) => ({
+  name: `spare_${hook}`,
+  hook: `type filter hook ${hook} priority 149`,
+  rules: toPools('ct direction original tcp flags & (syn | ack) != syn drop'),
+}));
+
+const chainsBy: Readonly<Record<Gate, readonly Chain[]>> = {
+  open: engaged,
+  beside: [...engaged, ...spare],
+  closed: [...engaged, ...shut],
+};
+
+function chainsOf(gate: Gate | undefined): readonly Chain[] {
+  return gate === undefined ? [] : chainsBy[gate];
 }
 
-function ruleCount(gate: Firewall['gate']): number {
+function ruleCount(gate: Gate | undefined): number {
   return chainsOf(gate).reduce((sum, { rules }) => sum + rules.length, 0);
 }
 
-function chains(before: Firewall['gate'], after: Firewall['gate']): string[] {
+function chains(before: Gate | undefined, after: Gate | undefined): string[] {
   const gone = chainsOf(before).filter((chain) => !chainsOf(after).includes(chain));
   const fresh = chainsOf(after).filter((chain) => !chainsOf(before).includes(chain));
   const chain = (name: string) => `chain inet ${tableName} ${name}`;

@@ -6,6 +6,7 @@ import { faultOf, VipdError } from '../../util/errors.js';
 import type { Logger } from '../../util/logger.js';
 import type { DataPlane, Flow, HookStatus, Outcome, Step, Support, VipCounters } from '../dataplane.js';
 import { connections } from './connections.js';
+import type { Gate } from './firewall.js';
 import { type HeldService, heldAs, readService, readServices, vipIn } from './held.js';
 import { program } from './programming.js';
 import { OWN } from './scheduling.js';
@@ -65,10 +66,10 @@ export class IpvsDataPlane implements DataPlane {
   async read(depth: 'full' | 'recent' = 'full'): Promise<Forwarding> {
     const running = this.#open('read');
     if (depth === 'full') {
-      const { engaged } = running.surroundings;
+      const { gate } = running.surroundings;
       running.surroundings.look();
       // Somebody has removed the table, or part of it.
-      if (engaged && !running.surroundings.engaged) this.#restore(running);
+      if (gate !== undefined && running.surroundings.gate !== gate) this.#restore(running, gate);
       await this.#look(running);
     }
     running.forwarding ??= forwardingOf(running);
@@ -88,8 +89,8 @@ export class IpvsDataPlane implements DataPlane {
     return outcomes;
   }
 
-  async engage(): Promise<void> {
-    this.#open('engage').surroundings.open();
+  async engage(beside = false): Promise<void> {
+    this.#open('engage').surroundings.open(beside ? 'beside' : 'open');
   }
 
   async disengage(): Promise<void> {
@@ -116,8 +117,9 @@ export class IpvsDataPlane implements DataPlane {
     return { forwarded, replied: sum(({ totals }) => totals.packets) - forwarded };
   }
 
-  async flows(limit: number): Promise<readonly Flow[]> {
-    return connections(new Set(this.#open('flows').held.keys()), limit);
+  async flows(limit: number, wanted?: (flow: Flow) => boolean): Promise<readonly Flow[]> {
+    const { held, table } = this.#open('flows');
+    return connections(new Set(held.keys()), table.timeouts(), limit, wanted);
   }
 
   hooks(): readonly HookStatus[] {
@@ -176,9 +178,9 @@ export class IpvsDataPlane implements DataPlane {
     this.#foreign = foreign;
   }
 
-  #restore({ surroundings }: Running): void {
+  #restore({ surroundings }: Running, gate: Gate): void {
     try {
-      surroundings.open();
+      surroundings.open(gate);
     } catch (error) {
       this.modules.logger?.warn({ fault: faultOf(error, 'surroundings of IPVS') }, 'not restored');
     }

@@ -3,7 +3,7 @@ import type { ForwardedVip } from '../../model/forwarding.js';
 import { addLocalRoute, localTable, ownProtocol, removeLocalRoute, routes } from '../../netlink/routes.js';
 import { type Fault, faultOf } from '../../util/errors.js';
 import type { HookStatus } from '../dataplane.js';
-import { type Firewall, noFirewall } from './firewall.js';
+import { type Firewall, type Gate, noFirewall } from './firewall.js';
 import { readFirewall, removeFirewall, writeFirewall } from './nft.js';
 import { applySettings, restoreSettings, wantedSysctls } from './sysctls.js';
 import type { IpvsTable } from './table.js';
@@ -33,8 +33,8 @@ export class Surroundings {
     return this.#firewall?.pools ?? [];
   }
 
-  get engaged(): boolean {
-    return this.#firewall?.gate !== undefined;
+  get gate(): Gate | undefined {
+    return this.#firewall?.gate;
   }
 
   /** Looks whether the kernel still has what we believe it has. */
@@ -44,7 +44,7 @@ export class Surroundings {
 
   setPools(pools: readonly Prefix[]): void {
     this.#write({ pools });
-    if (this.engaged) this.#route();
+    if (this.gate !== undefined) this.#route();
   }
 
   /** Tells the firewall which addresses there are. */
@@ -59,17 +59,17 @@ export class Surroundings {
   }
 
   /** From now on packets for the pools are IPVS's; what is set already is set again where it differs. */
-  open(): void {
+  open(gate: Gate): void {
     const { settingsFile, kernelRelease } = this.options;
     const settings = applySettings(this.table, wantedSysctls(kernelRelease), settingsFile);
     this.#faults = new Map(settings.map((fault) => [fault.object, fault]));
-    this.#write({ gate: 'open' });
+    this.#write({ gate });
     this.#route();
   }
 
   /** Connections that exist go on, new ones are refused. */
   shut(): void {
-    if (this.engaged) this.#write({ gate: 'closed' });
+    if (this.gate !== undefined) this.#write({ gate: 'closed' });
   }
 
   remove(): void {
@@ -80,12 +80,12 @@ export class Surroundings {
   }
 
   statuses(): readonly HookStatus[] {
-    if (!this.engaged) return [];
+    if (this.gate === undefined) return [];
     const status = { hook: 'ipvs', mode: 'kernel' } as const;
     const routes = this.#missingRoutes();
     return [
       { ...status, where: 'local routes', attached: routes.length === 0, ...(routes[0] ? { fault: routes[0] } : {}) },
-      { ...status, where: 'nftables table inet vipd', attached: this.#firewall?.gate === 'open' },
+      { ...status, where: 'nftables table inet vipd', attached: this.gate !== 'closed' },
       ...[...this.#faults.values()].map((fault) => ({ ...status, where: fault.object, attached: false, fault })),
     ];
   }

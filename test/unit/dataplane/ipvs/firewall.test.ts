@@ -48,6 +48,15 @@ test('shutting the gate only adds, opening it takes that away again', (t) => {
   ]);
 });
 
+test('beside another plane nothing is reset that may be its; shutting takes that rule away', (t) => {
+  const beside = firewallScript(some, { ...some, gate: 'beside' }) ?? '';
+  t.regex(beside, /spare_input ip daddr @pools4 ct direction original tcp flags & \(syn \| ack\) != syn drop/);
+  t.true(beside.split('\n').every((line) => line === '' || line.startsWith('add ')));
+  const shut = firewallScript({ ...some, gate: 'beside' }, { ...some, gate: 'closed' }) ?? '';
+  t.regex(shut, /delete chain inet vipd spare_input/);
+  t.regex(shut, /shut_output ip6 daddr @pools6 ct state new jump refuse/);
+});
+
 test('thousands of elements go in portions', (t) => {
   const many = { ...noFirewall, vips: new Set(Array.from({ length: 2_500 }, (_, i) => `11.1.${i >> 8}.${i & 255}`)) };
   t.is(firewallScript(noFirewall, many)?.match(/add element inet vipd vips4/g)?.length, 3);
