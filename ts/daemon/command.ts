@@ -19,7 +19,7 @@ import { addFlags, flagsOf } from './flags.js';
 import { HostMachine } from './machine.js';
 import { type DaemonOptions, defaultConfig, parseOptions } from './options.js';
 import { PlaneState } from './planestate.js';
-import { checkPrivilege } from './privilege.js';
+import { checkAllPrivileges, checkPrivilege } from './privilege.js';
 import { uninstall } from './uninstall.js';
 
 /** Runs `vipd ARGS…` and resolves with its exit status; what is wrong is on standard error, one line each. */
@@ -83,7 +83,7 @@ async function serve(options: DaemonOptions): Promise<number> {
   const logger = pino({ level: options.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
   const cgroup = cgroupOf(options);
   const planes = planesOf(options, cgroup, logger);
-  const machine = new HostMachine({ bpffs: options.bpffs });
+  const machine = new HostMachine(options);
   const examination = async (hooks: readonly HookStatus[]) => report(options, hooks);
   const modules = { planes, machine, logger, version: packageVersion(), cgroup, doctor: examination };
   await runDaemon(options, modules, stop.signal);
@@ -91,10 +91,10 @@ async function serve(options: DaemonOptions): Promise<number> {
 }
 
 async function remove(options: DaemonOptions): Promise<number> {
-  checkPrivilege();
+  checkAllPrivileges();
   const logger = pino({ level: 'warn', base: null }, pino.destination(2));
   const planes = planesOf(options, cgroupOf(options), logger);
-  await uninstall(options, { planes, machine: new HostMachine({ bpffs: options.bpffs }), logger });
+  await uninstall(options, { planes, machine: new HostMachine(options), logger });
   new PlaneState(join(options.stateDir, 'plane.json')).save({});
   return exitStatus.ok;
 }
@@ -110,7 +110,7 @@ async function tellCluster(word: string, options: DaemonOptions, file: string | 
 }
 
 async function printDryRun(options: DaemonOptions): Promise<number> {
-  const run = await dryRun(options, new HostMachine({ bpffs: options.bpffs }));
+  const run = await dryRun(options, new HostMachine(options));
   process.stdout.write(`${dryRunText(run)}\n`);
   for (const fault of run.faults) complain(faultText(fault));
   return run.faults.length === 0 ? exitStatus.ok : exitStatus.failed;
@@ -146,11 +146,9 @@ function planesOf(options: DaemonOptions, cgroup: string, logger: Logger): reado
   return [ebpf, ipvs];
 }
 
+/** Where none is mounted the eBPF plane will say so. */
 function cgroupOf(options: DaemonOptions): string {
-  const path = options.cgroup ?? cgroup2Mount();
-  if (path !== undefined) return path;
-  const hint = 'mount one: mount -t cgroup2 none /sys/fs/cgroup/unified';
-  throw new VipdError({ code: 'CGROUP_MISSING', object: 'cgroup', cause: 'no cgroup-v2 hierarchy is mounted', hint });
+  return options.cgroup ?? cgroup2Mount() ?? '/sys/fs/cgroup';
 }
 
 function complain(text: string): void {

@@ -1,10 +1,9 @@
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import type { DoctorCheck, DoctorReport } from '../api/routes/node.js';
 import type { HookStatus, Support } from '../dataplane/dataplane.js';
 import { stackNeeded } from '../dataplane/ebpf/workloads.js';
 import { ipvsSupport } from '../dataplane/ipvs/support.js';
-import { type Feature, features, isBpffs, kernelRelease, missingCapabilities } from '../libbpf/features.js';
+import { type Feature, features, isBpffs, isCgroup2, kernelRelease, missingCapabilities } from '../libbpf/features.js';
 import { faultOf } from '../util/errors.js';
 import { type ForeignProgram, foreignOnCgroup, foreignOnInterfaces, ownProgramIds } from './foreign.js';
 import type { DaemonOptions } from './options.js';
@@ -28,8 +27,7 @@ const host: Subject = {
   missingCapabilities,
   features,
   isBpffs,
-  // Every cgroup but the root has more, but this one is in all of them and in version 2 only.
-  isCgroup: (path) => existsSync(join(path, 'cgroup.procs')) && existsSync(join(path, 'cgroup.controllers')),
+  isCgroup: isCgroup2,
   ownProgramIds,
   ipvs: ipvsSupport,
   stackNeeded,

@@ -1,18 +1,16 @@
 import { existsSync } from 'node:fs';
-import { isBpffs } from '../libbpf/features.js';
+import { isBpffs, wouldBeOnBpffs } from '../libbpf/features.js';
 import type { Prefix } from '../model/address.js';
 import { mountBpffs, sdNotify } from '../native/system.js';
 import { addresses } from '../netlink/addresses.js';
 import { removeAddress, removeDevice } from '../netlink/devices.js';
 import { links } from '../netlink/links.js';
 import { addUnreachableRoute, mainTable, removeUnreachableRoute, routes } from '../netlink/routes.js';
-import { VipdError } from '../util/errors.js';
 import { type Lock, lockDirectory } from './lock.js';
-import { checkPrivilege } from './privilege.js';
 
 /** What the daemon needs of the machine beside a data plane. */
 export interface Machine {
-  /** Makes this process the one daemon. @throws VipdError PRIVILEGE_MISSING, DAEMON_RUNNING, BPFFS_UNUSABLE */
+  /** Makes this process the one daemon. @throws VipdError DAEMON_RUNNING, BPFFS_UNUSABLE */
   claim(): Lock;
   /**
    * From now on no packet for an address of these prefixes leaves the machine unless somebody routes it on purpose.
@@ -38,17 +36,13 @@ const coverMetric = 20_000;
 
 /** The machine this process runs on, as its network namespace shows it. */
 export class HostMachine implements Machine {
-  constructor(private readonly options: { readonly bpffs: string }) {}
+  constructor(private readonly options: { readonly bpffs: string; readonly stateDir: string }) {}
 
+  /** By the pins, which no two may share; where there can be none, by the state. */
   claim(): Lock {
-    checkPrivilege();
-    const { bpffs } = this.options;
-    if (bpffs.startsWith(`${bpffsMount}/`) && existsSync(bpffsMount) && !isBpffs(bpffsMount)) mountBpffs(bpffsMount);
-    const lock = lockDirectory(bpffs);
-    if (isBpffs(bpffs)) return lock;
-    lock.release();
-    const hint = 'name a directory below a mount of type bpf, as /sys/fs/bpf/vipd';
-    throw new VipdError({ code: 'BPFFS_UNUSABLE', object: `directory ${bpffs}`, cause: 'it is not on a bpffs', hint });
+    const { bpffs, stateDir } = this.options;
+    if (bpffs.startsWith(`${bpffsMount}/`) && existsSync(bpffsMount) && !isBpffs(bpffsMount)) mountQuietly(bpffsMount);
+    return lockDirectory(wouldBeOnBpffs(bpffs) ? bpffs : stateDir);
   }
 
   cover(pools: readonly Prefix[]): readonly Prefix[] {
@@ -82,5 +76,14 @@ export class HostMachine implements Machine {
 
   notify(message: string): void {
     sdNotify(message);
+  }
+}
+
+/** That there is none is seen, and said, by the data plane that needs it. */
+function mountQuietly(path: string): void {
+  try {
+    mountBpffs(path);
+  } catch {
+    // A container may not mount.
   }
 }

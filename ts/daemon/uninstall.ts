@@ -12,7 +12,7 @@ export interface UninstallModules {
   readonly logger: Logger;
 }
 
-/** Leaves the kernel as it was before vipd. @throws VipdError PRIVILEGE_MISSING, or DAEMON_RUNNING while there is a daemon */
+/** Leaves the kernel as it was before vipd. @throws VipdError DAEMON_RUNNING while there is a daemon */
 export async function uninstall(options: DaemonOptions, modules: UninstallModules): Promise<void> {
   const { planes, machine, logger } = modules;
   const lock = machine.claim();

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, statfsSync } from 'node:fs';
 import { release } from 'node:os';
+import { dirname, join } from 'node:path';
 import { addon } from '../native/binding.js';
 import { about } from './errors.js';
 import { attachedTcx } from './link.js';
@@ -50,6 +51,16 @@ export function kernelBtfPresent(): boolean {
 /** Whether the path lies on a bpf filesystem, so that objects can be pinned there. */
 export function isBpffs(path: string): boolean {
   return existsSync(path) && statfsSync(path).type === BPF_FS_MAGIC;
+}
+
+/** Whether something made at this path would lie on a bpf filesystem: its nearest directory does. */
+export function wouldBeOnBpffs(path: string): boolean {
+  return existsSync(path) ? isBpffs(path) : wouldBeOnBpffs(dirname(path));
+}
+
+/** Whether programs can be attached to it; every cgroup has the first file, and only those of version 2 the second. */
+export function isCgroup2(path: string): boolean {
+  return existsSync(join(path, 'cgroup.procs')) && existsSync(join(path, 'cgroup.controllers'));
 }
 
 /** Where the cgroup v2 hierarchy is mounted; on hybrid systems `/sys/fs/cgroup/unified`. */

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { type DoctorOptions, doctor, type Subject } from '../../../ts/daemon/doctor.js';
-import { checkPrivilege } from '../../../ts/daemon/privilege.js';
+import { checkAllPrivileges, checkPrivilege } from '../../../ts/daemon/privilege.js';
 
 const options: DoctorOptions = {
   bpffs: '/sys/fs/bpf/vipd',
@@ -110,8 +110,10 @@ test('without a daemon there is a warning only', (t) => {
 
 test('missing capabilities are one sentence', (t) => {
   t.notThrows(() => checkPrivilege([]));
-  t.throws(() => checkPrivilege(['CAP_BPF', 'CAP_PERFMON']), {
+  t.notThrows(() => checkPrivilege(['CAP_BPF', 'CAP_PERFMON']), 'IPVS does without');
+  t.throws(() => checkPrivilege(['CAP_NET_ADMIN', 'CAP_BPF']), {
     code: 'PRIVILEGE_MISSING',
-    message: /^user \d+: this process lacks CAP_BPF, CAP_PERFMON \(run it as root or by its systemd unit\)$/,
+    message: /^user \d+: this process lacks CAP_NET_ADMIN, CAP_BPF \(run it as root or by its systemd unit\)$/,
   });
+  t.throws(() => checkAllPrivileges(['CAP_BPF']), { code: 'PRIVILEGE_MISSING' });
 });
