@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import swagger from '@fastify/swagger';
 import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox';
@@ -75,6 +76,7 @@ function addRoute(server: FastifyInstance, { id, route, handler, underWay, keepA
       const signal = signalOf(reply, underWay);
       const answer = await handler(inputOf(route, request), signal);
       if (route.produces === 'text') return reply.type('text/plain; version=0.0.4; charset=utf-8').send(answer);
+      if (route.tagged) return sendTagged(request, reply, answer);
       if (route.produces === 'json') return reply.type('application/json').send(answer);
       return sendEvents(reply, answer as AsyncIterable<unknown>, keepAliveMs);
     },
@@ -107,6 +109,14 @@ function signalOf(reply: FastifyReply, underWay: Set<AbortController>): AbortSig
     controller.abort();
   });
   return controller.signal;
+}
+
+function sendTagged(request: FastifyRequest, reply: FastifyReply, answer: unknown): FastifyReply {
+  const text = JSON.stringify(answer);
+  const tag = `"${createHash('sha1').update(text).digest('base64')}"`;
+  reply.header('etag', tag);
+  if (request.headers['if-none-match'] === tag) return reply.code(304).send();
+  return reply.type('application/json').serializer(String).send(text);
 }
 
 function sendEvents(reply: FastifyReply, values: AsyncIterable<unknown>, keepAliveMs: number): FastifyReply {

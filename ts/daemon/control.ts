@@ -66,7 +66,10 @@ export class Control {
     const sources = [...own, ...files, api, ...this.#tasks.sources, ...(cluster ? [cluster] : [])];
     this.sources = new Sources({ waitMs: sourceWait, names: namesIn(options) }, { sources, logger });
     this.definitions = new Definitions(api, options.apiCommandChecks === 'allow', () => this.#applied());
-    this.#health = new HealthMonitor({ concurrency: healthConcurrency });
+    this.#health = new HealthMonitor({
+      concurrency: healthConcurrency,
+      pendingReady: options.pendingChecks === 'ready',
+    });
     const modules = { sources: this.sources, health: this.#health, api, machine, onEvent };
     this.intent = new Intent({ pools, adopted, zone: options.zone }, modules);
     this.cover = new Cover(pools, { machine, logger });

@@ -209,6 +209,11 @@ export const fields = {
     fallback: 10_000,
   }),
   healthConcurrency: integer(1, 4_096, { flag: 'health-concurrency', help: 'health checks at a time', fallback: 64 }),
+  pendingChecks: oneOf(['not-ready', 'ready'], {
+    flag: 'pending-checks',
+    help: 'what backends and tasks of Mesos count as until their health check has said something',
+    fallback: 'not-ready',
+  }),
   sever: yesOrNo({
     flag: 'sever',
     help: 'end connected sockets of a backend that is removed or down, so that their owners connect anew',

@@ -31,17 +31,21 @@ export function taskSources(options: DaemonOptions): TaskSources {
   };
 }
 
+function labels(options: DaemonOptions) {
+  return { ipv6: options['labels.ipv6'], pendingReady: options.pendingChecks === 'ready' };
+}
+
 function agentSources(options: DaemonOptions, modules: MesosAgentModules): readonly Source[] {
   const url = options['mesos.agent.url'];
   if (url === undefined) return [];
   const intervalMs = options['mesos.agent.interval'];
-  return [new MesosAgentSource({ url, intervalMs, ipv6: options['labels.ipv6'] }, modules)];
+  return [new MesosAgentSource({ url, intervalMs, ...labels(options) }, modules)];
 }
 
 function masterSource(options: DaemonOptions, modules: MesosMasterModules): Source {
   const encoding = options['mesos.master.encoding'];
   const vips = wanted(options['mesos.master.vips'], options['mesos.agent.url'] === undefined);
-  return new MesosMasterSource({ encoding, vips, ipv6: options['labels.ipv6'] }, modules);
+  return new MesosMasterSource({ encoding, vips, ...labels(options) }, modules);
 }
 
 function marathonSources(options: DaemonOptions, http: HttpClient): readonly Source[] {

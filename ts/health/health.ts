@@ -15,16 +15,24 @@ interface Watched {
   revision: number;
 }
 
+export interface HealthOptions {
+  /** How many checks run at the same time at most. */
+  readonly concurrency: number;
+  /** Whether backends without a verdict yet count as healthy. */
+  readonly pendingReady?: boolean;
+}
+
 /** Checks the backends of all services that ask for it, and says what it thinks of them. */
 export class HealthMonitor implements Verdicts {
   readonly #modules: ProbeModules;
+  readonly #pendingReady: boolean;
   readonly #services = new Map<string, Watched>();
   readonly #listeners = new Set<() => void>();
   #table: ServiceTable | undefined;
   #revisions = 0;
 
-  /** `concurrency`: how many checks run at the same time at most. */
-  constructor(options: { concurrency: number }, modules: { clock?: Clock; runners?: Runners } = {}) {
+  constructor(options: HealthOptions, modules: { clock?: Clock; runners?: Runners } = {}) {
+    this.#pendingReady = options.pendingReady ?? false;
     this.#modules = {
       clock: modules.clock ?? systemClock,
       runners: modules.runners ?? runners,
@@ -50,7 +58,9 @@ export class HealthMonitor implements Verdicts {
 
   /** undefined when no check is defined. */
   verdict(service: string, backend: BackendKey): Verdict | undefined {
-    return this.#services.get(service)?.probes.get(backend)?.judgement;
+    const judgement = this.#services.get(service)?.probes.get(backend)?.judgement;
+    if (judgement?.state !== 'pending' || !this.#pendingReady) return judgement;
+    return { state: 'healthy', reason: `${judgement.reason}; counts as ready until then`, since: judgement.since };
   }
 
   /** Another number whenever a verdict of the service, or its reason, has changed; 0 for a service without checks. */

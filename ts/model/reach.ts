@@ -16,9 +16,17 @@ export function usable(endpoints: readonly Endpoint[], family: Family | undefine
   });
 }
 
-/** 1 takes connections; 0 keeps those there are: the task ends, has failed its check, or has not passed it yet. */
-export function weightOf({ phase, healthy }: Task): { readonly weight: 0 | 1; readonly reason?: string } {
+/**
+ * 1 takes connections; 0 keeps those there are: the task ends, has failed its check, or has not passed it yet, unless
+ * `pendingReady` lets that count as passed.
+ */
+export function weightOf(
+  { phase, healthy, pending }: Task,
+  pendingReady = false,
+): { readonly weight: 0 | 1; readonly reason?: string } {
   if (phase === 'killing') return { weight: 0, reason: 'task is being killed' };
+  if (pending && pendingReady) return { weight: 1 };
+  if (pending) return { weight: 0, reason: 'task has not been checked yet' };
   if (healthy === false) return { weight: 0, reason: 'task is not healthy' };
   return { weight: 1 };
 }

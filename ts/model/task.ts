@@ -36,6 +36,8 @@ export interface Task {
   readonly state: string;
   /** undefined: nothing checks it. */
   readonly healthy: boolean | undefined;
+  /** It has a check that has said nothing yet; `healthy` is false then. */
+  readonly pending?: boolean;
   readonly ports: readonly TaskPort[];
   /** Host ports the task was given as resources, ascending. */
   readonly resourcePorts: readonly number[];

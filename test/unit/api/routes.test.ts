@@ -87,6 +87,20 @@ const cases: { readonly [K in keyof Client]: Case } = {
     answer: { backends: vip.backends.map((backend) => ({ vip: vip.key, service: 'web', backend })) },
   },
   members: { call: (client) => client.members(), answer: { members: [member] } },
+  dcosVips: {
+    call: (client) => client.dcosVips(),
+    answer: [
+      {
+        vip: '11.0.0.80:80',
+        protocol: 'tcp',
+        addresses: ['11.0.0.80'],
+        backend: [
+          { ip: '10.0.0.1', port: 8080, weight: 1, state: 'active' },
+          { ip: '10.0.0.2', port: 8080, weight: 0, state: 'down' },
+        ],
+      },
+    ],
+  },
   nodes: {
     call: (client) => client.nodes(),
     answer: [{ private_ip: '10.0.0.1', public_ips: [], hostname: 'node-a', updated: '2023-11-14T22:13:20.000Z' }],

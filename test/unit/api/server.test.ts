@@ -3,7 +3,7 @@ import test from 'ava';
 import { createClient, requestFor } from '../../../ts/api/client.js';
 import { routes } from '../../../ts/api/routes/routes.js';
 import { unixTransport } from '../../../ts/api/unix.js';
-import { event } from './fake-ports.js';
+import { event, webStatus } from './fake-ports.js';
 import { serve } from './with-server.js';
 
 interface Raw {
@@ -97,4 +97,33 @@ test('parameters are encoded into the path, query keys only when given', (t) => 
   t.is(requestFor(routes.vip, { key: 'tcp/11.0.0.80:80' }).url, '/v1/vips/tcp%2F11.0.0.80%3A80');
   t.is(requestFor(routes.events, {}).url, '/v1/events');
   t.is(requestFor(routes.events, { follow: false }).url, '/v1/events?follow=false');
+});
+
+test('VIPs in the form of DC/OS: the families of a name are one, and who has the answer gets it no second time', async (t) => {
+  const { socket, ports } = await serve(t);
+  const vipName = { label: 'web', framework: 'marathon' };
+  const six = { ...webStatus.frontend, address: 'fd01:c::80' };
+  const v6 = { ...webStatus, vipName, frontend: six, backends: [{ ...webStatus.backends[0]!, address: 'fd00::1' }] };
+  ports.status.vips = () => [{ ...webStatus, vipName }, v6, { ...webStatus, frontend: six }];
+  const ask = (headers: Record<string, string>) =>
+    new Promise<{ status: number | undefined; tag: string | undefined; text: string }>((resolve, reject) => {
+      const outgoing = request({ socketPath: socket, path: '/v1/vips', headers, agent: false }, async (incoming) => {
+        const text = (await incoming.toArray()).join('');
+        resolve({ status: incoming.statusCode, tag: incoming.headers.etag, text });
+      });
+      outgoing.once('error', reject).end();
+    });
+  const first = await ask({});
+  const [named, plain] = JSON.parse(first.text) as { vip: string; addresses: string[]; backend: { ip: string }[] }[];
+  t.is(named!.vip, 'web.marathon.l4lb.thisdcos.directory:80');
+  t.deepEqual(named!.addresses, ['11.0.0.80', 'fd01:c::80']);
+  t.deepEqual(
+    named!.backend.map(({ ip }) => ip),
+    ['10.0.0.1', '10.0.0.2', 'fd00::1'],
+  );
+  t.is(plain!.vip, '[fd01:c::80]:80');
+  t.regex(first.tag!, /^"[A-Za-z0-9+/=]{28}"$/);
+  t.deepEqual(await ask({ 'if-none-match': first.tag! }), { status: 304, tag: first.tag, text: '' });
+  ports.status.vips = () => [];
+  t.is((await ask({ 'if-none-match': first.tag! })).text, '[]');
 });

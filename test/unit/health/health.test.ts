@@ -26,10 +26,10 @@ class Lab {
   changes = 0;
   readonly monitor: HealthMonitor;
 
-  constructor(t: ExecutionContext, concurrency = 100) {
+  constructor(t: ExecutionContext, concurrency = 100, pendingReady = false) {
     const runner: Runner = (_check, { address }) => this.#check(address);
     const runners: Runners = { tcp: runner, http: runner, command: runner };
-    this.monitor = new HealthMonitor({ concurrency }, { clock: this.clock, runners });
+    this.monitor = new HealthMonitor({ concurrency, pendingReady }, { clock: this.clock, runners });
     this.monitor.onChange(() => this.changes++);
     t.teardown(() => this.monitor.stop());
   }
@@ -57,6 +57,16 @@ test('backends are checked at once, and then every interval', async (t) => {
   t.deepEqual([lab.state('a', 1), lab.state('a', 2), lab.calls.length, lab.changes], ['healthy', 'healthy', 2, 2]);
   await lab.clock.advance(3000);
   t.deepEqual([lab.calls.length, lab.changes], [8, 2]);
+});
+
+test('what has not been checked yet counts as healthy where that is asked for, and no longer than until then', async (t) => {
+  const lab = new Lab(t, 100, true);
+  lab.answers.set('10.0.0.1', 'ECONNREFUSED');
+  lab.monitor.sync(table(service('a', [1], { ...CHECK, fall: 2 })));
+  t.is(lab.state('a', 1), 'healthy');
+  t.is(lab.monitor.verdict('a', '10.0.0.1:80')!.reason, 'not checked yet; counts as ready until then');
+  await lab.clock.advance(1010);
+  t.is(lab.state('a', 1), 'unhealthy');
 });
 
 test('a service without a check has no verdict', async (t) => {

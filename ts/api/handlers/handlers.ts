@@ -1,6 +1,7 @@
 import type { ApiPorts } from '../ports.js';
 import type { Handlers } from '../routes/routes.js';
 import { clusterHandlers } from './cluster.js';
+import { dcosHandlers } from './dcos.js';
 import { dnsHandlers } from './dns.js';
 import { endpointHandlers } from './endpoints.js';
 import { labelHandlers } from './labels.js';
@@ -25,5 +26,6 @@ export function createHandlers(ports: ApiPorts): Handlers {
     ...dnsHandlers(ports),
     ...mesosDnsHandlers(ports),
     ...clusterHandlers(ports),
+    ...dcosHandlers(ports),
   };
 }

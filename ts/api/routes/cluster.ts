@@ -30,13 +30,6 @@ export const MemberView = Type.Object({
 });
 export type MemberView = Static<typeof MemberView>;
 
-const DcosNode = Type.Object({
-  private_ip: Type.String(),
-  public_ips: Type.Array(Type.String()),
-  hostname: Type.String(),
-  updated: Type.String({ description: 'When it spoke last, ISO 8601' }),
-});
-
 export const clusterRoutes = {
   members: defineRoute({
     method: 'GET',
@@ -44,13 +37,6 @@ export const clusterRoutes = {
     summary: 'The nodes of the cluster as this one sees them, itself first; empty without a cluster',
     produces: 'json',
     response: Type.Object({ members: Type.Array(MemberView) }),
-  }),
-  nodes: defineRoute({
-    method: 'GET',
-    path: '/v1/nodes',
-    summary: 'The nodes of the cluster in the form of the network API of DC/OS',
-    produces: 'json',
-    response: Type.Array(DcosNode),
   }),
   leave: defineRoute({
     method: 'POST',

@@ -13,6 +13,8 @@ export interface Route {
   readonly query?: TObject;
   readonly body?: TSchema;
   readonly produces: Produces;
+  /** Its answer has an ETag, and need not be sent to who has it. */
+  readonly tagged?: boolean;
   /** Of the whole answer, or of one event of a stream. */
   readonly response: TSchema;
 }

@@ -1,4 +1,5 @@
 import { clusterRoutes } from './cluster.js';
+import { dcosRoutes } from './dcos.js';
 import { dnsRoutes } from './dns.js';
 import { endpointRoutes } from './endpoints.js';
 import { labelRoutes } from './labels.js';
@@ -24,6 +25,7 @@ export const routes = {
   ...dnsRoutes,
   ...mesosDnsRoutes,
   ...clusterRoutes,
+  ...dcosRoutes,
 };
 
 export type Routes = typeof routes;

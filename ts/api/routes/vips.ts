@@ -80,7 +80,7 @@ const Key = Type.Object({
 export const vipRoutes = {
   vips: defineRoute({
     method: 'GET',
-    path: '/v1/vips',
+    path: '/v1/table',
     summary: 'Every VIP with its backends and counters',
     produces: 'json',
     response: Type.Object({ vips: Type.Array(VipView) }),

@@ -8,6 +8,8 @@ import { type Contribution, definitionOf } from './definition.js';
 export interface VipsOptions {
   /** Whether backends may have IPv6 addresses. */
   readonly ipv6: boolean;
+  /** Whether a task whose check has said nothing yet takes connections. */
+  readonly pendingReady?: boolean;
 }
 
 /** What the labels of tasks come to. */
@@ -112,14 +114,14 @@ function contributionOf(
   task: Task,
   port: TaskPort,
   value: string,
-  { ipv6 }: VipsOptions,
+  { ipv6, pendingReady }: VipsOptions,
 ): Contribution | RejectedLabel | undefined {
   const target = readVipLabel(value, { framework: task.framework, task: task.name });
   if (isProblem(target)) return undefined;
   const family = 'address' in target ? familyOf(target.address) : undefined;
   const endpoints = usable(endpointsOf(task, port), family, ipv6);
   if (endpoints.length === 0) return homeless(task, value, family);
-  const weight = weightOf(task);
+  const weight = weightOf(task, pendingReady);
   return {
     frontend: { ...target, protocol: port.protocol } as Contribution['frontend'],
     backends: endpoints.map((endpoint) => ({ ...endpoint, ...weight, ...insideOf(task, port, endpoint) })),

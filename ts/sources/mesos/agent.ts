@@ -3,19 +3,18 @@ import { faultOf, VipdError } from '../../util/errors.js';
 import { Wakeup } from '../../util/wakeup.js';
 import { Backoff } from '../http/backoff.js';
 import type { HttpClient } from '../http/client.js';
-import { Vips } from '../labels/vips.js';
+import { Vips, type VipsOptions } from '../labels/vips.js';
 import type { Report, Source } from '../source.js';
 import { agentOf, frameworkOf, type Resolve, resolveBySystem } from './agents.js';
 import { keyOf, TaskBook } from './book.js';
 import type { AgentNews } from './news.js';
 import { type AgentAnswer, readers } from './wire.js';
 
-export interface MesosAgentOptions {
+export interface MesosAgentOptions extends VipsOptions {
   /** `http://10.0.0.1:5051` */
   readonly url: string;
   /** Between two polls, milliseconds. */
   readonly intervalMs: number;
-  readonly ipv6: boolean;
 }
 
 export interface MesosAgentModules {
@@ -53,7 +52,7 @@ export class MesosAgentSource implements Source {
 
   async run(report: (report: Report) => void, signal: AbortSignal): Promise<void> {
     const book = new TaskBook();
-    const vips = new Vips({ ipv6: this.#options.ipv6 });
+    const vips = new Vips(this.#options);
     const rest = new Wakeup();
     const { intervalMs } = this.#options;
     const backoff = new Backoff(intervalMs, LONGEST_PAUSE_MS);

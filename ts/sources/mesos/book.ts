@@ -135,7 +135,8 @@ export class TaskBook {
   #withHealth(key: string, task: Task, message: TaskMessage): Task {
     const known = this.before?.get(key);
     if (!known || known.healthy === undefined || newestStatus(message)?.healthy !== undefined) return task;
-    return { ...task, healthy: known.healthy };
+    const { pending: _, ...rest } = task;
+    return { ...rest, healthy: known.healthy, ...(known.pending && { pending: true }) };
   }
 
   #unread(key: string): void {

@@ -3,7 +3,7 @@ import { type Fault, faultOf } from '../../util/errors.js';
 import { Wakeup } from '../../util/wakeup.js';
 import { Backoff } from '../http/backoff.js';
 import type { HttpClient } from '../http/client.js';
-import { Vips } from '../labels/vips.js';
+import { Vips, type VipsOptions } from '../labels/vips.js';
 import type { Report, Source } from '../source.js';
 import { type EncodingName, encodings } from './encoding.js';
 import { endpointOf, type Masters } from './masters.js';
@@ -12,9 +12,8 @@ import type { AgentNews } from './news.js';
 import { type Stream, subscribe } from './subscription.js';
 import type { MasterEvent } from './wire.js';
 
-export interface MesosMasterOptions {
+export interface MesosMasterOptions extends VipsOptions {
   readonly encoding: EncodingName;
-  readonly ipv6: boolean;
   /** Whether the labels of tasks become VIPs, or tasks are only known. */
   readonly vips: boolean;
   readonly grace?: Grace;
@@ -49,7 +48,7 @@ export class MesosMasterSource implements Source {
   constructor(options: MesosMasterOptions, modules: MesosMasterModules) {
     this.#options = options;
     this.#modules = modules;
-    this.#vips = new Vips({ ipv6: options.ipv6 });
+    this.#vips = new Vips(options);
   }
 
   async run(report: (report: Report) => void, signal: AbortSignal): Promise<void> {

@@ -50,12 +50,18 @@ export function readTask(message: TaskMessage, { framework, agentAddress }: Task
     runtime: runtimeOf(message),
     phase,
     state,
-    healthy: newest?.healthy ?? (message.health_check === undefined ? undefined : false),
+    ...healthOf(newest, message),
     ports,
     resourcePorts: resourcePorts(message.resources).toSorted((a, b) => a - b),
   };
   const place = { framework, task: name, taskId: task.id, agent: agentAddress };
   return { task, rejected: bad.map((label) => ({ ...place, ...label })) };
+}
+
+function healthOf(newest: StatusMessage | undefined, { health_check }: TaskMessage): Pick<Task, 'healthy' | 'pending'> {
+  const healthy = newest?.healthy;
+  if (healthy !== undefined || health_check === undefined) return { healthy };
+  return { healthy: false, pending: true };
 }
 
 /** The one of the greatest timestamp, wherever it stands; of equal ones the later. */

@@ -72,6 +72,7 @@ test('weight: running and not known to be unhealthy', (t) => {
     [{ phase: 'running', healthy: undefined }, 1],
     [{ phase: 'running', healthy: true }, 1],
     [{ phase: 'running', healthy: false }, 0],
+    [{ phase: 'running', healthy: false, pending: true }, 0],
     [{ phase: 'killing', healthy: true }, 0],
     [{ phase: 'preparing', healthy: true }, undefined],
     [{ phase: 'terminal', healthy: true }, undefined],
@@ -81,6 +82,10 @@ test('weight: running and not known to be unhealthy', (t) => {
   }
   const [drained] = vipsOf(task('a', { phase: 'killing' })).services;
   t.is(drained?.backends[0]?.reason, 'task is being killed');
+  const ready = new Vips({ ipv6: true, pendingReady: true });
+  const pending = ready.follow(tasks(task('a', { healthy: false, pending: true }))).services;
+  t.is(pending[0]?.backends[0]?.weight, 1);
+  t.is(ready.follow(tasks(task('a', { healthy: false }))).services[0]?.backends[0]?.weight, 0);
 });
 
 test('one label on tasks of several applications is one VIP, and said so', (t) => {

@@ -75,7 +75,8 @@ test('labels of the tasks of an agent become VIPs, and follow the tasks', async 
 
 test('a check that is not passed yet, passed, and failed', async (t) => {
   const { world, reports } = await scene(t, { checked: true });
-  await reports.until(saying('web.marathon:80 10.0.0.1:9000=0'));
+  const pending = await reports.until(saying('web.marathon:80 10.0.0.1:9000=0'));
+  t.is(pending.services[0]?.backends[0]?.reason, 'task has not been checked yet');
   world.check('task.0', true);
   await reports.until(saying('web.marathon:80 10.0.0.1:9000=1'));
   const before = reports.all.length;

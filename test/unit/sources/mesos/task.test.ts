@@ -30,7 +30,8 @@ test('the newest status counts, wherever it stands', (t) => {
 
 test('a check that has not been passed yet counts as failed, none as unknown', (t) => {
   t.is(taskOf(message()).healthy, undefined);
-  t.is(taskOf(message({ health_check: {} })).healthy, false);
+  t.like(taskOf(message({ health_check: {} })), { healthy: false, pending: true });
+  t.false('pending' in taskOf(message({ health_check: {}, statuses: [status([], { healthy: false })] })));
   t.is(taskOf(message({ health_check: {}, statuses: [status([], { healthy: true })] })).healthy, true);
 });
 
