@@ -16,8 +16,6 @@ namespace {
 /// Batches before other events get their turn.
 constexpr int kRounds = 4;
 
-socklen_t AddressSize(sa_family_t family) { return family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6); }
-
 sockaddr_storage MakeAddress(Bytes bytes, uint16_t port) {
   sockaddr_storage storage = {};
   if (bytes.size == 4) {
@@ -74,8 +72,8 @@ Napi::Function Datagram::Define(Napi::Env env) {
                      });
 }
 
-/// new Datagram(address, port, shared, receiveBuffer, onBatch): `shared` lets others bind the same address and port
-/// (SO_REUSEPORT). Its property `memory` holds the slots; onBatch(count) finds `count` datagrams in them and leaves its
+/// new Datagram(address, port, shared, receiveBuffer, threaded, onBatch): `shared` lets others bind the same address and port
+/// (SO_REUSEPORT); `threaded` has a thread of its own receive and send. Its property `memory` holds the slots; onBatch(count) finds `count` datagrams in them and leaves its
 /// answers there, length 0 for none.
 Datagram::Datagram(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   Napi::Env env = info.Env();
@@ -83,7 +81,8 @@ Datagram::Datagram(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   uint32_t port = UintArg(info, 1, "bind", "port");
   bool shared = FlagArg(info, 2, "bind", "shared");
   uint32_t receiveBuffer = UintArg(info, 3, "bind", "receiveBuffer");
-  Napi::Function onBatch = FunctionArg(info, 4, "bind", "onBatch");
+  bool threaded = FlagArg(info, 4, "bind", "threaded");
+  Napi::Function onBatch = FunctionArg(info, 5, "bind", "onBatch");
   if (bytes.size != 4 && bytes.size != 16) throw MakeError(env, {"bind", EINVAL, "address must be 4 or 16 bytes long"});
   if (port > 65535) throw MakeError(env, {"bind", EINVAL, "port must be at most 65535"});
   sockaddr_storage address = MakeAddress(bytes, static_cast<uint16_t>(port));
@@ -99,11 +98,16 @@ Datagram::Datagram(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   memory_ = Napi::Persistent(memory);
   info.This().As<Napi::Object>().Set("memory", memory);
   listener_ = std::make_unique<Listener>(env, onBatch, "vipd.datagram");
-  poller_ = std::make_unique<Poller>(env, fd_.get(), [this] { OnReadable(); });
+  if (threaded) {
+    auto answer = [this](const Batch& batch, int count) { OnBatch(batch, count); };
+    courier_ = std::make_unique<Courier>(env, fd_.get(), family_, answer);
+  } else {
+    poller_ = std::make_unique<Poller>(env, fd_.get(), [this] { OnReadable(); });
+  }
   Ref();
 }
 
-bool Datagram::Lookup(Memory* memory) {
+bool Datagram::Lookup(Batch* memory) {
   Napi::Object object = memory_.Value();
   memory->in = BytesOf(object, "in", kSlots * kInStride);
   memory->inLengths = BytesOf(object, "inLengths", kSlots * sizeof(uint32_t));
@@ -117,62 +121,35 @@ void Datagram::OnReadable() {
   Napi::HandleScope scope(Env());
   [[maybe_unused]] Napi::Object self = Value();  // the listener may close this object, and the collector take it while it runs
   for (int round = 0; round < kRounds && fd_.valid(); ++round) {
-    Memory memory;
+    Batch memory;
     if (!Lookup(&memory)) return poller_.reset();
-    int count = Receive(memory);
+    int count = ReceiveBatch(fd_.get(), memory);
     if (count <= 0) return;
     listener_->Call({Napi::Number::New(Env(), count)});
-    if (fd_.valid() && Lookup(&memory)) Answer(memory, count);
+    if (fd_.valid() && Lookup(&memory)) unsent_ += SendBatch(fd_.get(), family_, memory, count);
     if (count < static_cast<int>(kSlots)) return;
   }
 }
 
-/// A datagram that does not fit gets the length 0.
-int Datagram::Receive(const Memory& memory) {
-  mmsghdr messages[kSlots] = {};
-  iovec vectors[kSlots];
-  for (uint32_t i = 0; i < kSlots; ++i) {
-    vectors[i] = {memory.in + i * kInStride, kInStride};
-    messages[i].msg_hdr.msg_name = memory.peers + i * kPeerStride;
-    messages[i].msg_hdr.msg_namelen = kPeerStride;
-    messages[i].msg_hdr.msg_iov = &vectors[i];
-    messages[i].msg_hdr.msg_iovlen = 1;
-  }
-  int count = recvmmsg(fd_.get(), messages, kSlots, MSG_DONTWAIT, nullptr);
-  for (int i = 0; i < count; ++i) {
-    uint32_t length = (messages[i].msg_hdr.msg_flags & MSG_TRUNC) != 0 ? 0 : messages[i].msg_len;
-    memcpy(memory.inLengths + i * sizeof length, &length, sizeof length);
-  }
+/// A batch that a courier has brought: copied into the memory of JavaScript, for that may be taken away at any time.
+void Datagram::OnBatch(const Batch& batch, int count) {
+  Napi::HandleScope scope(Env());
+  [[maybe_unused]] Napi::Object self = Value();
+  Batch memory;
+  if (!Lookup(&memory)) return;
+  memcpy(memory.inLengths, batch.inLengths, kSlots * sizeof(uint32_t));
   memset(memory.outLengths, 0, kSlots * sizeof(uint32_t));
-  return count;
-}
-
-void Datagram::Answer(const Memory& memory, int count) {
-  mmsghdr messages[kSlots] = {};
-  iovec vectors[kSlots];
-  unsigned answers = 0;
+  memcpy(memory.peers, batch.peers, static_cast<size_t>(count) * kPeerStride);
   for (int i = 0; i < count; ++i) {
-    uint32_t length;
-    memcpy(&length, memory.outLengths + i * sizeof length, sizeof length);
-    if (length == 0) continue;
-    vectors[answers] = {memory.out + i * kOutStride, std::min(length, kOutStride)};
-    messages[answers].msg_hdr.msg_name = memory.peers + i * kPeerStride;
-    messages[answers].msg_hdr.msg_namelen = AddressSize(family_);
-    messages[answers].msg_hdr.msg_iov = &vectors[answers];
-    messages[answers].msg_hdr.msg_iovlen = 1;
-    ++answers;
+    memcpy(memory.in + i * kInStride, batch.in + i * kInStride, LengthAt(batch.inLengths, i));
   }
-  for (unsigned sent = 0; sent < answers;) {
-    int result = sendmmsg(fd_.get(), messages + sent, answers - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (result > 0) {
-      sent += static_cast<unsigned>(result);
-    } else if (errno == EAGAIN) {
-      unsent_ += answers - sent;
-      return;
-    } else if (errno != EINTR) {
-      ++unsent_;
-      ++sent;  // this one cannot be delivered, the others may
-    }
+  listener_->Call({Napi::Number::New(Env(), count)});
+  // Closed meanwhile, the batch is gone.
+  if (!fd_.valid() || !Lookup(&memory)) return;
+  memcpy(batch.outLengths, memory.outLengths, kSlots * sizeof(uint32_t));
+  for (int i = 0; i < count; ++i) {
+    size_t length = std::min(LengthAt(memory.outLengths, i), kOutStride);
+    memcpy(batch.out + i * kOutStride, memory.out + i * kOutStride, length);
   }
 }
 
@@ -207,13 +184,16 @@ Napi::Value Datagram::Dropped(const Napi::CallbackInfo& info) {
   if (fd_.valid()) getsockopt(fd_.get(), SOL_SOCKET, SO_MEMINFO, values, &size);
   Napi::Object dropped = Napi::Object::New(info.Env());
   dropped.Set("received", Napi::Number::New(info.Env(), values[SK_MEMINFO_DROPS]));
-  dropped.Set("sent", Napi::Number::New(info.Env(), static_cast<double>(unsent_)));
+  uint64_t unsent = unsent_ + (courier_ ? courier_->unsent() : 0);
+  dropped.Set("sent", Napi::Number::New(info.Env(), static_cast<double>(unsent)));
   return dropped;
 }
 
 void Datagram::Close(const Napi::CallbackInfo&) {
   bool open = fd_.valid();
   poller_.reset();
+  if (courier_) unsent_ += courier_->unsent();
+  courier_.reset();
   fd_.Close();
   if (open) Unref();
 }

@@ -6,10 +6,10 @@ import type { Zones } from '../../ts/dns/zones.js';
 import { Ours, zonesOptions } from '../unit/dns/asking-ours.js';
 import { benchName, benchZone, names } from './dns-zone.js';
 
-// dns-program.js native|dgram PORT UPSTREAM_PORT: our resolver with the zone of the benchmark, as it is, or over the
-// sockets of Node.js.
+// dns-program.js native|dgram PORT UPSTREAM_PORT [SOCKETS]: our resolver with the zone of the benchmark, as it is, or over
+// the sockets of Node.js.
 
-const [, , kind, port = '', upstream = ''] = process.argv;
+const [, , kind, port = '', upstream = '', sockets = '1'] = process.argv;
 const endpoint = { address: '127.0.0.1', port: Number(port) };
 const upstreams = [{ address: '127.0.0.1', port: Number(upstream) }];
 const records = Array.from({ length: names }, (_, i) =>
@@ -35,7 +35,7 @@ if (kind === 'dgram') {
   });
   socket.bind(endpoint.port, endpoint.address, () => ready(ours.zones));
 } else {
-  const limits = { maxConnections: 1_024, maxPipelined: 1_024, socketsEach: 1, receiveBuffer: 1 << 20 };
+  const limits = { maxConnections: 1_024, maxPipelined: 1_024, socketsEach: Number(sockets), receiveBuffer: 1 << 20 };
   const recursor = { bytes: 256 << 20, staleMs: 0, serveStale: false, maxQuestions: 10_000, maxWaiting: 50_000 };
   const own = {
     endpoints: [endpoint],

@@ -13,7 +13,7 @@ const upstream = { address: '127.0.0.1', port: Number(port) };
 const dns = new Dns(
   {
     endpoints: [{ address: '127.0.0.1', port: 0 }],
-    ...{ socketsEach: 1, receiveBuffer: 1 << 20, maxConnections: 64, maxPipelined: 64 },
+    ...{ socketsEach: forwards ? 1 : 2, receiveBuffer: 1 << 20, maxConnections: 64, maxPipelined: 64 },
     order: 'fixed',
     udpCeiling: 1232,
     forward: new Map(forwards ? [[nameKey(churnZone), [upstream]]] : []),

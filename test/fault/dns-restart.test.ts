@@ -18,7 +18,7 @@ rootTest(
     const lab = Lab.create(t);
     const service = { name: 'web', vip: 'web.marathon:80', backends: ['10.0.0.1:80'] };
     const records = ['--dns-zone', 'lab.example', '--dns-record', 'www.lab.example A 192.0.2.1'];
-    const daemon = await Daemon.start(lab, [service], '--dns', 'true', ...records);
+    const daemon = await Daemon.start(lab, [service], '--dns', 'true', '--dns-sockets', '2', ...records);
     const file = `${lab.directory}/questions`;
     writeFileSync(file, `${fqdn} A\nwww.lab.example A\n`);
     const limits = ['-c', '4', '-q', String(WINDOW), '-t', String(PATIENCE), '-l', '600'];

@@ -313,39 +313,7 @@ export const misuses: readonly Misuse[] = [
   {
     title: 'datagram sockets: wrong arguments, memory taken away, and closing in the middle of a batch',
     run: async (addon) => {
-      const local = Uint8Array.of(127, 0, 0, 1);
-      const valid: readonly unknown[] = [local, 0, true, 65_536, () => {}];
-      for (const position of valid.keys()) {
-        for (const bad of hostile) {
-          try {
-            Reflect.construct(addon.Datagram, valid.with(position, bad)).close();
-          } catch (error) {
-            assert.ok(error instanceof Error);
-          }
-        }
-      }
-      let batches = 0;
-      const socket = new addon.Datagram(local, 0, true, 65_536, (count) => {
-        batches += count;
-        new Uint32Array(socket.memory.outLengths.buffer, socket.memory.outLengths.byteOffset, 64).fill(0xffff_ffff);
-        if (batches > 1) socket.close();
-      });
-      sweep(socket, { send: [packet, new Uint8Array(28)] });
-      const peer = new Uint8Array(28);
-      new Uint16Array(peer.buffer)[0] = 2;
-      new DataView(peer.buffer).setUint16(2, socket.port());
-      peer.set(local, 4);
-      assert.ok(socket.send(packet, peer));
-      while (batches < 2) await turn(); // its answer to itself is the second
-      assert.equal(socket.send(packet, peer), false);
-      assert.throws(() => socket.port(), { errnoName: 'EBADF' });
-      socket.close();
-      const robbed = new addon.Datagram(local, 0, true, 65_536, () => {});
-      structuredClone(0, { transfer: [robbed.memory.in.buffer as ArrayBuffer] });
-      new DataView(peer.buffer).setUint16(2, robbed.port());
-      robbed.send(packet, peer);
-      for (let i = 0; i < 10; i++) await turn();
-      robbed.close();
+      for (const threaded of [false, true]) await misuseDatagrams(addon, threaded);
     },
   },
   {
@@ -371,6 +339,42 @@ export const misuses: readonly Misuse[] = [
     },
   },
 ];
+
+async function misuseDatagrams(addon: Addon, threaded: boolean): Promise<void> {
+  const local = Uint8Array.of(127, 0, 0, 1);
+  const valid: readonly unknown[] = [local, 0, true, 65_536, threaded, () => {}];
+  for (const position of valid.keys()) {
+    for (const bad of hostile) {
+      try {
+        Reflect.construct(addon.Datagram, valid.with(position, bad)).close();
+      } catch (error) {
+        assert.ok(error instanceof Error);
+      }
+    }
+  }
+  let batches = 0;
+  const socket = new addon.Datagram(local, 0, true, 65_536, threaded, (count) => {
+    batches += count;
+    new Uint32Array(socket.memory.outLengths.buffer, socket.memory.outLengths.byteOffset, 64).fill(0xffff_ffff);
+    if (batches > 1) socket.close();
+  });
+  sweep(socket, { send: [packet, new Uint8Array(28)] });
+  const peer = new Uint8Array(28);
+  new Uint16Array(peer.buffer)[0] = 2;
+  new DataView(peer.buffer).setUint16(2, socket.port());
+  peer.set(local, 4);
+  assert.ok(socket.send(packet, peer));
+  while (batches < 2) await turn(); // its answer to itself is the second
+  assert.equal(socket.send(packet, peer), false);
+  assert.throws(() => socket.port(), { errnoName: 'EBADF' });
+  socket.close();
+  const robbed = new addon.Datagram(local, 0, true, 65_536, threaded, () => {});
+  structuredClone(0, { transfer: [robbed.memory.in.buffer as ArrayBuffer] });
+  new DataView(peer.buffer).setUint16(2, robbed.port());
+  robbed.send(packet, peer);
+  for (let i = 0; i < 10; i++) await turn();
+  robbed.close();
+}
 
 function attempt(addon: Addon, bytes: Uint8Array): void {
   try {

@@ -30,6 +30,11 @@ export const dnsFields = {
     help: 'an address of the node, one of each family, that answers for dns.listen where no route leads there',
     fallback: [],
   }),
+  'dns.sockets': integer(0, 16, {
+    flag: 'dns-sockets',
+    help: 'UDP sockets of each address; several have a thread each; 0: two from four CPUs on, else one',
+    fallback: 0,
+  }),
   'dns.device': one('name', deviceName, {
     flag: 'dns-device',
     help: 'device for addresses of dns.listen',

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { OwnAddresses } from '../dns/addresses.js';
 import { Dns, type DnsOptions } from '../dns/dns.js';
 import { HostConf, type HostConfOptions, originalServers } from '../dns/host-conf.js';
@@ -30,6 +31,8 @@ const nodeMs = 60_000;
 /** As the original: seconds. */
 const ttl = 5;
 const receiveBuffer = 1 << 20;
+/** With so many one of them can be left to receiving and sending. */
+const manyCpus = 4;
 const dayMs = 86_400_000;
 const limits = { maxConnections: 1_024, maxPipelined: 128 };
 const questions = { maxQuestions: 10_000, maxWaiting: 50_000 };
@@ -150,7 +153,7 @@ function dnsOptions(options: DaemonOptions): DnsOptions {
   const mesos = { mesosTtl: Math.ceil(options['dns.mesosTtl'] / 1000), parity: options['dns.mesosParity'] };
   return {
     endpoints: distinct([...options['dns.listen'], ...options['dns.intercept']]),
-    socketsEach: 1,
+    socketsEach: options['dns.sockets'] || (availableParallelism() < manyCpus ? 1 : 2),
     receiveBuffer,
     ...limits,
     order: options['dns.order'],

@@ -6,7 +6,7 @@ import { type Handler, UdpListener } from './udp.js';
 
 export interface ListenersOptions {
   readonly endpoints: readonly Endpoint[];
-  /** UDP sockets of each; the kernel spreads clients over them. */
+  /** UDP sockets of each; the kernel spreads clients over them. With more than one each has a thread that receives and sends. */
   readonly socketsEach: number;
   readonly receiveBuffer: number;
   readonly maxConnections: number;
@@ -95,12 +95,12 @@ export class Listeners {
     const { endpoint } = place;
     const { socketsEach, receiveBuffer, maxConnections, maxPipelined } = this.options;
     const { handler, logger } = this.modules;
+    const how = { receiveBuffer, threaded: socketsEach > 1 };
     try {
-      const first = new UdpListener({ endpoint, receiveBuffer }, handler);
+      const first = new UdpListener({ endpoint, ...how }, handler);
       place.udp.push(first);
       const bound = { address: endpoint.address, port: first.port };
-      for (let i = 1; i < socketsEach; i++)
-        place.udp.push(new UdpListener({ endpoint: bound, receiveBuffer }, handler));
+      for (let i = 1; i < socketsEach; i++) place.udp.push(new UdpListener({ endpoint: bound, ...how }, handler));
       place.tcp = await TcpListener.open({ endpoint: bound, maxConnections, maxPipelined }, handler);
       if (place.fault !== undefined) logger.info({ endpoint }, 'DNS answers here now');
       place.fault = undefined;

@@ -19,9 +19,11 @@ export interface UdpOptions {
   readonly endpoint: Endpoint;
   /** Kernel memory for questions that wait, bytes. */
   readonly receiveBuffer: number;
+  /** Whether a thread of its own receives and sends. */
+  readonly threaded: boolean;
 }
 
-/** Strides of the memory of native/datagram.h. */
+/** Strides of native/batch.h. */
 const slots = 64;
 const inStride = 4096;
 const outStride = 6144;
@@ -40,13 +42,14 @@ export class UdpListener implements Transport {
 
   /** @throws NativeError EADDRINUSE, EADDRNOTAVAIL, EACCES */
   constructor(
-    { endpoint, receiveBuffer }: UdpOptions,
+    { endpoint, receiveBuffer, threaded }: UdpOptions,
     private readonly handler: Handler,
   ) {
     const bytes = addressBytes(endpoint.address);
     const raw = familyOf(endpoint.address) === 4 ? bytes.subarray(12) : bytes;
     this.#native = about(endpoint, () => {
-      return new (addon().Datagram)(raw, endpoint.port, true, receiveBuffer, (count) => this.#serve(count));
+      const serve = (count: number) => this.#serve(count);
+      return new (addon().Datagram)(raw, endpoint.port, true, receiveBuffer, threaded, serve);
     });
     const { memory } = this.#native;
     this.#requests = slices(memory.in, inStride);

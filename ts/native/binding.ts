@@ -121,6 +121,7 @@ export interface Addon {
     port: number,
     shared: boolean,
     receiveBuffer: number,
+    threaded: boolean,
     onBatch: (count: number) => void,
   ) => NativeDatagram;
   Netlink: new (protocol: number, namespace?: string) => NativeNetlink;
