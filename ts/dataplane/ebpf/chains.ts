@@ -1,4 +1,5 @@
 import { addressBytes } from '../../model/address.js';
+import type { BackendKey } from '../../model/service.js';
 import { VipdError } from '../../util/errors.js';
 import type { HeldBackend } from './held.js';
 import { type IdSets, idHash } from './id-sets.js';
@@ -18,7 +19,7 @@ export interface ChainChange {
  * the others follow by `next`.
  */
 export class Chains {
-  readonly #chains = new Map<string, number[]>();
+  readonly #chains = { tcp: new Map<BackendKey, number[]>(), udp: new Map<BackendKey, number[]>() };
   /** Of adopted records, until they are settled: which one each links to. */
   readonly #links = new Map<number, number>();
 
@@ -29,17 +30,17 @@ export class Chains {
 
   /** Id of the record behind this one; 0 ends the chain. */
   next(backend: HeldBackend): number {
-    const chain = this.#chains.get(endpointKey(backend));
+    const chain = this.#chainsOf(backend).get(backend.key);
     return chain?.[chain.indexOf(backend.id) + 1] ?? 0;
   }
 
   /** @throws VipdError BACKEND_SHARED_TOO_OFTEN | MAP_FULL */
   add(backend: HeldBackend): ChainChange {
-    const key = endpointKey(backend);
-    const chain = this.#chains.get(key);
+    const chains = this.#chainsOf(backend);
+    const chain = chains.get(backend.key);
     if (chain === undefined) {
       const set = this.sets.add(this.#hash(backend), backend.id);
-      this.#chains.set(key, [backend.id]);
+      chains.set(backend.key, [backend.id]);
       return { set };
     }
     if (chain.length >= LbSize.REPLY_CHAIN) throw sharedTooOften(backend);
@@ -48,14 +49,14 @@ export class Chains {
   }
 
   remove(backend: HeldBackend): ChainChange {
-    const key = endpointKey(backend);
-    const chain = this.#chains.get(key) ?? [];
+    const chains = this.#chainsOf(backend);
+    const chain = chains.get(backend.key) ?? [];
     const at = chain.indexOf(backend.id);
     if (at < 0) return {};
     chain.splice(at, 1);
     if (at > 0) return { relinked: chain[at - 1]! };
     const [first] = chain;
-    if (first === undefined) this.#chains.delete(key);
+    if (first === undefined) chains.delete(backend.key);
     const hash = this.#hash(backend);
     const set = first === undefined ? this.sets.remove(hash, backend.id) : this.sets.replace(hash, backend.id, first);
     return set === undefined ? {} : { set };
@@ -63,10 +64,10 @@ export class Chains {
 
   /** A record found in the kernel, and the one it links to there; what it is to link to is decided when all are known. */
   adopt(backend: HeldBackend, next: number): void {
-    const key = endpointKey(backend);
+    const chains = this.#chainsOf(backend);
     this.#links.set(backend.id, next);
-    const chain = this.#chains.get(key);
-    if (chain === undefined) this.#chains.set(key, [backend.id]);
+    const chain = chains.get(backend.key);
+    if (chain === undefined) chains.set(backend.key, [backend.id]);
     else if (this.sets.has(this.#hash(backend), backend.id)) chain.unshift(backend.id);
     else chain.push(backend.id);
   }
@@ -74,13 +75,19 @@ export class Chains {
   /** Puts the adopted records of each endpoint in order, and makes the sets name the first ones, and nothing else. */
   settle(backends: readonly (HeldBackend | undefined)[]): void {
     const heads = new Map<number, number>();
-    for (const [key, chain] of this.#chains) {
-      const ordered = inLinkedOrder(chain, this.#links);
-      this.#chains.set(key, ordered);
-      heads.set(ordered[0]!, this.#hash(backends[ordered[0]!]!));
+    for (const chains of Object.values(this.#chains)) {
+      for (const [key, chain] of chains) {
+        const ordered = chain.length === 1 ? chain : inLinkedOrder(chain, this.#links);
+        chains.set(key, ordered);
+        heads.set(ordered[0]!, this.#hash(backends[ordered[0]!]!));
+      }
     }
     this.#links.clear();
     this.sets.settle(heads);
+  }
+
+  #chainsOf({ vip }: HeldBackend): Map<BackendKey, number[]> {
+    return this.#chains[vip.frontend.protocol];
   }
 
   #hash(backend: HeldBackend): number {
@@ -94,10 +101,6 @@ function inLinkedOrder(chain: readonly number[], links: ReadonlyMap<number, numb
   const ordered: number[] = [];
   for (let id = chain[0]; id !== undefined && left.delete(id); id = links.get(id)) ordered.push(id);
   return [...ordered, ...left];
-}
-
-function endpointKey(backend: HeldBackend): string {
-  return `${backend.vip.frontend.protocol}/${backend.key}`;
 }
 
 function sharedTooOften(backend: HeldBackend): VipdError {

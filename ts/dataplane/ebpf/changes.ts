@@ -43,7 +43,7 @@ function upsert(
   const scheduled = scheduleOf(held);
   setPolicy(image, writes, held, vip.policy ?? {}, undo);
   for (const backend of vip.backends) setBackend(image, writes, held, backend, undo);
-  const dropped = dropUnwanted(held, vip, undo);
+  const dropped = known === undefined ? [] : dropUnwanted(held, vip, undo);
   if (damaged || selectionKey(held) !== before) changeTable(image, writes, held, damaged, undo);
   // Nothing fails from here on.
   if (scheduled !== scheduleOf(held) && held.previous !== undefined) writes.freedRuns.push(held.previous);

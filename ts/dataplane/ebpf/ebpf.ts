@@ -114,7 +114,11 @@ export class EbpfDataPlane implements DataPlane {
         hop: loaded.codec<Hop>('hop'),
         settings: loaded.codec<Settings>('settings'),
       },
-      offsets: { vipState: loaded.offset('vip', 'state'), backendState: loaded.offset('backend', 'state') },
+      offsets: {
+        vipState: loaded.offset('vip', 'state'),
+        backendState: loaded.offset('backend', 'state'),
+        backendGeneration: loaded.offset('backend', 'generation'),
+      },
       surroundings,
       chunks: loaded.map('tables').info.maxEntries,
       node,

@@ -16,7 +16,7 @@ import type { HeldBackend, HeldVip } from './held.js';
 import { selectable } from './held.js';
 import { IdPool } from './id-pool.js';
 import { IdSets, idHash } from './id-sets.js';
-import { BackendState, type Hop, type Settings, VipFlags, VipState } from './lb.gen.js';
+import { BackendState, type Settings, VipFlags, VipState } from './lb.gen.js';
 import type { Node } from './node.js';
 import { policyFields, policyOf } from './policies.js';
 import {
@@ -34,17 +34,17 @@ import {
 } from './records.js';
 import { tableSlots } from './selection.js';
 import type { SourceLists } from './source-lists.js';
-import type { Surroundings } from './surroundings.js';
+import type { Surroundings, Way } from './surroundings.js';
 import { checksum } from './tables.js';
-import { hopRecord, hopText, isCarried, modeName, modeTo } from './ways.js';
+import { hopRecord, hopText, isCarried, modeName, modeTo, noHop } from './ways.js';
 import type { Mirrors } from './writes.js';
 
 /** What everything of an image is made from. */
 export interface ImageParts {
   readonly mirrors: Mirrors;
   readonly codecs: Codecs;
-  /** Where the state is in a record: lets a scan pass over free ones without decoding them. */
-  readonly offsets: { readonly vipState: number; readonly backendState: number };
+  /** Where these are in a record: lets a scan pass over free ones without decoding them. */
+  readonly offsets: { readonly vipState: number; readonly backendState: number; readonly backendGeneration: number };
   readonly surroundings: Surroundings;
   /** Size of the `tables` map. */
   readonly chunks: number;
@@ -76,6 +76,7 @@ export class Image {
   readonly #codecs: Codecs;
   readonly #offsets: ImageParts['offsets'];
   readonly #surroundings: Surroundings;
+  readonly #noHop: Buffer;
   /** The VIPs of each address. */
   readonly #users = new Map<string, Set<HeldVip>>();
   /** Addresses with an entry that no pool contains. */
@@ -90,6 +91,7 @@ export class Image {
     this.#offsets = offsets;
     this.#codecs = codecs;
     this.#surroundings = surroundings;
+    this.#noHop = codecs.hop.encode(noHop);
     this.vipIds = new IdPool(mirrors.vips.size, 'vips');
     this.backendIds = new IdPool(mirrors.backends.size, 'backends');
     this.chunks = new ChunkPool(chunks);
@@ -165,7 +167,8 @@ export class Image {
 
   /** Generation for the next owner of a backend id. */
   nextGeneration(id: number): number {
-    return (this.#codecs.backend.decode(this.#mirrors.backends.entry(id)).generation + 1) >>> 0;
+    const { backends } = this.#mirrors;
+    return (backends.bytes.readUInt32LE(backends.offset(id) + this.#offsets.backendGeneration) + 1) >>> 0;
   }
 
   /** Whether the id of a backend that is gone has, or has had, another owner since. */
@@ -202,7 +205,7 @@ export class Image {
       this.#mirrors.backends.bytes,
       this.#mirrors.backends.offset(backend.id),
     );
-    return this.#encodeHop(backend.id, hopRecord(way));
+    return this.#encodeHop(backend.id, way);
   }
 
   /** How packets get to a backend from this node, for people. */
@@ -212,11 +215,13 @@ export class Image {
     return { forwarding: modeName(forwarding), ...hopText(hop) };
   }
 
-  #encodeHop(id: number, hop: Hop): boolean {
+  #encodeHop(id: number, way: Way | undefined): boolean {
     const { hops } = this.#mirrors;
-    const before = Buffer.from(hops.entry(id));
-    this.#codecs.hop.encode(hop, hops.bytes, hops.offset(id));
-    return !before.equals(hops.entry(id));
+    const entry = hops.entry(id);
+    const hop = way === undefined ? this.#noHop : this.#codecs.hop.encode(hopRecord(way));
+    if (entry.subarray(0, hop.length).equals(hop)) return false;
+    hop.copy(entry);
+    return true;
   }
 
   clearBackend(id: number, generation: number): void {

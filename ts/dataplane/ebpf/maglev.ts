@@ -45,7 +45,7 @@ export function maglevTable(candidates: readonly Candidate[], size = tableSize(c
       walk.credit += walk.weight;
       if (walk.credit < heaviest) continue;
       walk.credit -= heaviest;
-      table[walk.nextFree(table)] = walk.index;
+      walk.takeNext(table);
       if (--left === 0) break;
     }
   }
@@ -57,10 +57,10 @@ const UNTAKEN = 0xffff;
 /** One candidate's way through the slots: offset + n · skip; an odd skip visits every slot of a power of two. */
 class Walk {
   readonly weight: number;
+  credit: number;
   readonly #mask: number;
   readonly #skip: number;
   #at: number;
-  credit: number;
 
   constructor(
     readonly index: number,
@@ -76,9 +76,12 @@ class Walk {
     this.#skip = (textHash(key, 0x85ebca77) & this.#mask) | 1;
   }
 
-  nextFree(table: Uint16Array): number {
-    while (table[this.#at] !== UNTAKEN) this.#at = (this.#at + this.#skip) & this.#mask;
-    return this.#at;
+  takeNext(table: Uint16Array): void {
+    const [mask, skip] = [this.#mask, this.#skip];
+    let at = this.#at;
+    while (table[at] !== UNTAKEN) at = (at + skip) & mask;
+    table[at] = this.index;
+    this.#at = at;
   }
 }
 

@@ -58,10 +58,19 @@ export class Mirror {
     for (let at = 0; at < indexes.length; at += SLICE) {
       const part = indexes.slice(at, at + SLICE);
       const values = Buffer.allocUnsafe(part.length * this.#stride);
-      part.forEach((index, i) => {
-        this.bytes.copy(values, i * this.#stride, this.offset(index), this.offset(index + 1));
-      });
+      this.#gather(part, values);
       this.map.setBatch(indexBytes(part), values, part.length);
+    }
+  }
+
+  /** Copies the entries side by side, neighbours at once. */
+  #gather(indexes: readonly number[], into: Buffer): void {
+    for (let from = 0; from < indexes.length; ) {
+      const first = indexes[from]!;
+      let length = 1;
+      while (indexes[from + length] === first + length) length++;
+      this.bytes.copy(into, from * this.#stride, this.offset(first), this.offset(first + length));
+      from += length;
     }
   }
 
