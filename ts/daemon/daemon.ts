@@ -10,7 +10,7 @@ import { formatPrefix, type Prefix } from '../model/address.js';
 import { Closers } from './closers.js';
 import { Control } from './control.js';
 import { forgetResolver, NameService } from './dns.js';
-import { listenUnix } from './listen.js';
+import { clearSocket, listenUnix } from './listen.js';
 import type { Machine } from './machine.js';
 import { Notifier } from './notify.js';
 import type { DaemonOptions } from './options.js';
@@ -76,6 +76,8 @@ class Daemon {
     const { machine, logger } = this.modules;
     const lock = machine.claim();
     closers.add('lock', () => lock.release());
+    // Where another daemon has the socket, this one must leave nothing behind.
+    await clearSocket(options.socket);
     // Before anything is served: no packet for a VIP may ever leave the machine.
     machine.cover(options.pools);
     const planes = await this.#openPlanes();

@@ -24,7 +24,7 @@ export async function listenUnix(server: FastifyInstance, path: string): Promise
 
 async function listen(server: FastifyInstance, path: string): Promise<void> {
   const made = mkdirSync(dirname(path), { recursive: true }) !== undefined;
-  await clear(path);
+  await clearSocket(path);
   await server.listen({ path });
   if (made) giveToGroup(dirname(path), 0o750);
   giveToGroup(path, 0o660);
@@ -40,8 +40,11 @@ function giveToGroup(path: string, mode: number): void {
   chmodSync(path, mode);
 }
 
-/** Removes the socket a killed daemon left; one that somebody answers on, or that is no socket, stays. */
-async function clear(path: string): Promise<void> {
+/**
+ * Removes the socket a killed daemon left; one that somebody answers on, or that is no socket, stays.
+ * @throws VipdError SOCKET_UNUSABLE
+ */
+export async function clearSocket(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
   if (!found.isSocket()) throw unusable(path, 'something else has this name');

@@ -39,6 +39,7 @@ const views: readonly Case[] = [
     args: ['vip', 'web'],
     lines: [/^vip +tcp\/11\.0\.0\.80:80$/, /^10\.0\.0\.2:8080 +- +3 .* down .* tcp: ECONNREFUSED, 2 of 2 failures$/],
   },
+  { args: ['vip', '11.0.0.80:80'], lines: [/^vip +tcp\/11\.0\.0\.80:80$/] },
   { args: ['backends'], lines: [/^web +tcp\/11\.0\.0\.80:80 +10\.0\.0\.1:8080 +1 +5 +active .* healthy$/] },
   {
     args: ['where', 'web.marathon.l4lb.thisdcos.directory'],

@@ -211,7 +211,9 @@ test('a socket somebody listens on is left alone, and so is a file of that name'
   await (await ready(t, home)).stop();
   const other = createServer().listen(home.socket);
   await once(other, 'listening');
-  await t.throwsAsync(run(t, home).ended, { code: 'SOCKET_UNUSABLE', message: /another process listens there/ });
+  const second = run(t, home);
+  await t.throwsAsync(second.ended, { code: 'SOCKET_UNUSABLE', message: /another process listens there/ });
+  t.deepEqual(second.machine.calls, ['claim', 'unclaim']);
   other.close();
   await once(other, 'close');
   writeFileSync(home.socket, 'x');

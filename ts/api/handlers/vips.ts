@@ -2,7 +2,7 @@ import type { Counters, VipCounters } from '../../dataplane/dataplane.js';
 import type { ForwardedVip } from '../../model/forwarding.js';
 import { type Policy, samePolicy } from '../../model/policy.js';
 import { policyToJson } from '../../model/policy-rules.js';
-import { backendKey, declaredName, type VipKey } from '../../model/service.js';
+import { backendKey, declaredName, formatFrontend, type VipKey } from '../../model/service.js';
 import type { BackendStatus, VipStatus } from '../../model/status.js';
 import { RequestError } from '../errors.js';
 import type { ApiPorts, StatusPort } from '../ports.js';
@@ -42,13 +42,17 @@ export async function viewsOf({ plane }: ApiPorts, vips: readonly VipStatus[]): 
   return vips.map((vip) => vipView(vip, counters.get(vip.key)));
 }
 
-/** By key, else by the name of its service, or of its IPv6 part if that is all. @throws RequestError NOT_FOUND */
+/**
+ * By key, else by the name of its service, or of its IPv6 part if that is all, else by ADDRESS:PORT of any protocol.
+ * @throws RequestError NOT_FOUND
+ */
 export function findVip(status: StatusPort, key: VipKey): VipStatus {
   const vips = status.vips();
   const found =
     vips.find((vip) => vip.key === key) ??
     vips.find((vip) => vip.name === key) ??
-    vips.find((vip) => declaredName(vip.name) === key);
+    vips.find((vip) => declaredName(vip.name) === key) ??
+    vips.find(({ frontend }) => formatFrontend(frontend) === key);
   if (found) return found;
   const hint = 'vipctl vips lists what there is';
   throw new RequestError(404, {

@@ -10,7 +10,7 @@ import type { Commands } from '../session.js';
 type Vip = Output<Routes['vip']>;
 
 export function addVip(commands: Commands): void {
-  commands.add('vip <name>', 'one VIP, by the name of its service or as tcp/ADDRESS:PORT').action(
+  commands.add('vip <name>', 'one VIP, by the name of its service or as ADDRESS:PORT, tcp/ADDRESS:PORT').action(
     commands.action(async (session, key: string) => {
       const vip = await session.client.vip({ key });
       session.print(vip, () => vipText(vip, Date.now()));

@@ -15,8 +15,8 @@ import type { HeldBackend } from './held.js';
 import { Hooks, type Interfaces, nameMatches, removeHooks } from './hooks.js';
 import { Image } from './image.js';
 import { inspectVip } from './inspect.js';
-import { type Backend, Engagement, type Event, type Hop, type Settings, type SockQuery, type Vip } from './lb.gen.js';
-import { mirrorsOf } from './mirrors.js';
+import { Engagement, type Event, type SockQuery } from './lb.gen.js';
+import { codecsOf, mirrorsOf, offsetsOf } from './mirrors.js';
 import { followAddresses, Node } from './node.js';
 import { Origins } from './origins.js';
 import { pinsIn, removePins } from './pins.js';
@@ -108,17 +108,8 @@ export class EbpfDataPlane implements DataPlane {
     const surroundings = this.modules.surroundings ?? new KernelSurroundings(interfaces, this.modules.logger);
     const image = new Image({
       mirrors,
-      codecs: {
-        vip: loaded.codec<Vip>('vip'),
-        backend: loaded.codec<Backend>('backend'),
-        hop: loaded.codec<Hop>('hop'),
-        settings: loaded.codec<Settings>('settings'),
-      },
-      offsets: {
-        vipState: loaded.offset('vip', 'state'),
-        backendState: loaded.offset('backend', 'state'),
-        backendGeneration: loaded.offset('backend', 'generation'),
-      },
+      codecs: codecsOf(loaded),
+      offsets: offsetsOf(loaded),
       surroundings,
       chunks: loaded.map('tables').info.maxEntries,
       node,
