@@ -1,4 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Child } from '../../ts/quickstart/child.js';
 import { run } from '../../ts/quickstart/command.js';
 import { Daemon } from '../helpers/daemon.js';
 import { Lab } from '../helpers/lab.js';
@@ -30,6 +32,37 @@ for (const running of [true, false]) {
       if (running) await daemon.client.teardown();
       else await daemon.end('SIGKILL');
       t.is(await daemon.uninstall(), true);
+      t.deepEqual(traces(lab), before);
+    },
+    program('bpftool'),
+  );
+}
+
+const pinned = (lab: Lab, directory: string): number => {
+  const path = `${lab.bpffs}/vipd/${directory}`;
+  return existsSync(path) ? readdirSync(path).length : 0;
+};
+
+/** Kills a process as soon as pins go from a directory; one that is through before that is noticed has ended by itself. */
+async function killAtFirstLoss(lab: Lab, directory: string, victim: Child): Promise<unknown> {
+  const before = pinned(lab, directory);
+  while (victim.result === undefined && pinned(lab, directory) === before) await turn();
+  victim.kill('SIGKILL');
+  return victim.exited;
+}
+
+for (const directory of ['links', 'programs', 'maps']) {
+  rootTest(
+    `a teardown that was killed among the ${directory} is finished by uninstalling`,
+    async (t) => {
+      const lab = Lab.create(t);
+      const server = await startEcho(lab, lab.site('server'), 'one');
+      lab.site('outside', 'uplink');
+      const before = traces(lab);
+      const daemon = await Daemon.start(lab, [serviceOf('web', '11.0.0.80:80', [server])]);
+      daemon.client.teardown().catch(() => undefined);
+      t.log('ended by', await killAtFirstLoss(lab, directory, daemon.child!));
+      t.true(await daemon.uninstall());
       t.deepEqual(traces(lab), before);
     },
     program('bpftool'),
