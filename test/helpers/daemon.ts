@@ -47,7 +47,7 @@ export class Daemon {
 
   /** Waits until the kernel holds all of these and nothing else, each with every backend it names. */
   async holds(services: readonly ServiceInput[]): Promise<void> {
-    await until(`programming of ${services.length} services`, 30_000, async () => {
+    await until(`programming of ${services.length} services`, 120_000, async () => {
       const status = await this.client.status();
       if (!status.reconcile.converged || status.vips !== services.length) return false;
       const { vips } = await this.client.vips();
@@ -84,7 +84,7 @@ export class Daemon {
   async restart(...flags: readonly string[]): Promise<void> {
     const child = Child.start([...this.command(), ...flags]);
     this.child = child;
-    await until('an answer of the daemon', 60_000, async () => {
+    await until('an answer of the daemon', 120_000, async () => {
       if (child.result !== undefined) throw new Error(`vipd ended with ${child.result}: ${child.output}`);
       return this.client.status().catch(() => undefined);
     });
