@@ -12,7 +12,7 @@
 /* Slots tried when one names a backend that is just being removed. */
 #define CHOOSE_ATTEMPTS 4
 
-static __always_inline struct backend *table_pick(__u64 ref, __u32 vip_id, __u32 hash, bool draining, __u32 *id)
+__noinline __u32 table_search(__u64 ref, __u32 vip_id, __u32 hash, bool draining)
 {
 	__u32 first = (__u32)ref, mask = ref >> 32;
 
@@ -24,16 +24,23 @@ static __always_inline struct backend *table_pick(__u64 ref, __u32 vip_id, __u32
 		__u32 index = first + slot / TABLE_CHUNK_SLOTS;
 		struct table_chunk *chunk = bpf_map_lookup_elem(&tables, &index);
 		struct backend *backend;
+		__u32 id;
 
 		if (!chunk)
-			return NULL;
-		*id = chunk->backend[slot % TABLE_CHUNK_SLOTS];
-		backend = backend_by_id(*id);
+			return 0;
+		id = chunk->backend[slot % TABLE_CHUNK_SLOTS];
+		backend = backend_by_id(id);
 		if (backend && backend->vip == vip_id &&
 		    (backend->state == BACKEND_ACTIVE || (draining && backend->state == BACKEND_DRAINING)))
-			return backend;
+			return id;
 	}
-	return NULL;
+	return 0;
+}
+
+static __always_inline struct backend *table_pick(__u64 ref, __u32 vip_id, __u32 hash, bool draining, __u32 *id)
+{
+	*id = table_search(ref, vip_id, hash, draining);
+	return *id ? backend_by_id(*id) : NULL;
 }
 
 static __always_inline __u64 table_ref_of(const struct table_ref *ref)

@@ -100,18 +100,17 @@ static __always_inline __u64 flow_find(__u64 hash)
 }
 
 /* Puts one word in the place of another. A race lost to another CPU is no harm: that one knew as much. */
-static __always_inline void flow_replace(__u64 hash, __u64 seen, __u64 word)
+__noinline int flow_replace(__u64 hash, __u64 seen, __u64 word)
 {
 	struct flow_set *set = flow_set_of(hash);
 
 	if (!set)
-		return;
-	for (int i = 0; i < FLOW_SET_WAYS; i++) {
-		if (set->flow[i] == seen) {
-			__sync_val_compare_and_swap(&set->flow[i], seen, word);
-			return;
-		}
-	}
+		return false;
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < FLOW_SET_WAYS; i++)
+		if (set->flow[i] == seen)
+			return __sync_val_compare_and_swap(&set->flow[i], seen, word) == seen;
+	return false;
 }
 
 /* A packet of the flow has passed: notes its state, and its age once in 16 s. */
@@ -174,8 +173,8 @@ static __always_inline __u64 flow_victim(const struct flow_set *set, __u64 now)
 
 enum inserted { INSERTED, INSERTED_EVICTING, INSERT_FAILED };
 
-/* Claims a way for a new flow: a free one, else that of the most willing. */
-static __always_inline enum inserted flow_insert(__u64 hash, __u64 word)
+/* Claims a way for a new flow: a free one, else that of the most willing. Which it was: enum inserted. */
+__noinline int flow_insert(__u64 hash, __u64 word)
 {
 	struct flow_set *set = flow_set_of(hash);
 	__u64 worst, seen, *slot;
@@ -219,7 +218,7 @@ static __always_inline __u64 flow_find_anywhere(__u64 hash)
 }
 
 /* Is every way taken? The first free one usually tells. */
-static __always_inline bool flow_set_full(__u64 hash)
+__noinline int flow_set_full(__u64 hash)
 {
 	struct flow_set *set = flow_set_of(hash);
 

@@ -58,17 +58,6 @@ static __always_inline bool serves(const struct vip *vip, const struct plain *p)
 	return vip->port == p->dest && vip->protocol == p->protocol && same_words(words_of(&vip->address), p->dst);
 }
 
-/* Sum of 32-bit words; folded it is that of their halves. */
-static __always_inline __u64 sum_doubles(struct words w)
-{
-	return (w.high & 0xffffffff) + (w.high >> 32) + (w.low & 0xffffffff) + (w.low >> 32);
-}
-
-static __always_inline __u64 change_of(struct words old, struct words new)
-{
-	return sum_doubles((struct words){ ~old.high, ~old.low }) + sum_doubles(new);
-}
-
 static __always_inline void plain_checksum(const struct plain *p, enum summed summed, __u64 address, __u64 port)
 {
 	struct tcphdr *tcp = p->l4;

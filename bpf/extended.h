@@ -85,17 +85,6 @@ static __always_inline void set_odd_arrived(bool arrived)
 		odd->arrived = arrived;
 }
 
-/* Keeps of a decision what the hook needs to carry it out later. */
-static __always_inline void keep_decision(const struct change *change)
-{
-	struct odd *odd = odd_now();
-
-	if (!odd)
-		return;
-	odd->change.carry_to = change->carry_to;
-	odd->change.clamp_mss = change->clamp_mss;
-}
-
 /* The first eight bytes of any extension header; `fragment` and `id` are those of a fragment header. */
 struct extension {
 	__u8 next;
@@ -248,9 +237,8 @@ __noinline int tuple_is_ours(void)
 __noinline __u32 find_endpoint(void)
 {
 	const struct tuple *t = scratch();
-	__u32 id;
 
-	return t && backend_find(t->src.address, t->src.port, t->protocol, &id) ? id : 0;
+	return t ? backend_search(t->src.address.high, t->src.address.low, t->src.port, t->protocol) : 0;
 }
 
 /* Leaves in odd_now() the ends that an answer is to have whose flow is that of record `id`. */
@@ -274,7 +262,7 @@ static __always_inline enum decision find_answer(bool turned, bool quoted)
 {
 	__u32 first = find_endpoint();
 
-	return first ? ends_of_found(reply_search(first, turned, quoted), turned) : DECISION_PASS;
+	return first ? ends_of_found(reply_search(scratch(), first, turned, quoted), turned) : DECISION_PASS;
 }
 
 /* Sum of new minus sum of old, of 32-bit words: as good as one of 16-bit words once it is folded. */

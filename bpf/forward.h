@@ -10,6 +10,7 @@
 enum decision {
 	DECISION_PASS,		/* leave the packet as it is */
 	DECISION_NONE,		/* not decided yet */
+	DECISION_FOREIGN,	/* for none of ours */
 	DECISION_REWRITE,	/* give it its new ends; the network stack routes it */
 	DECISION_TURN,		/* the same, and back out of the interface it came from */
 	DECISION_CARRY,		/* to its backend as it is: by carry.h */
@@ -126,7 +127,7 @@ static __always_inline struct backend *backend_of_flow(const struct tuple *t, __
 }
 
 /* For a packet to an address of ours whose flow has no entry, or one whose backend is gone. */
-static __always_inline __u64 new_flow(const struct tuple *t, __u64 hash, enum event_hook hook)
+__noinline __u64 forward_new(const struct tuple *t, __u64 hash, __u32 hook)
 {
 	__u64 stale = flow_find(hash);
 	enum admission admission;
@@ -135,6 +136,8 @@ static __always_inline __u64 new_flow(const struct tuple *t, __u64 hash, enum ev
 	__u32 vip_id, id = 0;
 	struct vip *vip;
 
+	if (!t)
+		return 0;
 	vip = vip_find(t->dst.address, t->dst.port, t->protocol, &vip_id);
 	if (!vip)
 		return 0;
@@ -171,13 +174,6 @@ static __always_inline __u64 new_flow(const struct tuple *t, __u64 hash, enum ev
 	return CHOSEN(vip_id, id);
 }
 
-__noinline __u64 forward_new(__u64 hash, __u32 hook)
-{
-	const struct tuple *t = scratch();
-
-	return t ? new_flow(t, hash, hook) : 0;
-}
-
 /*
  * The ends a packet to the VIP is to have. A client that is its own backend must be answered through the VIP, or it
  * would answer itself directly.
@@ -193,12 +189,9 @@ static __always_inline enum decision ends_of_request(const struct tuple *t, cons
 	return t->arrived ? DECISION_REWRITE : DECISION_TURN;
 }
 
-/*
- * Client → an address of ours; sets *id to that of the backend. DECISION_NONE when no VIP is there. `apart`: new flows
- * are a function of their own.
- */
-static __always_inline enum decision forward(const struct tuple *t, enum event_hook hook, bool apart,
-					     struct change *change, __u32 *id)
+/* Client → an address of ours; sets *id to that of the backend. DECISION_NONE when no VIP is there. */
+static __always_inline enum decision forward(const struct tuple *t, enum event_hook hook, struct change *change,
+					     __u32 *id)
 {
 	__u64 hash = flow_hash(&t->src, &t->dst, t->protocol, t->family);
 	__u64 word = flow_find_anywhere(hash);
@@ -208,11 +201,8 @@ static __always_inline enum decision forward(const struct tuple *t, enum event_h
 	if (backend) {
 		flow_touch(hash, word, state_after_forward(flow_state(word), t->flags, is_carried(t, backend)));
 	} else {
-		__u64 chosen;
+		__u64 chosen = forward_new(t, hash, hook);
 
-		if (apart)
-			hand_over(t);
-		chosen = apart ? forward_new(hash, hook) : new_flow(t, hash, hook);
 		*id = (__u32)chosen;
 		opens = opens_connection(t) && !(chosen & CHOSEN_BEFORE);
 		change->refused_by = (chosen & ~CHOSEN_BEFORE) >> 32;
@@ -314,9 +304,9 @@ static long reply_step(__u32 index, struct reply_walk *walk)
 /*
  * Goes through all VIPs of a backend endpoint, from record `id` on; the id of the record whose flow this answers, or 0.
  */
-__noinline __u32 reply_search(__u32 id, bool turned, bool quoted)
+__noinline __u32 reply_search(const struct tuple *t, __u32 id, bool turned, bool quoted)
 {
-	struct reply_walk walk = { .tuple = scratch(), .id = id, .turned = turned, .quoted = quoted };
+	struct reply_walk walk = { .tuple = t, .id = id, .turned = turned, .quoted = quoted };
 
 	if (!walk.tuple)
 		return 0;
@@ -324,15 +314,19 @@ __noinline __u32 reply_search(__u32 id, bool turned, bool quoted)
 	return walk.found;
 }
 
-/* Backend → client: the source becomes the VIP again. */
-static __always_inline enum decision reply(const struct tuple *t, bool turned, struct change *change)
+/* Backend → client: the source becomes the VIP again. Which it is: enum decision. */
+__noinline int reply(const struct tuple *t, bool turned, struct change *change)
 {
-	__u32 id;
-	struct backend *backend = backend_find(t->src.address, t->src.port, t->protocol, &id);
+	struct backend *backend;
 	struct vip *vip;
 	__u64 hash, word;
+	__u32 id;
 
-	if (!backend)
+	if (!t || !change)
+		return DECISION_PASS;
+	id = backend_search(t->src.address.high, t->src.address.low, t->src.port, t->protocol);
+	backend = backend_by_id(id);
+	if (!id || !backend)
 		return DECISION_PASS;
 	vip = vip_by_id(backend->vip);
 	if (!vip)
@@ -346,8 +340,7 @@ static __always_inline enum decision reply(const struct tuple *t, bool turned, s
 		goto found;
 	if (!turned && !backend->next)
 		return DECISION_PASS;
-	hand_over(t);
-	id = reply_search(id, turned, false);
+	id = reply_search(t, id, turned, false);
 	backend = backend_by_id(id);
 	if (!id || !backend)
 		return DECISION_PASS;
@@ -362,21 +355,30 @@ found:
 }
 
 /*
+ * A packet to an address of ours; to any other it is DECISION_FOREIGN. Which it is: enum decision. A function of its own, so
+ * that the verifier does not follow every shape of a packet through it.
+ */
+__noinline int request(const struct tuple *t, __u32 hook, struct change *change)
+{
+	__u32 id;
+
+	if (!t || !change)
+		return DECISION_PASS;
+	return end_is_ours(&t->dst, t->protocol) ? forward(t, hook, change, &id) : DECISION_FOREIGN;
+}
+
+/*
  * A packet that comes in: to a VIP, to an address of ours that nobody serves, or an answer. Answers to other
  * addresses are looked at only where `answers` says they may arrive.
  */
 static __always_inline enum decision incoming(const struct tuple *t, enum event_hook hook, bool answers,
 					      struct change *change)
 {
-	bool ours = end_is_ours(&t->dst, t->protocol);
-	enum decision decision;
-	__u32 id;
+	enum decision decision = request(t, hook, change);
+	bool ours = decision == DECISION_NONE;
 
-	if (ours) {
-		decision = forward(t, hook, true, change, &id);
-		if (decision != DECISION_NONE)
-			return decision;
-	}
+	if (!ours && decision != DECISION_FOREIGN)
+		return decision;
 	if (!ours && !answers)
 		return DECISION_PASS;
 	decision = reply(t, ours, change);

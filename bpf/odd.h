@@ -58,7 +58,7 @@ __noinline int decide_request(__u32 hook)
 	if (!t || !odd)
 		return DECISION_NONE;
 	odd->way = WAY_IN;
-	decision = forward(t, hook, false, &odd->change, &odd->backend);
+	decision = forward(t, hook, &odd->change, &odd->backend);
 	if (decision == DECISION_CARRY && odd->place.more)
 		remember_fragment(t, odd);
 	if (decision != DECISION_REFUSE)

@@ -61,11 +61,13 @@ struct tuple {
 	__u8 pad[2];
 };
 
+/* Where its headers are. */
 struct packet {
-	struct tuple tuple;
 	struct ethhdr *l2;
 	void *l3;		/* struct iphdr or struct ipv6hdr */
 	void *l4;		/* struct tcphdr or struct udphdr */
+	/* What the tuple says too; but that is handed to functions, behind which the verifier takes its word for nothing. */
+	bool ipv6, tcp;
 };
 
 struct vlan_header {
@@ -131,34 +133,36 @@ static __always_inline bool same_words(struct words a, struct words b)
 }
 
 /* `payload`: bytes behind the IP header, as that says; a header that contradicts it is left alone. */
-static __always_inline enum parsed parse_ports(struct packet *p, __u32 payload, void *end)
+static __always_inline enum parsed parse_ports(struct packet *p, struct tuple *t, __u32 payload, void *end)
 {
-	if (p->tuple.protocol == IPPROTO_TCP) {
+	if (t->protocol == IPPROTO_TCP) {
 		struct tcphdr *tcp = p->l4;
 
 		if ((void *)(tcp + 1) > end || tcp->doff < 5 || tcp->doff * 4 > payload)
 			return PARSED_OTHER;
-		p->tuple.src.port = tcp->source;
-		p->tuple.dst.port = tcp->dest;
-		p->tuple.flags = ((__u8 *)tcp)[13];
+		t->src.port = tcp->source;
+		t->dst.port = tcp->dest;
+		t->flags = ((__u8 *)tcp)[13];
+		p->tcp = true;
 		return PARSED_FLOW;
 	}
-	if (p->tuple.protocol == IPPROTO_UDP) {
+	if (t->protocol == IPPROTO_UDP) {
 		struct udphdr *udp = p->l4;
 
 		if ((void *)(udp + 1) > end || sizeof(*udp) > payload)
 			return PARSED_OTHER;
-		p->tuple.src.port = udp->source;
-		p->tuple.dst.port = udp->dest;
-		p->tuple.flags = 0;
+		t->src.port = udp->source;
+		t->dst.port = udp->dest;
+		t->flags = 0;
+		p->tcp = false;
 		return PARSED_FLOW;
 	}
-	if (p->tuple.protocol == (p->tuple.family == 4 ? IPPROTO_IPIP : IPPROTO_IPV6))
+	if (t->protocol == (t->family == 4 ? IPPROTO_IPIP : IPPROTO_IPV6))
 		return PARSED_TUNNEL;
-	return p->tuple.protocol == (p->tuple.family == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6) ? PARSED_ODD : PARSED_OTHER;
+	return t->protocol == (t->family == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6) ? PARSED_ODD : PARSED_OTHER;
 }
 
-static __always_inline enum parsed parse_ipv4(struct packet *p, void *l3, void *end)
+static __always_inline enum parsed parse_ipv4(struct packet *p, struct tuple *t, void *l3, void *end)
 {
 	struct iphdr *ip = l3;
 	__u32 header;
@@ -166,37 +170,39 @@ static __always_inline enum parsed parse_ipv4(struct packet *p, void *l3, void *
 	if ((void *)(ip + 1) > end || ip->version != 4 || ip->ihl < 5)
 		return PARSED_OTHER;
 	header = ip->ihl * 4;
-	p->tuple.bytes = bpf_ntohs(ip->tot_len);
-	if (p->tuple.bytes < header)
+	t->bytes = bpf_ntohs(ip->tot_len);
+	if (t->bytes < header)
 		return PARSED_OTHER;
-	p->tuple.family = 4;
-	p->tuple.protocol = ip->protocol;
-	p->tuple.plain_header = header == sizeof(*ip);
-	p->tuple.src.address = words_of_ipv4(ip->saddr);
-	p->tuple.dst.address = words_of_ipv4(ip->daddr);
-	p->tuple.l3_offset = l3 - (void *)p->l2;
+	p->ipv6 = false;
+	t->family = 4;
+	t->protocol = ip->protocol;
+	t->plain_header = header == sizeof(*ip);
+	t->src.address = words_of_ipv4(ip->saddr);
+	t->dst.address = words_of_ipv4(ip->daddr);
+	t->l3_offset = l3 - (void *)p->l2;
 	p->l3 = l3;
 	p->l4 = l3 + header;
 	if (ip->frag_off & bpf_htons(0x3fff))
 		return PARSED_ODD;
-	return parse_ports(p, p->tuple.bytes - header, end);
+	return parse_ports(p, t, t->bytes - header, end);
 }
 
-static __always_inline enum parsed parse_ipv6(struct packet *p, void *l3, void *end)
+static __always_inline enum parsed parse_ipv6(struct packet *p, struct tuple *t, void *l3, void *end)
 {
 	struct ipv6hdr *ip = l3;
 
 	if ((void *)(ip + 1) > end || ip->version != 6)
 		return PARSED_OTHER;
-	p->tuple.family = 6;
-	p->tuple.protocol = ip->nexthdr;
-	p->tuple.plain_header = true;
-	p->tuple.bytes = sizeof(*ip) + bpf_ntohs(ip->payload_len);
-	p->tuple.src.address = words_of_ipv6(&ip->saddr);
-	p->tuple.dst.address = words_of_ipv6(&ip->daddr);
-	if (is_mapped_ipv4(p->tuple.src.address) | is_mapped_ipv4(p->tuple.dst.address))
+	p->ipv6 = true;
+	t->family = 6;
+	t->protocol = ip->nexthdr;
+	t->plain_header = true;
+	t->bytes = sizeof(*ip) + bpf_ntohs(ip->payload_len);
+	t->src.address = words_of_ipv6(&ip->saddr);
+	t->dst.address = words_of_ipv6(&ip->daddr);
+	if (is_mapped_ipv4(t->src.address) | is_mapped_ipv4(t->dst.address))
 		return PARSED_OTHER; /* nobody's on a wire, and an IPv4 one in our tables */
-	p->tuple.l3_offset = l3 - (void *)p->l2;
+	t->l3_offset = l3 - (void *)p->l2;
 	p->l3 = l3;
 	p->l4 = ip + 1;
 	switch (ip->nexthdr) {
@@ -206,7 +212,7 @@ static __always_inline enum parsed parse_ipv6(struct packet *p, void *l3, void *
 	case IPPROTO_DSTOPTS:
 		return PARSED_ODD;
 	}
-	return parse_ports(p, bpf_ntohs(ip->payload_len), end);
+	return parse_ports(p, t, bpf_ntohs(ip->payload_len), end);
 }
 
 /* 4 behind an 802.1Q or 802.1ad tag, else 0. Computed, not branched on: one path for the verifier, not three. */
@@ -217,17 +223,17 @@ static __always_inline __u32 tag_length(__be16 type)
 	return ((untagged_q - 1) >> 31 | (untagged_ad - 1) >> 31) << 2;
 }
 
-static __always_inline enum parsed parse_l3(struct packet *p, void *l3, __be16 type, void *end)
+static __always_inline enum parsed parse_l3(struct packet *p, struct tuple *t, void *l3, __be16 type, void *end)
 {
 	if (type == bpf_htons(ETH_P_IP))
-		return parse_ipv4(p, l3, end);
+		return parse_ipv4(p, t, l3, end);
 	if (type == bpf_htons(ETH_P_IPV6))
-		return parse_ipv6(p, l3, end);
+		return parse_ipv6(p, t, l3, end);
 	return PARSED_OTHER;
 }
 
-/* Up to two VLAN tags; the tuple and where the headers are. Nothing of *p counts unless the answer says so. */
-static __always_inline enum parsed parse(struct packet *p, void *data, void *end)
+/* Up to two VLAN tags; the tuple and where the headers are. Nothing of *p and *t counts unless the answer says so. */
+static __always_inline enum parsed parse(struct packet *p, struct tuple *t, void *data, void *end)
 {
 	struct ethhdr *eth = data;
 	void *l3 = eth + 1;
@@ -246,5 +252,5 @@ static __always_inline enum parsed parse(struct packet *p, void *data, void *end
 			return PARSED_OTHER;
 		type = *(__be16 *)(l3 - 2);
 	}
-	return parse_l3(p, l3, type, end);
+	return parse_l3(p, t, l3, type, end);
 }

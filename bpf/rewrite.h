@@ -11,7 +11,7 @@ enum summed {
 	SUMMED_HELPER,	/* the skb keeps a sum as well: bpf_l4_csum_replace must know of every change */
 };
 
-/* Sums of 16-bit words, new minus old, not folded; what a rewrite changed. */
+/* Sums of words, new minus old, not folded; what a rewrite changed. */
 struct delta {
 	__u64 address;
 	__u64 port;
@@ -35,9 +35,15 @@ static __always_inline __u64 sum_words(struct words w)
 	return sum32(w.high) + sum32(w.high >> 32) + sum32(w.low) + sum32(w.low >> 32);
 }
 
-static __always_inline __u64 sum_words_inverted(struct words w)
+/* Sum of 32-bit words; folded it is that of their halves. */
+static __always_inline __u64 sum_doubles(struct words w)
 {
-	return sum_words((struct words){ ~w.high, ~w.low });
+	return (w.high & 0xffffffff) + (w.high >> 32) + (w.low & 0xffffffff) + (w.low >> 32);
+}
+
+static __always_inline __u64 change_of(struct words old, struct words new)
+{
+	return sum_doubles((struct words){ ~old.high, ~old.low }) + sum_doubles(new);
 }
 
 static __always_inline void update_ipv4_checksum(struct iphdr *ip, __u64 delta)
@@ -54,16 +60,16 @@ static __always_inline __sum16 changed_checksum(__sum16 check, const struct tupl
 	return t->protocol == IPPROTO_UDP && !check ? 0xffff : check;
 }
 
-static __always_inline void update_l4_checksum(const struct packet *p, enum summed summed, const struct delta *delta)
+static __always_inline void update_l4_checksum(const struct packet *p, const struct tuple *t, enum summed summed, const struct delta *delta)
 {
 	struct tcphdr *tcp = p->l4;
 	struct udphdr *udp = p->l4;
-	__sum16 *check = p->tuple.protocol == IPPROTO_TCP ? &tcp->check : &udp->check;
+	__sum16 *check = p->tcp ? &tcp->check : &udp->check;
 
 	if (summed == SUMMED_PARTIAL)
 		*check = fold(*check + delta->address);
 	else
-		*check = changed_checksum(*check, &p->tuple, delta);
+		*check = changed_checksum(*check, t, delta);
 }
 
 static __always_inline void set_ports(const struct packet *p, __be16 source, __be16 dest)
@@ -84,28 +90,29 @@ static __always_inline void swap_macs(struct ethhdr *eth)
 }
 
 /* Gives the packet new ends. With SUMMED_HELPER the caller passes *delta to the helper afterwards. */
-static __always_inline void rewrite(const struct packet *p, const struct end *src, const struct end *dst,
-				    enum summed summed, struct delta *delta)
+static __always_inline void rewrite(const struct packet *p, const struct tuple *t, const struct end *src,
+				    const struct end *dst, enum summed summed, struct delta *delta)
 {
-	delta->port = (__u16)~p->tuple.src.port + src->port;
-	delta->port += (__u16)~p->tuple.dst.port + dst->port;
-	if (p->tuple.family == 4) {
+	delta->port = (__u16)~t->src.port + src->port;
+	delta->port += (__u16)~t->dst.port + dst->port;
+	if (!p->ipv6) {
 		struct iphdr *ip = p->l3;
 		__be32 saddr = ipv4_of(src->address), daddr = ipv4_of(dst->address);
 
-		delta->address = sum32(~ip->saddr) + sum32(saddr) + sum32(~ip->daddr) + sum32(daddr);
+		delta->address = (__u64)(__u32)~ip->saddr + saddr + (__u32)~ip->daddr + daddr;
 		ip->saddr = saddr;
 		ip->daddr = daddr;
 		update_ipv4_checksum(ip, delta->address);
 	} else {
 		struct ipv6hdr *ip = p->l3;
 
-		delta->address = sum_words_inverted(p->tuple.src.address) + sum_words(src->address);
-		delta->address += sum_words_inverted(p->tuple.dst.address) + sum_words(dst->address);
+		delta->address = change_of(t->src.address, src->address);
 		set_words(&ip->saddr, src->address);
+		barrier(); /* one after the other: the words of both would be on the stack */
+		delta->address += change_of(t->dst.address, dst->address);
 		set_words(&ip->daddr, dst->address);
 	}
 	set_ports(p, src->port, dst->port);
 	if (summed != SUMMED_HELPER)
-		update_l4_checksum(p, summed, delta);
+		update_l4_checksum(p, t, summed, delta);
 }

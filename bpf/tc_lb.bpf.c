@@ -93,14 +93,14 @@ static __always_inline bool frame_translate(struct __sk_buff *skb, __u32 at, con
 #include "tc_carry.h"
 
 /* Headers may sit in fragments of the skb: pull them in. The VLAN tag is not in the frame here. */
-static __always_inline enum parsed parse_skb(struct __sk_buff *skb, struct packet *p)
+static __always_inline enum parsed parse_skb(struct __sk_buff *skb, struct packet *p, struct tuple *t)
 {
 	__u32 l3 = skb->protocol == bpf_htons(ETH_P_IP) ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
 	__u32 headers = sizeof(struct ethhdr) + l3 + sizeof(struct tcphdr), linear = skb->data_end - skb->data;
 
 	if (linear < headers && linear < skb->len)
 		bpf_skb_pull_data(skb, headers < skb->len ? headers : skb->len);
-	return parse(p, (void *)(long)skb->data, (void *)(long)skb->data_end);
+	return parse(p, t, (void *)(long)skb->data, (void *)(long)skb->data_end);
 }
 
 __noinline int tc_refuse(struct __sk_buff *skb, __u32 vip_id)
@@ -136,8 +136,8 @@ enum tc_rest {
 	TC_REST = TC_ODD | TC_TUNNEL | TC_CARRY | TC_CLAMP,
 };
 
-static __always_inline int act(struct __sk_buff *skb, const struct packet *p, enum decision decision,
-			       const struct change *change)
+static __always_inline int act(struct __sk_buff *skb, const struct packet *p, const struct tuple *t,
+			       enum decision decision, const struct change *change)
 {
 	enum summed summed;
 	struct delta delta = {};
@@ -146,22 +146,19 @@ static __always_inline int act(struct __sk_buff *skb, const struct packet *p, en
 	if (decision == DECISION_PASS)
 		return TC_NEXT;
 	if (decision == DECISION_REFUSE) {
-		hand_over(&p->tuple);
+		hand_over(t);
 		return tc_refuse(skb, change->refused_by);
 	}
 	l4_offset = p->l4 - (void *)p->l2;
-	summed = summed_of(skb, p->tuple.family);
-	rewrite(p, &change->src, &change->dst, summed, &delta);
+	summed = summed_of(skb, p->ipv6 ? 6 : 4);
+	rewrite(p, t, &change->src, &change->dst, summed, &delta);
 	if (decision == DECISION_TURN)
 		swap_macs(p->l2);
-	if (summed == SUMMED_HELPER && !update_checksums(skb, p->tuple.protocol, l4_offset, &delta))
+	if (summed == SUMMED_HELPER && !update_checksums(skb, p->tcp ? IPPROTO_TCP : IPPROTO_UDP, l4_offset, &delta))
 		return TC_SHOT;
 	if (decision == DECISION_TURN)
 		return bpf_redirect(skb->ifindex, 0);
-	if (!change->clamp_mss)
-		return TC_NEXT;
-	keep_decision(change);
-	return TC_CLAMP | l4_offset;
+	return change->clamp_mss ? TC_CLAMP | l4_offset : TC_NEXT;
 }
 
 __noinline int tc_odd(struct __sk_buff *skb, __u32 l3, __u32 way)
@@ -180,25 +177,26 @@ __noinline int tc_odd(struct __sk_buff *skb, __u32 l3, __u32 way)
 
 static __always_inline int tc_long_way(struct __sk_buff *skb, enum way way)
 {
-	struct change change = {};
-	struct packet p = {};
-	enum parsed parsed = parse_skb(skb, &p);
+	struct odd *odd = odd_now();
+	struct tuple t = {};
+	struct packet p;
+	enum parsed parsed = parse_skb(skb, &p, &t);
 	enum decision decision;
 	int verdict;
 
+	if (!odd)
+		return TC_NEXT;
 	if (parsed == PARSED_TUNNEL)
-		return way == WAY_IN ? TC_TUNNEL | p.tuple.l3_offset : TC_NEXT;
+		return way == WAY_IN ? TC_TUNNEL | t.l3_offset : TC_NEXT;
 	if (parsed != PARSED_FLOW)
-		return parsed == PARSED_ODD ? TC_ODD | p.tuple.l3_offset : TC_NEXT;
+		return parsed == PARSED_ODD ? TC_ODD | t.l3_offset : TC_NEXT;
 	if (way == WAY_IN)
-		decision = incoming(&p.tuple, HOOK_TC, false, &change);
+		decision = incoming(&t, HOOK_TC, false, &odd->change);
 	else
-		decision = reply(&p.tuple, false, &change);
-	if (decision == DECISION_CARRY) {
-		keep_decision(&change);
-		return TC_CARRY | p.tuple.l3_offset;
-	}
-	verdict = act(skb, &p, decision, &change);
+		decision = reply(&t, false, &odd->change);
+	if (decision == DECISION_CARRY)
+		return TC_CARRY | t.l3_offset;
+	verdict = act(skb, &p, &t, decision, &odd->change);
 	return decision == DECISION_REWRITE && verdict == TC_NEXT ? TC_REWRITTEN : verdict;
 }
 

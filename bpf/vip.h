@@ -31,39 +31,50 @@ static __always_inline struct backend *backend_by_id(__u32 id)
 	return bpf_map_lookup_elem(&backends, &id);
 }
 
-/* A serving VIP, or the address entry of one when port and protocol are 0. */
-static __always_inline struct vip *vip_find(struct words address, __be16 port, __u8 protocol, __u32 *id)
+/*
+ * The searches are functions of their own that take numbers: so the verifier looks at each once, and not again from every
+ * place and state it is called from.
+ */
+__noinline __u32 vip_search(__u64 high, __u64 low, __u32 port, __u32 protocol)
 {
+	struct words address = { high, low };
 	__u32 hash = id_hash(address, port, protocol);
 
-	*id = 0;
 #pragma clang loop unroll(disable)
 	for (int hop = 0; hop < ID_SET_CHAIN; hop++) {
 		__u32 index = (hash + hop) & vip_set_mask;
 		struct id_set *set = bpf_map_lookup_elem(&vip_sets, &index);
 
 		if (!set)
-			return NULL;
+			return 0;
 #pragma clang loop unroll(disable)
 		for (int i = 0; i < ID_SET_WAYS; i++) {
 			__u64 way = set->way[i];
 			struct vip *vip;
+			__u32 id;
 
 			if (!way)
-				return NULL;
+				return 0;
 			if (way >> 32 != hash)
 				continue;
-			*id = (__u32)way;
-			vip = vip_by_id(*id);
+			id = (__u32)way;
+			vip = vip_by_id(id);
 			if (vip && vip->state != VIP_FREE && vip->port == port && vip->protocol == protocol &&
 			    same_words(words_of(&vip->address), address))
-				return vip;
+				return id;
 		}
 	}
-	return NULL;
+	return 0;
 }
 
-/* First of the records of a backend endpoint; the others follow by `next`. */
+/* A serving VIP, or the address entry of one when port and protocol are 0. */
+static __always_inline struct vip *vip_find(struct words address, __be16 port, __u8 protocol, __u32 *id)
+{
+	*id = vip_search(address.high, address.low, port, protocol);
+	return *id ? vip_by_id(*id) : NULL;
+}
+
+/* First of the records of a backend endpoint; the others follow by `next`. In place, for every answer goes this way. */
 static __always_inline struct backend *backend_find(struct words address, __be16 port, __u8 protocol, __u32 *id)
 {
 	__u32 hash = id_hash(address, port, protocol);
@@ -95,36 +106,51 @@ static __always_inline struct backend *backend_find(struct words address, __be16
 	return NULL;
 }
 
-/* A backend of this node by its address and VIP; with VIP 0 any. */
-static __always_inline struct backend *arrival_find(struct words address, __u32 vip_id, __u32 *id)
+/* The same, for those who come rarely. */
+__noinline __u32 backend_search(__u64 high, __u64 low, __u32 port, __u32 protocol)
 {
+	__u32 id;
+
+	return backend_find((struct words){ high, low }, port, protocol, &id) ? id : 0;
+}
+
+__noinline __u32 arrival_search(__u64 high, __u64 low, __u32 vip_id)
+{
+	struct words address = { high, low };
 	__u32 hash = id_hash(address, (__u16)vip_id, vip_id >> 16);
 
-	*id = 0;
 #pragma clang loop unroll(disable)
 	for (int hop = 0; hop < ID_SET_CHAIN; hop++) {
 		__u32 index = (hash + hop) & arrival_set_mask;
 		struct id_set *set = bpf_map_lookup_elem(&arrival_sets, &index);
 
 		if (!set)
-			return NULL;
+			return 0;
 #pragma clang loop unroll(disable)
 		for (int i = 0; i < ID_SET_WAYS; i++) {
 			__u64 way = set->way[i];
 			struct backend *backend;
+			__u32 id;
 
 			if (!way)
-				return NULL;
+				return 0;
 			if (way >> 32 != hash)
 				continue;
-			*id = (__u32)way;
-			backend = backend_by_id(*id);
+			id = (__u32)way;
+			backend = backend_by_id(id);
 			if (backend && backend->state != BACKEND_FREE && (!vip_id || backend->vip == vip_id) &&
 			    same_words(words_of(&backend->address), address))
-				return backend;
+				return id;
 		}
 	}
-	return NULL;
+	return 0;
+}
+
+/* A backend of this node by its address and VIP; with VIP 0 any. */
+static __always_inline struct backend *arrival_find(struct words address, __u32 vip_id, __u32 *id)
+{
+	*id = arrival_search(address.high, address.low, vip_id);
+	return *id ? backend_by_id(*id) : NULL;
 }
 
 static __always_inline struct settings *settings_now(void)
@@ -166,14 +192,19 @@ static __always_inline bool address_is_ours(struct words address)
 	return address_in_pool(address) || vip_find(address, 0, 0, &id);
 }
 
+__noinline int is_ours(__u64 high, __u64 low, __u32 port, __u32 protocol)
+{
+	struct settings *s = settings_now();
+
+	if (!s)
+		return false;
+	if (pools_hold(s, (struct words){ high, low }))
+		return true;
+	return s->outside && (vip_search(high, low, port, protocol) || vip_search(high, low, 0, 0));
+}
+
 /* Is this end in a pool, or of a VIP outside of all pools? That is found by itself, for its address entry may come later. */
 static __always_inline bool end_is_ours(const struct end *end, __u8 protocol)
 {
-	struct settings *s = settings_now();
-	__u32 id;
-
-	if (address_in_pool(end->address))
-		return true;
-	return s && s->outside &&
-	       (vip_find(end->address, end->port, protocol, &id) || vip_find(end->address, 0, 0, &id));
+	return is_ours(end->address.high, end->address.low, end->port, protocol);
 }

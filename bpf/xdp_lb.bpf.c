@@ -109,37 +109,34 @@ enum xdp_rest {
 /* Every packet that is not settled by shortcut(): new flows, tags, refusals. */
 __noinline int xdp_long_way(struct xdp_md *ctx)
 {
-	struct change change = {};
+	struct odd *odd = odd_now();
 	struct delta delta = {};
-	struct packet p = {};
-	enum parsed parsed = parse(&p, (void *)(long)ctx->data, (void *)(long)ctx->data_end);
+	enum decision decision;
+	struct change *change;
+	struct tuple t = {};
+	struct packet p;
+	enum parsed parsed = parse(&p, &t, (void *)(long)ctx->data, (void *)(long)ctx->data_end);
 
+	if (!odd)
+		return XDP_PASS;
 	if (parsed == PARSED_TUNNEL)
-		return XDP_TUNNEL | p.tuple.l3_offset;
+		return XDP_TUNNEL | t.l3_offset;
 	if (parsed != PARSED_FLOW)
-		return parsed == PARSED_ODD ? XDP_ODD | p.tuple.l3_offset : XDP_PASS;
-	switch (incoming(&p.tuple, HOOK_XDP, true, &change)) {
-	case DECISION_REWRITE:
-		rewrite(&p, &change.src, &change.dst, SUMMED_FULL, &delta);
-		if (!change.clamp_mss)
-			return XDP_PASS;
-		keep_decision(&change);
-		return XDP_CLAMP | (__u32)(p.l4 - (void *)p.l2);
-	case DECISION_CARRY:
-		hand_over(&p.tuple);
-		keep_decision(&change);
-		return XDP_CARRY;
-	case DECISION_TURN:
-		rewrite(&p, &change.src, &change.dst, SUMMED_FULL, &delta);
+		return parsed == PARSED_ODD ? XDP_ODD | t.l3_offset : XDP_PASS;
+	change = &odd->change;
+	decision = incoming(&t, HOOK_XDP, true, change);
+	if (decision == DECISION_CARRY || decision == DECISION_REFUSE) {
+		hand_over(&t);
+		return decision == DECISION_CARRY ? XDP_CARRY : XDP_REFUSE;
+	}
+	if (decision != DECISION_REWRITE && decision != DECISION_TURN)
+		return XDP_PASS;
+	rewrite(&p, &t, &change->src, &change->dst, SUMMED_FULL, &delta);
+	if (decision == DECISION_TURN) {
 		swap_macs(p.l2);
 		return XDP_TX;
-	case DECISION_REFUSE:
-		hand_over(&p.tuple);
-		keep_decision(&change);
-		return XDP_REFUSE;
-	default:
-		return XDP_PASS;
 	}
+	return change->clamp_mss ? XDP_CLAMP | (__u32)(p.l4 - (void *)p.l2) : XDP_PASS;
 }
 
 static __always_inline int xdp_rest(struct xdp_md *ctx, int rest)
