@@ -96,7 +96,7 @@ static __always_inline void track(const struct tuple *t, enum event_hook hook, _
 	}
 }
 
-/* What new_flow answers: the VIP's id in the upper half (0: no VIP), the backend's in the lower (0: none). */
+/* What forward_new answers: the VIP's id in the upper half (0: no VIP), the backend's in the lower (0: none). */
 #define CHOSEN(vip, backend) ((__u64)(vip) << 32 | (backend))
 #define CHOSEN_BY_OTHERS 0xffffffff /* as a backend: not engaged, new connections are left alone */
 #define CHOSEN_BEFORE (1ULL << 63) /* a flow of overflow_flows: not new */
