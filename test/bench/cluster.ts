@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { Fleet, type FleetNode } from '../../ts/quickstart/fleet.js';
 import { until } from '../../ts/quickstart/until.js';
 import type { Owner } from '../helpers/lab.js';
+import { cpuSeconds, residentMiB } from '../helpers/process-cost.js';
 import type { Say } from './record.js';
 import { table } from './statistics.js';
 
@@ -105,24 +105,12 @@ async function killing({ nodes }: Fleet): Promise<number> {
 /** Over ten seconds in which nothing changes. */
 async function idleCost(nodes: readonly FleetNode[]): Promise<{ idleCpuPercent: number; megabytes: number }> {
   const pids = await Promise.all(nodes.map(async ({ client }) => (await client.status()).pid));
-  const ticks = () => pids.reduce((sum, pid) => sum + cpuTicks(pid), 0);
-  const before = ticks();
+  const cpu = () => pids.reduce((sum, pid) => sum + cpuSeconds(pid), 0);
+  const before = cpu();
   await new Promise((resolve) => setTimeout(resolve, 10_000));
-  const idleCpuPercent = (ticks() - before) / 10 / nodes.length; // 100 ticks a second
-  const kilobytes = pids.reduce((sum, pid) => sum + Number(/VmRSS:\s+(\d+)/.exec(statusOf(pid))?.[1]), 0);
-  return { idleCpuPercent, megabytes: kilobytes / 1024 / nodes.length };
-}
-
-/** User and system, proc(5). */
-function cpuTicks(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    .replace(/^.*\) /s, '')
-    .split(' ');
-  return Number(fields[11]) + Number(fields[12]);
-}
-
-function statusOf(pid: number): string {
-  return readFileSync(`/proc/${pid}/status`, 'utf8');
+  const idleCpuPercent = (cpu() - before) * (100 / 10 / nodes.length);
+  const megabytes = pids.reduce((sum, pid) => sum + residentMiB(pid), 0) / nodes.length;
+  return { idleCpuPercent, megabytes };
 }
 
 function at(values: readonly number[], share: number): number {

@@ -1,11 +1,15 @@
 import { Fleet, type FleetNode } from '../../ts/quickstart/fleet.js';
 import { until } from '../../ts/quickstart/until.js';
 import { faultOf, faultText } from '../../ts/util/errors.js';
+import { cpuSeconds, residentMiB } from '../helpers/process-cost.js';
 import { lose } from '../helpers/wires.js';
+import { churn } from './churn.js';
 
 /**
- * `npm run soak -- cluster [--nodes N] [--rounds N]`: real daemons on this machine through everything that may befall a
- * cluster, over and over. Prints how long each took to be in all kernels; ends with status 1 at the first that was not.
+ * `npm run soak -- cluster [--nodes N] [--rounds N] [--seconds N] [--changes N]`: real daemons on this machine through
+ * everything that may befall a cluster, over and over; then so many changes a second for so long (100, ten minutes), and a
+ * restart of all at once. Prints how long each took to be in all kernels, and what it cost; ends with status 1 at the first
+ * that was not.
  */
 
 const PATIENCE_MS = 180_000;
@@ -112,18 +116,36 @@ const faults: Readonly<Record<string, () => Promise<void>>> = {
     }
     await seen('all restarted in random order', nodes, all());
   },
-  async storm() {
-    await Promise.all(nodes.map((node) => node.end('SIGKILL')));
-    await Promise.all(nodes.map((node) => node.up()));
-    await seen('all killed and started at once', nodes, all());
-  },
 };
+
+/** New processes: what they have used by the time all is there again is what the storm costs. */
+async function storm(): Promise<void> {
+  await Promise.all(nodes.map((node) => node.end('SIGKILL')));
+  await Promise.all(nodes.map((node) => node.up()));
+  await seen('all killed and started at once', nodes, all());
+  const pids = await Promise.all(nodes.map(async ({ client }) => (await client.status()).pid));
+  const mean = (of: (pid: number) => number) => pids.reduce((sum, pid) => sum + of(pid), 0) / pids.length;
+  console.log(
+    `  a node has used ${mean(cpuSeconds).toFixed(1)} s of CPU by then, and has ${mean(residentMiB).toFixed(0)} MB`,
+  );
+}
+
+/** What was said last is everywhere when it is over. */
+async function changes(): Promise<void> {
+  const seconds = flag('seconds', 600);
+  if (seconds === 0) return;
+  await churn(nodes, { changes: flag('changes', 100), seconds });
+  for (const node of nodes) define(node, 8080);
+  await seen('after so many changes, what was said last', nodes, all());
+}
 
 async function soak(): Promise<void> {
   for (const node of nodes) define(node, 8080);
   for (const node of nodes) await node.up();
   await seen(`${size} nodes up`, nodes, all());
   for (let round = 1; round <= rounds; round += 1) for (const fault of Object.values(faults)) await fault();
+  await changes();
+  await storm();
 }
 
 try {
