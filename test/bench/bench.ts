@@ -1,6 +1,7 @@
 import { faultOf, faultText } from '../../ts/util/errors.js';
 import type { Owner } from '../helpers/lab.js';
 import { cluster } from './cluster.js';
+import { crowd } from './crowd.js';
 import { dataplane } from './dataplane.js';
 import { dns } from './dns.js';
 import { programming } from './programming.js';
@@ -50,10 +51,16 @@ async function bench(): Promise<void> {
   await cleanUp();
   if (chosen.includes('sources')) await sources(owner, rounds, say);
   await cleanUp();
-  if (chosen.includes('cluster')) await cluster(owner, rounds, nodes, say);
-  if (chosen.includes('spread')) spread(say);
+  if (chosen.includes('cluster')) await clusters();
+  else if (chosen.includes('spread')) spread(say);
   await cleanUp();
   if (chosen.includes('dns')) await dns(owner, rounds);
+}
+
+/** Few nodes with all that belongs to them, more without their kernels, and as many as one likes worked out. */
+async function clusters(): Promise<void> {
+  await cluster(owner, rounds, nodes, say);
+  spread(say, await crowd(owner, [20, 50], say));
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {

@@ -1,9 +1,13 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
 import { Replica } from '../../../ts/cluster/replica.js';
+import { readSnapshot, writeSnapshot } from '../../../ts/cluster/snapshot.js';
 import { answer, compare, type Line, type Side } from '../../../ts/cluster/sync.js';
-import { syncCodec } from '../../../ts/cluster/wire.js';
-import { codec, identity, Writer } from './writer.js';
+import { type EntryMessage, entryCodec, syncCodec } from '../../../ts/cluster/wire.js';
+import { clusterId, codec, identity, vipMessage, Writer } from './writer.js';
 
 /** Two ends of a wire; everything goes through the bytes of the real messages. */
 function wire(): { ends: readonly [Line, Line]; sent: () => number } {
@@ -79,4 +83,27 @@ test('a node that was heard long ago does not seem fresh to who hears of it now'
   const c = new Replica(codec);
   await level(a, c);
   t.is(c.holding(writers[0]!.identity.id)!.heard, NOW - 90_000);
+});
+
+test('fields of a later release pass through an older node, its disk and its comparisons, with their signature', async (t) => {
+  const [{ identity: later }] = writers as [Writer];
+  const known = entryCodec.encode({
+    ...{ schema: 9, owner: later.publicKey, incarnation: 1, version: 1, key: 'tcp/11.0.0.1:80', gone: false },
+    vip: vipMessage('tcp/11.0.0.1:80'),
+  } satisfies EntryMessage);
+  // Field 99, a text.
+  const entry = Buffer.concat([known, Buffer.from([0x9a, 0x06, 0x03]), Buffer.from('new')]);
+  const signature = later.sign(Buffer.concat([Buffer.from(`vipd-entry-1\0${clusterId}\0`), entry]));
+  const older = new Replica(codec);
+  t.is(older.accept({ entry, signature }, 0).kind, 'new');
+  const directory = mkdtempSync(join(tmpdir(), 'vipd-sync-'));
+  t.teardown(() => rmSync(directory, { recursive: true }));
+  await writeSnapshot(join(directory, 'snapshot'), 1, older);
+  const restarted = new Replica(codec);
+  for (const { signed, at } of (await readSnapshot(join(directory, 'snapshot'))).kept) restarted.accept(signed, at);
+  const third = new Replica(codec);
+  t.true((await level(restarted, third)).differed);
+  const arrived = third.holding(later.id)!.entries.get('tcp/11.0.0.1:80')!;
+  t.deepEqual(Buffer.from(arrived.signed.entry), entry);
+  t.deepEqual(Buffer.from(arrived.signed.signature), signature);
 });
