@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EntryCodec } from '../../ts/cluster/entry.js';
 import { Gossip } from '../../ts/cluster/gossip/gossip.js';
+import { surviveLateWrites } from '../../ts/cluster/gossip/latewrites.js';
 import { gossipTiming } from '../../ts/cluster/gossip/setup.js';
 import { Identity, publicKeyOf, Verifier } from '../../ts/cluster/identity.js';
 import { entryCodec } from '../../ts/cluster/wire.js';
@@ -98,6 +99,7 @@ class Station {
  * takes to be with everybody, and what it costs a node. Resolves to the CPU a change costs a node of the largest, ms.
  */
 export async function crowd(owner: Owner, sizes: readonly number[], say: Say): Promise<number> {
+  surviveLateWrites();
   const rows: string[][] = [];
   let cost = Number.NaN;
   for (const size of sizes) {

@@ -3,10 +3,13 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { faultOf } from '../../util/errors.js';
 import type { Order, Word } from './dialogue.js';
 import { Gossip } from './gossip.js';
+import { surviveLateWrites } from './latewrites.js';
 import type { GossipSetup } from './setup.js';
 
 /** Round trips reach the daemon this often. */
 const REFRESH_MS = 5_000;
+
+surviveLateWrites();
 
 const port = parentPort!;
 const tell = (word: Word) => port.postMessage(word);
