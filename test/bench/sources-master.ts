@@ -3,7 +3,10 @@ import { MesosMasterSimulator } from '../simulators/mesos-master.js';
 import { simulatedTask } from '../simulators/tasks.js';
 import { World } from '../simulators/world.js';
 
-/** `sources-master.js TASKS`: a master with so many tasks, ten behind each VIP. For each line, one of them turns unhealthy. */
+/**
+ * `sources-master.js TASKS`: a master with so many tasks, ten behind each VIP. For each line with the id of one, that turns
+ * unhealthy; for `+N` a new task with a VIP of its own runs.
+ */
 
 const agents = 100;
 const world = new World();
@@ -15,6 +18,7 @@ for (let i = 0; i < Number(process.argv[2]); i += 1) {
   world.launch(
     simulatedTask({
       id: `task.${i}`,
+      name: `app${Math.floor(i / 10)}`,
       agent: `S${i % agents}`,
       addresses: [address],
       ports,
@@ -23,13 +27,22 @@ for (let i = 0; i < Number(process.argv[2]); i += 1) {
     }),
   );
 }
+
+function prepare(n: number): void {
+  const ports = [{ number: 8080, name: 'http', labels: { VIP_0: `/fresh${n}:80` } }];
+  const spec = { id: `fresh.${n}`, agent: 'S0', addresses: [`10.90.0.${n + 1}`], ports };
+  world.launch(simulatedTask({ ...spec, state: 'TASK_STARTING' }));
+}
+
 const master = new MesosMasterSimulator(world);
 await master.listener.listen();
 console.log(master.url);
 createInterface({ input: process.stdin })
-  .on('line', (id) => {
+  .on('line', (line) => {
+    if (line.startsWith('+')) prepare(Number(line.slice(1)));
     const at = process.hrtime.bigint();
-    world.check(id, false);
+    if (line.startsWith('+')) world.turn(`fresh.${line.slice(1)}`, 'TASK_RUNNING');
+    else world.check(line, false);
     console.log(String(at));
   })
   .on('close', () => process.exit(0));

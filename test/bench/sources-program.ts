@@ -1,49 +1,60 @@
 import { fileURLToPath } from 'node:url';
+import { pino } from 'pino';
+import { Control } from '../../ts/daemon/control.js';
+import { NameService } from '../../ts/daemon/dns.js';
+import { HostMachine } from '../../ts/daemon/machine.js';
+import { parseOptions } from '../../ts/daemon/options.js';
+import { taskSources } from '../../ts/daemon/tasksources.js';
 import { EbpfDataPlane } from '../../ts/dataplane/ebpf/ebpf.js';
-import { parsePrefix } from '../../ts/model/address.js';
 import { Child } from '../../ts/quickstart/child.js';
 import { until } from '../../ts/quickstart/until.js';
-import { type Desired, desired } from '../../ts/reconcile/desired.js';
-import { Reconciler } from '../../ts/reconcile/reconcile.js';
-import { HttpClient } from '../../ts/sources/http/client.js';
-import { MesosMasterSource } from '../../ts/sources/mesos/master.js';
-import { listedMasters } from '../../ts/sources/mesos/masters.js';
-import { Sources } from '../../ts/sources/sources.js';
 
 /** What one size costs, as this program prints it in JSON: milliseconds, and megabytes of this process. */
 export interface SourceCost {
   readonly snapshot: number;
+  /** From TASK_UPDATED to the kernel. */
   readonly updates: readonly number[];
+  /** From TASK_RUNNING of the first task of a VIP to an answer of the resolver. */
+  readonly names: readonly number[];
   readonly megabytes: number;
 }
 
-/** `sources-program.js PINS CGROUP TASKS`: from a master's stream to the kernel. */
+/** `sources-program.js PINS CGROUP TASKS`: all of a daemon but its API, from a master's stream to the kernel and the DNS. */
 const [bpffs = '', cgroup = '', count = '0'] = process.argv.slice(2);
 const rounds = 30;
-const pools = [parsePrefix('11.0.0.0/8')];
+const resolver = '198.51.100.1';
 
-const child = Child.start([process.execPath, fileURLToPath(new URL('sources-master.js', import.meta.url)), count], {
-  interactive: true,
-});
+const program = (name: string, ...args: string[]) =>
+  Child.start([process.execPath, fileURLToPath(new URL(name, import.meta.url)), ...args], { interactive: true });
+const child = program('sources-master.js', count);
 const url = await until('the master', 60_000, () => child.output.includes('\n') && child.output.trim());
 
-const http = new HttpClient({ files: {} });
-const masters = listedMasters([url]);
-const source = new MesosMasterSource({ encoding: 'json', ipv6: true, vips: true }, { http, masters });
-const sources = new Sources({ waitMs: 60_000 }, { sources: [source] });
-const limits = { vips: 32_768, backends: 131_072, flows: 65_536 };
+const flags = {
+  'mesos.master.urls': [url],
+  'limits.vips': '32768',
+  'limits.backends': '131072',
+  'dns.listen': [resolver],
+  reconcileInterval: '10m',
+  sourceWait: '60s',
+};
+const stateDir = '/run/vipd-bench-sources';
+const { options, faults } = parseOptions(undefined, { ...flags, bpffs, cgroup, stateDir });
+if (faults.length > 0) throw new Error(JSON.stringify(faults));
+const limits = { vips: options['limits.vips'], backends: options['limits.backends'], flows: 65_536 };
 const interfaces = { tc: [], xdp: [], xdpMode: 'auto' } as const;
 const plane = new EbpfDataPlane({ bpffs, cgroup, interfaces, limits, sampleConnections: 0 });
 await plane.open();
-
-let last: Desired | undefined;
-const wanted = () => {
-  const inputs = { table: sources.table(), verdicts: { verdict: () => undefined, revision: () => 0 } };
-  last = desired({ ...inputs, drained: new Set(), pools, now: Date.now() }, last);
-  return { forwarding: last.forwarding, rows: last.vips, ready: sources.ready() };
-};
-const reconciler = new Reconciler({ intervalMs: 600_000 }, { plane, desired: wanted });
-sources.onChange(() => reconciler.trigger());
+const [logger, machine] = [pino({ level: 'silent' }), new HostMachine({ bpffs, stateDir })];
+const control = new Control(options, {
+  ...{ plane, machine, logger },
+  adopted: await plane.read(),
+  tasks: taskSources(options),
+});
+const { reconciler } = control;
+const names = new NameService(options, { machine, logger });
+await names.start();
+const asker = program('../simulators/asker.js', `${resolver}:53`);
+await asker.wrote('asking');
 
 /** Resolves with the time at the first pass after which the kernel has all that satisfies the condition. */
 function held(condition: () => boolean): Promise<bigint> {
@@ -57,19 +68,21 @@ function held(condition: () => boolean): Promise<bigint> {
   });
 }
 
+/** The next line that a program writes from `before` on. */
+const lineOf = (from: Child, before: number) =>
+  until('a line', 30_000, () => /^.*(?=\n)/m.exec(from.output.slice(before))?.[0]);
+
 const milliseconds = (from: bigint, to: bigint) => Number(to - from) / 1e6;
 const vips = Math.ceil(Number(count) / 10);
-const stop = new AbortController();
 const started = process.hrtime.bigint();
 const filled = held(() => reconciler.vips().filter(({ programmed }) => programmed === 'yes').length === vips);
-sources.start(stop.signal);
-reconciler.start();
+control.listen();
+await control.begin(new AbortController().signal);
+names.follow(control);
 const snapshot = milliseconds(started, await filled);
 const megabytes = process.memoryUsage.rss() / (1 << 20);
 
-const updates: number[] = [];
-for (let round = 0; round < rounds; round += 1) {
-  const n = (round * 7919) % Number(count);
+async function update(n: number): Promise<number> {
   const name = `app${Math.floor(n / 10)}.marathon_80`;
   const before = child.output.length;
   const drained = held(() => {
@@ -78,13 +91,24 @@ for (let round = 0; round < rounds; round += 1) {
   });
   child.say(`task.${n}`);
   const at = await drained;
-  const line = await until('its time', 10_000, () => /\d+\n/.exec(child.output.slice(before))?.[0]);
-  updates.push(milliseconds(BigInt(line.trim()), at));
+  return milliseconds(BigInt(await lineOf(child, before)), at);
 }
-stop.abort();
-await reconciler.stop();
+
+async function launch(n: number): Promise<number> {
+  const [before, asked] = [child.output.length, asker.output.length];
+  asker.say(`fresh${n}.marathon.l4lb.thisdcos.directory`);
+  child.say(`+${n}`);
+  const { at } = JSON.parse(await lineOf(asker, asked)) as { at: string };
+  return milliseconds(BigInt(await lineOf(child, before)), BigInt(at));
+}
+
+const updates: number[] = [];
+const resolved: number[] = [];
+for (let round = 0; round < rounds; round += 1) updates.push(await update((round * 7919) % Number(count)));
+for (let round = 0; round < rounds; round += 1) resolved.push(await launch(round));
+await control.stop();
+names.stop();
 await plane.remove();
-await http.close();
-await child.stop();
-console.log(JSON.stringify({ snapshot, updates, megabytes } satisfies SourceCost));
+await Promise.all([child.stop(), asker.stop()]);
+console.log(JSON.stringify({ snapshot, updates, names: resolved, megabytes } satisfies SourceCost));
 process.exit(0);

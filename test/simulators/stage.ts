@@ -44,11 +44,13 @@ const asker = join(packageRoot, 'dist/test/simulators/asker.js');
 
 /** Begins to ask for a name; resolves once it does, to how to wait for the answer. */
 export async function ask({ inside, resolver }: Viewer, name: string): Promise<() => Promise<Resolved>> {
-  const child = Child.start(inside([process.execPath, asker, name, resolver]));
+  const child = Child.start(inside([process.execPath, asker, resolver]), { interactive: true });
   await child.wrote('asking');
+  child.say(name);
   return async () => {
-    const lines = (await child.success()).trim().split('\n');
-    const { address, at } = JSON.parse(lines.at(-1)!) as { address: string; at: string };
+    await child.wrote('}', 60_000);
+    await child.stop();
+    const { address, at } = JSON.parse(child.output.split('\n')[1]!) as { address: string; at: string };
     return { address, at: BigInt(at) };
   };
 }

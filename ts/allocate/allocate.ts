@@ -45,7 +45,9 @@ type NamedService = DeclaredService & { readonly frontend: NamedFrontend };
 
 /** What was made of a declaration, kept with it: whatever stays the same stays the same object. */
 interface Made {
-  readonly addresses: string;
+  /** That gave it these addresses. */
+  places: Places;
+  readonly numbers: readonly (bigint | undefined)[];
   readonly services: readonly ServiceDefinition[];
 }
 
@@ -54,6 +56,7 @@ export class Allocator {
   readonly #options: AllocateOptions;
   readonly #made = new WeakMap<DeclaredService, Made>();
   #preferred: ReadonlyMap<string, bigint>[] = [new Map(), new Map()];
+  #last: Placed | undefined;
 
   constructor(options: AllocateOptions) {
     this.#options = options;
@@ -63,15 +66,27 @@ export class Allocator {
     const all = sets.flatMap(({ services }) => services);
     const named = all.filter(hasName);
     if (named.length === 0) return { sets: sets.map(withAddresses), faults: [] };
-    const taken = new Set(all.flatMap(({ frontend }) => (isNamed(frontend) ? [] : addressNumber(frontend.address))));
-    const places = this.#places(named, taken);
+    const { places, faults } = this.#placed(all, named);
     const resolved = sets.map(({ source, services }) => ({
       source,
       services: services.flatMap((service) =>
         hasName(service) ? this.#resolve(service, places) : withAddress(service),
       ),
     }));
-    return { sets: resolved, faults: this.#exhausted(named, places) };
+    return { sets: resolved, faults };
+  }
+
+  /** As before while the same names and addresses are asked for: mostly it is backends that change. */
+  #placed(all: readonly DeclaredService[], named: readonly NamedService[]): Placed {
+    const last = this.#last;
+    if (last?.all.length === all.length && all.every((service, i) => asksTheSame(service, last.all[i]!))) {
+      this.#last = { ...last, all };
+      return this.#last;
+    }
+    const taken = new Set(all.flatMap(({ frontend }) => (isNamed(frontend) ? [] : addressNumber(frontend.address))));
+    const places = this.#places(named, taken);
+    this.#last = { all, places, faults: this.#exhausted(named, places) };
+    return this.#last;
   }
 
   #places(named: readonly NamedService[], taken: ReadonlySet<bigint>): Places {
@@ -88,16 +103,19 @@ export class Allocator {
   }
 
   #resolve(service: NamedService, places: Places): readonly ServiceDefinition[] {
-    const name = nameOf(service);
-    const found = families(service).flatMap((family) => {
-      const number = places[family].get(name);
-      return number === undefined ? [] : [{ family, address: addressOf(family, number) }];
-    });
-    const addresses = found.map(({ address }) => address).join();
     const before = this.#made.get(service);
-    if (before?.addresses === addresses) return before.services;
-    const services = found.map(({ family, address }) => concrete(service, family, address));
-    this.#made.set(service, { addresses, services });
+    if (before?.places === places) return before.services;
+    const own = families(service);
+    const numbers = own.map((family) => places[family].get(nameOf(service)));
+    if (before?.numbers.every((number, i) => number === numbers[i])) {
+      before.places = places;
+      return before.services;
+    }
+    const services = own.flatMap((family, i) => {
+      const number = numbers[i];
+      return number === undefined ? [] : [concrete(service, family, addressOf(family, number))];
+    });
+    this.#made.set(service, { places, numbers, services });
     return services;
   }
 
@@ -111,6 +129,13 @@ export class Allocator {
   }
 }
 
+/** What names were given, and for whom. */
+interface Placed {
+  readonly all: readonly DeclaredService[];
+  readonly places: Places;
+  readonly faults: readonly Fault[];
+}
+
 type Places = Readonly<Record<Family, ReadonlyMap<string, bigint>>>;
 
 function concrete(service: NamedService, family: Family, address: string): ServiceDefinition {
@@ -120,15 +145,42 @@ function concrete(service: NamedService, family: Family, address: string): Servi
   return { ...service, name, vipName, frontend: { address, port, protocol }, backends };
 }
 
+/** What of a service decides on addresses. */
+interface Wish {
+  readonly name: string;
+  readonly families: readonly Family[];
+}
+
+const wishes = new WeakMap<NamedService, Wish>();
+
+function wishOf(service: NamedService): Wish {
+  const known = wishes.get(service);
+  if (known) return known;
+  const wish = { name: vipNameText(service.frontend.name), families: familiesOf(service) };
+  wishes.set(service, wish);
+  return wish;
+}
+
 /** Without backends a name has an IPv4 address, which refuses. */
-function families({ backends }: NamedService): readonly Family[] {
+function familiesOf({ backends }: NamedService): readonly Family[] {
   const v6 = backends.some(({ address }) => familyOf(address) === 6);
   const v4 = !v6 || backends.some(({ address }) => familyOf(address) === 4);
   return v4 ? (v6 ? [4, 6] : [4]) : [6];
 }
 
-function nameOf(service: NamedService): string {
-  return vipNameText(service.frontend.name);
+const families = (service: NamedService): readonly Family[] => wishOf(service).families;
+
+const nameOf = (service: NamedService): string => wishOf(service).name;
+
+function asksTheSame(a: DeclaredService, b: DeclaredService): boolean {
+  if (a === b) return true;
+  if (a.name !== b.name) return false;
+  if (!hasName(a) || !hasName(b)) return sameAddress(a, b);
+  return nameOf(a) === nameOf(b) && families(a).join() === families(b).join();
+}
+
+function sameAddress({ frontend: a }: DeclaredService, { frontend: b }: DeclaredService): boolean {
+  return !isNamed(a) && !isNamed(b) && a.address === b.address;
 }
 
 function hasName(service: DeclaredService): service is NamedService {

@@ -3,9 +3,8 @@ import type { DataPlane } from '../dataplane/dataplane.js';
 import { SeveredSockets } from '../dataplane/metrics.js';
 import { HealthMonitor } from '../health/health.js';
 import type { Forwarding } from '../model/forwarding.js';
-import { type Names, namesOf } from '../model/names.js';
+import { NameBook, type Names } from '../model/names.js';
 import type { Policy } from '../model/policy.js';
-import type { VipStatus } from '../model/status.js';
 import { Reconciler } from '../reconcile/reconcile.js';
 import { ApiSource } from '../sources/api.js';
 import { FileSource } from '../sources/file.js';
@@ -49,7 +48,7 @@ export class Control {
   readonly #labels = new LabelWatch();
   readonly #running = new AbortController();
   #begun = false;
-  #named: { rows: readonly VipStatus[]; names: Names } = { rows: [], names: new Map() };
+  readonly #names = new NameBook();
   readonly #unsubscribe: readonly (() => void)[];
 
   constructor(options: DaemonOptions, { plane, machine, logger, adopted, tasks }: ControlModules) {
@@ -111,9 +110,7 @@ export class Control {
 
   /** The names of VIPs as of the last pass of the loop; the same object until something changed. */
   names(): Names {
-    const rows = this.reconciler.vips();
-    if (rows !== this.#named.rows) this.#named = { rows, names: namesOf(rows) };
-    return this.#named.names;
+    return this.#names.of(this.reconciler.vips());
   }
 
   /** One pass, while this one programs the kernel at all. */

@@ -18,10 +18,21 @@ export class LabelWatch {
   }
 }
 
-function rejectedText(label: RejectedLabel): string {
-  return faultText(labelFault(label));
+/** Kept with what they say: reports come with every change of any task. */
+const texts = new WeakMap<RejectedLabel | SharedVip, string>();
+
+function remembered<T extends RejectedLabel | SharedVip>(one: T, make: (one: T) => string): string {
+  const text = texts.get(one) ?? make(one);
+  texts.set(one, text);
+  return text;
 }
 
-function sharedText({ protocol, vip, apps }: SharedVip): string {
-  return `${protocol}/${vip} is asked for by ${apps.length} applications: ${apps.join(', ')}`;
+function rejectedText(label: RejectedLabel): string {
+  return remembered(label, (one) => faultText(labelFault(one)));
+}
+
+function sharedText(shared: SharedVip): string {
+  return remembered(shared, ({ protocol, vip, apps }) => {
+    return `${protocol}/${vip} is asked for by ${apps.length} applications: ${apps.join(', ')}`;
+  });
 }

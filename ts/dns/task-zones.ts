@@ -1,4 +1,5 @@
-import type { Task, TaskTable } from '../model/task.js';
+import { type Framework, NO_TASKS, type Task, type TaskTable } from '../model/task.js';
+import { differences } from '../util/differences.js';
 import { type Entry, Ledger } from './ledger.js';
 import { mesosAgentEntries, mesosFrameworkEntries, mesosMasterEntries, mesosTaskEntries } from './mesos-records.js';
 import { nameKey } from './name.js';
@@ -26,8 +27,6 @@ export class TaskZones {
   readonly #zk: Ledger;
   readonly #dcosZone: string;
   #table: TaskTable | undefined;
-  /** By owner: what the entries were made of. */
-  readonly #made = new Map<string, { readonly from: object; readonly agent: boolean }>();
 
   constructor(
     private readonly options: TaskZonesOptions,
@@ -72,34 +71,47 @@ export class TaskZones {
   }
 
   #update(table: TaskTable): void {
-    const present = new Set<string>();
-    for (const task of table.tasks.values()) this.#task(task, table, present);
-    for (const agent of table.agents.values()) {
-      const owner = `agent ${agent.id}`;
-      this.#renew(owner, agent, true, present, () => {
-        this.#mesos.set(owner, mesosAgentEntries(agent, 'mesos'));
-        this.reverse.set(owner, [{ address: agent.address, name: nameKey('slave.mesos') }]);
-      });
-    }
-    for (const framework of table.frameworks.values()) {
-      const owner = `framework ${framework.name} (${framework.id})`;
-      this.#renew(owner, framework, true, present, () =>
-        this.#mesos.set(owner, mesosFrameworkEntries(framework, 'mesos')),
-      );
-    }
-    this.#forget(present);
+    const before = this.#table ?? NO_TASKS;
+    const agents = this.#agents(before, table);
+    const { gone, come } = differences(before.tasks, table.tasks);
+    for (const [, task] of gone) this.#forget(ownerOf(task));
+    for (const [, task] of come) this.#task(task, table);
+    if (agents.size > 0) for (const task of table.tasks.values()) if (agents.has(task.agentId)) this.#task(task, table);
+    this.#frameworks(before, table);
     if (table.masters !== this.#table?.masters || table.leader !== this.#table?.leader) this.#masters(table);
     this.#table = table;
   }
 
-  #task(task: Task, table: TaskTable, present: Set<string>): void {
+  /** The ids of those that are another, or are there, or are not there, for the first time. */
+  #agents(before: TaskTable, table: TaskTable): ReadonlySet<string> {
+    const { gone, come } = differences(before.agents, table.agents);
+    for (const [, { id }] of gone) this.#forget(`agent ${id}`);
+    for (const [, agent] of come) {
+      const owner = `agent ${agent.id}`;
+      this.#mesos.set(owner, mesosAgentEntries(agent, 'mesos'));
+      this.reverse.set(owner, [{ address: agent.address, name: nameKey('slave.mesos') }]);
+    }
+    return new Set([...gone, ...come].map(([, { id }]) => id));
+  }
+
+  #frameworks(before: TaskTable, table: TaskTable): void {
+    const owner = ({ name, id }: Framework): string => `framework ${name} (${id})`;
+    const { gone, come } = differences(before.frameworks, table.frameworks);
+    for (const [, framework] of gone) this.#mesos.delete(owner(framework));
+    for (const [, framework] of come) this.#mesos.set(owner(framework), mesosFrameworkEntries(framework, 'mesos'));
+  }
+
+  #task(task: Task, table: TaskTable): void {
     const owner = ownerOf(task);
-    const agent = table.agents.has(task.agentId);
-    this.#renew(owner, task, agent, present, () => {
-      this.#tasks.set(owner, taskEntries(task, this.#dcosZone));
-      this.#mesos.set(owner, mesosTaskEntries(task, table.agents, { zone: 'mesos', parity: this.options.parity }));
-      this.reverse.set(owner, this.#reverseOf(task));
-    });
+    this.#tasks.set(owner, taskEntries(task, this.#dcosZone));
+    this.#mesos.set(owner, mesosTaskEntries(task, table.agents, { zone: 'mesos', parity: this.options.parity }));
+    this.reverse.set(owner, this.#reverseOf(task));
+  }
+
+  #forget(owner: string): void {
+    this.#tasks.delete(owner);
+    this.#mesos.delete(owner);
+    this.reverse.set(owner, []);
   }
 
   /** Containers have a name of their own; an agent's address is that of many tasks. */
@@ -108,24 +120,6 @@ export class TaskZones {
     if (name === undefined || !isNamed(task)) return [];
     const own = addressesOf(task, 'containerip').filter((one) => one !== task.agentAddress);
     return own.map((one) => ({ address: one, name }));
-  }
-
-  #renew(owner: string, from: object, agent: boolean, present: Set<string>, make: () => void): void {
-    present.add(owner);
-    const made = this.#made.get(owner);
-    if (made?.from === from && made.agent === agent) return;
-    this.#made.set(owner, { from, agent });
-    make();
-  }
-
-  #forget(present: ReadonlySet<string>): void {
-    for (const owner of this.#made.keys()) {
-      if (present.has(owner)) continue;
-      this.#made.delete(owner);
-      this.#tasks.delete(owner);
-      this.#mesos.delete(owner);
-      this.reverse.set(owner, []);
-    }
   }
 
   #masters(table: TaskTable): void {

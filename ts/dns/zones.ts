@@ -1,6 +1,7 @@
 import type { Prefix } from '../model/address.js';
 import type { NameEntry, Names } from '../model/names.js';
 import type { TaskTable } from '../model/task.js';
+import { differences } from '../util/differences.js';
 import { type Entry, Ledger } from './ledger.js';
 import { isWithin, type NameKey, nameKey } from './name.js';
 import { address, cname, type RecordData } from './record.js';
@@ -42,8 +43,6 @@ export class Zones {
   readonly reverse: ReverseBook;
   readonly tasks: TaskZones | undefined;
   readonly #fixed: Ledger[] = [];
-  /** Of the VIP names, as published. */
-  readonly #published = new Map<string, string>();
   #names: Names = new Map();
   #nodeState = '';
 
@@ -80,19 +79,14 @@ export class Zones {
 
   /** What became of named VIPs. They are known from now on. */
   setNames(names: Names): void {
+    const { gone, come } = differences(this.#names, names);
+    const before = this.#names;
     this.#names = names;
     const zone = `l4lb.${this.options.suffix}`;
-    for (const [text, entry] of names) {
-      const state = JSON.stringify([entry.v4, entry.v6, entry.ports]);
-      if (this.#published.get(text) === state) continue;
-      this.#published.set(text, state);
-      this.#publish(`VIP ${text}`, entry, zone);
-    }
-    for (const text of this.#published.keys()) {
-      if (names.has(text)) continue;
-      this.#published.delete(text);
-      this.vips.delete(`VIP ${text}`);
-      this.reverse.set(`VIP ${text}`, []);
+    for (const [text] of gone) if (!names.has(text)) this.#withdraw(`VIP ${text}`);
+    for (const [text, entry] of come) {
+      const last = before.get(text);
+      if (last === undefined || stateOf(last) !== stateOf(entry)) this.#publish(`VIP ${text}`, entry, zone);
     }
     this.vips.zone.ready = true;
     for (const one of this.reverse.zones) one.ready = true;
@@ -135,6 +129,11 @@ export class Zones {
     const ledgers = [this.vips, this.node, ...this.#fixed, ...(this.tasks?.ledgers ?? [])];
     const owners = ledgers.flatMap((ledger) => (isWithin(name, ledger.zone.apex) ? ledger.ownersOf(name, data) : []));
     return [...new Set([...owners, ...this.reverse.ownersOf(name, data)])];
+  }
+
+  #withdraw(owner: string): void {
+    this.vips.delete(owner);
+    this.reverse.set(owner, []);
   }
 
   #publish(owner: string, entry: NameEntry, zone: string): void {
@@ -218,4 +217,9 @@ export class Zones {
     this.routing.set(zone.apex, { to: 'zone', zone });
     return new Ledger(zone);
   }
+}
+
+/** What of it is published. */
+function stateOf({ v4, v6, ports }: NameEntry): string {
+  return JSON.stringify([v4, v6, ports]);
 }

@@ -32,13 +32,63 @@ export type Names = ReadonlyMap<string, NameEntry>;
  * ports of one name are programmed together, and one that fails must not hide the others.
  */
 export function namesOf(vips: readonly VipStatus[]): Names {
-  const names = new Map<string, NameEntry>();
-  for (const vip of vips) {
-    if (!vip.vipName) continue;
-    const key = vipNameText(vip.vipName);
-    names.set(key, withVip(names.get(key) ?? { name: vip.vipName, addresses: {}, ports: [] }, vip));
+  return new NameBook().of(vips);
+}
+
+/** {@link namesOf}, one after the other: the entry of a name whose VIPs are the same objects stays the same object. */
+export class NameBook {
+  #vips: readonly VipStatus[] = [];
+  /** Places of the VIPs of each name. */
+  #places: ReadonlyMap<string, readonly number[]> = new Map();
+  #names: Names = new Map();
+  /** By the first VIP of a name. */
+  readonly #made = new WeakMap<VipStatus, { readonly own: readonly VipStatus[]; readonly entry: NameEntry }>();
+
+  of(vips: readonly VipStatus[]): Names {
+    const changed = this.#changed(vips);
+    this.#vips = vips;
+    if (changed?.size === 0) return this.#names;
+    if (changed === undefined) this.#places = placesOf(vips);
+    const names = new Map(changed === undefined ? [] : this.#names);
+    for (const name of changed ?? this.#places.keys()) names.set(name, this.#entry(vips, this.#places.get(name)!));
+    this.#names = names;
+    return names;
   }
-  return names;
+
+  #entry(vips: readonly VipStatus[], places: readonly number[]): NameEntry {
+    const own = places.map((i) => vips[i]!);
+    const known = this.#made.get(own[0]!);
+    if (known?.own.length === own.length && own.every((vip, i) => vip === known.own[i])) return known.entry;
+    const entry = own.reduce<NameEntry>(withVip, { name: own[0]!.vipName!, addresses: {}, ports: [] });
+    this.#made.set(own[0]!, { own, entry });
+    return entry;
+  }
+
+  /** The names of those that are other objects than before; undefined when they are not the same VIPs. */
+  #changed(vips: readonly VipStatus[]): ReadonlySet<string> | undefined {
+    if (vips.length !== this.#vips.length) return undefined;
+    const names = new Set<string>();
+    for (const [i, vip] of vips.entries()) {
+      const before = this.#vips[i]!;
+      if (vip === before) continue;
+      const text = vip.vipName && vipNameText(vip.vipName);
+      if (text !== (before.vipName && vipNameText(before.vipName))) return undefined;
+      if (text !== undefined) names.add(text);
+    }
+    return names;
+  }
+}
+
+function placesOf(vips: readonly VipStatus[]): ReadonlyMap<string, readonly number[]> {
+  const places = new Map<string, number[]>();
+  for (const [i, { vipName }] of vips.entries()) {
+    if (!vipName) continue;
+    const text = vipNameText(vipName);
+    const known = places.get(text);
+    if (known) known.push(i);
+    else places.set(text, [i]);
+  }
+  return places;
 }
 
 function withVip(entry: NameEntry, { key, frontend, programmed }: VipStatus): NameEntry {

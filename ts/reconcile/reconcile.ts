@@ -43,6 +43,8 @@ export class Reconciler {
   #belief: Belief | undefined;
   #wanted: Wanted | undefined;
   #rows: readonly VipStatus[] | undefined;
+  /** What a row came to; one that stays the same stays the same object. */
+  readonly #shown = new WeakMap<DesiredVip, VipStatus>();
   #status: ReconcileStatus = { converged: false, passes: 0, drift: 0, faults: [] };
   #failures = 0;
   #lastFull = Number.NEGATIVE_INFINITY;
@@ -159,7 +161,12 @@ export class Reconciler {
   #row(row: DesiredVip): VipStatus {
     const fault = this.#belief?.failure(row.key);
     if (fault) return { ...row, programmed: 'failed', fault };
-    return { ...row, programmed: this.#agrees(row.key, this.#wanted!.forwarding) ? 'yes' : 'no' };
+    const programmed = this.#agrees(row.key, this.#wanted!.forwarding) ? 'yes' : 'no';
+    const known = this.#shown.get(row);
+    if (known?.programmed === programmed) return known;
+    const shown = { ...row, programmed } as const;
+    this.#shown.set(row, shown);
+    return shown;
   }
 
   #retryDelay(): number {

@@ -58,11 +58,19 @@ export function join(sets: readonly JoinableSet[]): Joined {
   return { sets: joined, joint: visited.map((host) => jointOf(host, sets)) };
 }
 
+const keys = new WeakMap<DeclaredService, VipKey>();
+
+function keyOf(service: DeclaredService): VipKey {
+  const known = keys.get(service) ?? vipKey(service.frontend);
+  keys.set(service, known);
+  return known;
+}
+
 function hostsOf(sets: readonly JoinableSet[]): ReadonlyMap<VipKey, Host> {
   const hosts = new Map<VipKey, Host>();
   for (const [i, { source, services, joins }] of sets.entries()) {
     for (const service of services) {
-      const key = vipKey(service.frontend);
+      const key = keyOf(service);
       const host = hosts.get(key);
       if (!host) hosts.set(key, { set: i, service, guests: [] });
       else if (host.set !== i && (joins || sets[host.set]!.joins)) host.guests.push({ source, service });

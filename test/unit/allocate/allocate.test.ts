@@ -108,3 +108,25 @@ test('two nodes that heard of the same names in any order, with any history, hav
     }),
   );
 });
+
+test('after any history of services that come, go and change, what is allocated is what their set alone gives', (t) => {
+  const backends = [['10.0.0.1'], ['fd00::1'], ['10.0.0.1', 'fd00::1'], []];
+  const named = ['a.x', 'b.x', 'c.x', 'd.x'].flatMap((vip) => backends.map((own) => service(vip, vip, ...own)));
+  const given = ['11.0.0.1', '11.0.0.3'].map((address) => {
+    const frontend = { address, port: 80, protocol: 'tcp' as const };
+    return { ...service(address, 'z.x'), frontend };
+  });
+  const options = { ...shippedNames, v4: parseRange('11.0.0.0/30'), v6: parseRange('fd01:c::/126') };
+  const sets = fc
+    .shuffledSubarray([...named, ...given])
+    .map((some) => [...new Map(some.map((one) => [one.name, one])).values()]);
+  fc.assert(
+    fc.property(fc.array(sets, { minLength: 2, maxLength: 8 }), (history) => {
+      const veteran = new Allocator(options);
+      for (const services of history) {
+        const all = [{ source: 's', services }];
+        t.deepEqual(veteran.allocate(all), new Allocator(options).allocate(all));
+      }
+    }),
+  );
+});

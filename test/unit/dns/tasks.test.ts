@@ -1,4 +1,6 @@
 import test from 'ava';
+import fc from 'fast-check';
+import { dataText } from '../../../ts/dns/record.js';
 import type { Agent, Framework, Task, TaskTable } from '../../../ts/model/task.js';
 import { NO_TASKS, taskKey } from '../../../ts/model/task.js';
 import { Ours, texts } from './asking-ours.js';
@@ -170,4 +172,38 @@ test('before the cluster has been heard of nothing is said to be missing', async
   }
   ours.zones.setTasks(NO_TASKS);
   t.is((await ours.ask('leader.mesos')).rcode, 'NXDOMAIN');
+});
+
+test('after any history of tasks, agents and frameworks the zones are what the last table alone gives', (t) => {
+  const tasks = ['10.0.0.1', '10.0.0.2'].flatMap((agentAddress) =>
+    (['running', 'killing'] as const).flatMap((phase) =>
+      ['a', 'b', 'c'].map((id) => task({ id, agentAddress, phase, agentId: id === 'c' ? 'abc-S13' : 'abc-S12' })),
+    ),
+  );
+  const places = ['10.0.0.1', '10.0.0.2'].flatMap((address) =>
+    ['abc-S12', 'abc-S13'].map((id): Agent => ({ id, address, port: 5051 })),
+  );
+  const named = ['marathon', 'other'].map((name): Framework => ({ id: 'F-1', name, address: '10.0.9.1', port: 15101 }));
+  const byId = <T extends { readonly id: string }>(some: readonly T[]) => new Map(some.map((one) => [one.id, one]));
+  const tables = fc
+    .tuple(fc.shuffledSubarray(tasks), fc.shuffledSubarray(places), fc.shuffledSubarray(named))
+    .map(([some, agents, frameworks]) => table(some, { agents: byId(agents), frameworks: byId(frameworks) }));
+  const zonesAfter = (history: readonly TaskTable[]): unknown => {
+    const ours = new Ours({ tasks: { mesosTtl: 60, parity: false } });
+    for (const one of history) ours.zones.setTasks(one);
+    const lines = ours.zones.routing
+      .zones()
+      .flatMap((zone) =>
+        [...zone.entries()].flatMap(([name, sets]) =>
+          [...sets.values()].map(({ type, ttl, records }) => `${name} ${type} ${ttl} ${records.map(dataText).join()}`),
+        ),
+      );
+    return lines.sort();
+  };
+  fc.assert(
+    fc.property(fc.array(tables, { minLength: 2, maxLength: 6 }), (history) => {
+      t.deepEqual(zonesAfter(history), zonesAfter(history.slice(-1)));
+    }),
+    { numRuns: 50 },
+  );
 });

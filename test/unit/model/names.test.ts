@@ -1,5 +1,6 @@
 import test from 'ava';
-import { namesOf } from '../../../ts/model/names.js';
+import fc from 'fast-check';
+import { NameBook, namesOf } from '../../../ts/model/names.js';
 import type { Programmed, VipStatus } from '../../../ts/model/status.js';
 
 const vipName = { label: 'web', framework: 'marathon' };
@@ -38,4 +39,27 @@ test('the families of a name count each for itself', (t) => {
 test('VIPs without a name are left out', (t) => {
   const { vipName: _, ...plain } = row('11.0.0.9', 80, 'yes');
   t.is(namesOf([plain]).size, 0);
+});
+
+test('after any history the names are those of the VIPs there are now, and who stays the same is the same object', (t) => {
+  const rows = ['web', 'api', undefined].flatMap((label, i) =>
+    (['yes', 'no'] as const).flatMap((programmed) =>
+      ['11.0.0.1', 'fd01:c::1'].map((address) => {
+        const { vipName: named, ...plain } = row(address, 80 + i, programmed);
+        return label === undefined ? plain : { ...plain, vipName: { ...named!, label } };
+      }),
+    ),
+  );
+  const history = fc.array(fc.shuffledSubarray(rows), { minLength: 1, maxLength: 8 });
+  fc.assert(
+    fc.property(history, (steps) => {
+      const book = new NameBook();
+      for (const step of steps) {
+        const names = book.of(step);
+        t.deepEqual(names, namesOf(step));
+        const again = book.of([...step]);
+        for (const [name, entry] of names) t.is(again.get(name), entry);
+      }
+    }),
+  );
 });

@@ -3,6 +3,7 @@ import { isProblem, type RejectedLabel, readVipLabel, type SharedVip } from '../
 import { endpointsOf, isServing, usable, weightOf } from '../../model/reach.js';
 import { type DeclaredService, formatFrontend, type VipKey, vipKey } from '../../model/service.js';
 import type { Task, TaskPort } from '../../model/task.js';
+import { differences } from '../../util/differences.js';
 import { type Contribution, definitionOf } from './definition.js';
 
 export interface VipsOptions {
@@ -42,8 +43,7 @@ export class Vips {
   follow(tasks: ReadonlyMap<string, Task>): LabelledVips {
     const before = this.#tasks;
     this.#tasks = tasks;
-    const gone = [...before].filter(([key, task]) => tasks.get(key) !== task);
-    const come = [...tasks].filter(([key, task]) => before.get(key) !== task);
+    const { gone, come } = differences(before, tasks);
     if (gone.length === 0 && come.length === 0) return this.#last;
     const touched = new Set<VipKey>();
     for (const [key, task] of gone) this.#drop(key, task, touched);
