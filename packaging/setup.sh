@@ -52,6 +52,7 @@ readonly test_packages=(
   'zstd|unpacks kernels'
   'ipvsadm|reads IPVS independently of vipd'
   'nats-server|carries a cluster'
+  'zookeeper|knows the leading master of Mesos'
   'openssl|makes an authority and its certificates'
 )
 

@@ -44,7 +44,7 @@ export class Driver {
     private readonly places: readonly Place[],
     private readonly options: DriverOptions,
   ) {
-    marathon.onChange = (id) => void this.settle(id);
+    marathon.onChange = (id) => this.settle(id);
   }
 
   /** Resolves when the app has as many instances as it wants, and those too many are gone. */

@@ -15,6 +15,14 @@ interface Reader {
   readonly types: readonly string[];
 }
 
+interface Asked {
+  readonly method: string;
+  readonly force: boolean;
+}
+
+/** Of the range that Marathon gives out by itself, 10000–20000. */
+const FIRST_SERVICE_PORT = 10_000;
+
 /** Events that nobody has taken yet, until their reader is dropped. */
 const MAX_UNSENT = 1024;
 
@@ -28,8 +36,11 @@ export class MarathonSimulator {
   redirect: string | undefined;
   /** Said instead of any answer while it is set. */
   instead: ((response: ServerResponse) => unknown) | undefined;
-  /** Called for an app that was put or deleted. */
-  onChange: (id: string) => void = () => {};
+  /** Called for an app that was put or deleted; its deployment lasts until the promise is settled. */
+  onChange: (id: string) => void | Promise<void> = () => {};
+  /** By app, its deployment under way; a forced one takes the place of another. */
+  readonly deployments = new Map<string, string>();
+  #deployed = 0;
   readonly #readers = new Set<Reader>();
   readonly #timer: NodeJS.Timeout;
 
@@ -48,7 +59,7 @@ export class MarathonSimulator {
 
   put(app: Json & { id: string }): SimulatedApp {
     const before = this.apps.get(app.id);
-    const next = { instances: 1, tasks: before?.tasks ?? [], ...before, ...app };
+    const next = this.#withPorts({ instances: 1, tasks: before?.tasks ?? [], ...before, ...app });
     this.apps.set(app.id, next);
     this.tell('api_post_event', { uri: `/v2/apps${app.id}`, appDefinition: app });
     return next;
@@ -77,28 +88,63 @@ export class MarathonSimulator {
     if (pathname === '/v2/pods/::status') return sendJson(response, this.pods);
     if (pathname === '/v2/apps') return this.#apps(response, searchParams.getAll('embed'));
     const id = /^\/v2\/apps(\/.+)$/.exec(pathname)?.[1];
-    return id === undefined ? sendText(response, 404, 'Not Found') : this.#app(id, request.method, response, body);
+    if (id === undefined) return sendText(response, 404, 'Not Found');
+    const force = searchParams.get('force') === 'true';
+    return this.#app(id, { method: request.method ?? 'GET', force }, response, body);
   }
 
   #apps(response: ServerResponse, embed: readonly string[]): unknown {
     const apps = [...this.apps.values()].map(({ tasks, ...app }) => {
-      return embed.includes('apps.tasks') ? { ...app, tasks, ipAddress: app.ipAddress ?? null } : app;
+      const deployment = this.deployments.get(app.id as string);
+      const deployments = deployment === undefined ? {} : { deployments: [{ id: deployment }] };
+      const shown = embed.includes('apps.deployments') ? { ...app, ...deployments } : app;
+      return embed.includes('apps.tasks') ? { ...shown, tasks, ipAddress: app.ipAddress ?? null } : shown;
     });
     return sendJson(response, { apps });
   }
 
-  #app(id: string, method: string | undefined, response: ServerResponse, body: Buffer): unknown {
-    if (method === 'PUT') {
-      this.put({ ...(JSON.parse(body.toString()) as Json), id });
-      this.onChange(id);
-      return sendJson(response, { version: new Date().toISOString(), deploymentId: `d-${id}` });
-    }
+  #app(id: string, { method, force }: Asked, response: ServerResponse, body: Buffer): unknown {
     const app = this.apps.get(id);
-    if (!app) return sendJson(response, { message: `App '${id}' does not exist` }, 404);
-    if (method !== 'DELETE') return sendJson(response, { app });
-    app.instances = 0;
-    this.onChange(id);
-    return sendJson(response, { version: new Date().toISOString(), deploymentId: `d-${id}` });
+    if (method !== 'PUT' && !app) return sendJson(response, { message: `App '${id}' does not exist` }, 404);
+    if (method === 'GET') return sendJson(response, { app });
+    const under = this.deployments.get(id);
+    if (under !== undefined && !force) {
+      const message = "App is locked by one or more deployments. Override with the option '?force=true'.";
+      return sendJson(response, { message, deployments: [{ id: under }] }, 409);
+    }
+    if (method === 'PUT') this.put({ ...(JSON.parse(body.toString()) as Json), id });
+    else app!.instances = 0;
+    return sendJson(response, { version: new Date().toISOString(), deploymentId: this.#deploy(id) });
+  }
+
+  #deploy(id: string): string {
+    this.#deployed += 1;
+    const deployment = `deployment-${this.#deployed}`;
+    this.deployments.set(id, deployment);
+    const ended = () => {
+      if (this.deployments.get(id) === deployment) this.deployments.delete(id);
+    };
+    void Promise.resolve(this.onChange(id)).finally(ended);
+    return deployment;
+  }
+
+  /** A service port is one app's alone, in the whole cluster; who leaves it to Marathon, by 0, is given a free one. */
+  #withPorts(app: SimulatedApp): SimulatedApp {
+    const { portDefinitions } = app as { portDefinitions?: { port?: number }[] };
+    if (!Array.isArray(portDefinitions)) return app;
+    const others = [...this.apps.values()].filter(({ id }) => id !== app.id);
+    const used = new Set(
+      others.flatMap((one) => (one.portDefinitions ?? []) as { port?: number }[]).map(({ port }) => port),
+    );
+    const free = (): number => {
+      for (let port = FIRST_SERVICE_PORT; ; port += 1) if (!used.has(port)) return port;
+    };
+    const given = portDefinitions.map((one) => {
+      const port = one.port || free();
+      used.add(port);
+      return { ...one, port };
+    });
+    return { ...app, portDefinitions: given };
   }
 
   #events(request: IncomingMessage, response: ServerResponse, query: URLSearchParams): unknown {

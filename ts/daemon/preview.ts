@@ -43,7 +43,11 @@ function readApp(app: unknown) {
   const task = { id: 'preview', host: HOST, ports: PORTS, ipAddresses: [{ ipAddress: HOST }] };
   const given = typeof app === 'object' && app !== null ? { id: '/preview', ...app, tasks: [task] } : app;
   const info = { name: 'marathon', frameworkId: 'preview' };
-  const { table, rejected, faults } = translate([given], [], info, new Map([[HOST, HOST]]), NO_TASKS);
+  const { table, rejected, faults } = translate([given], [], info, {
+    hosts: new Map([[HOST, HOST]]),
+    before: NO_TASKS,
+    heard: NO_TASKS,
+  });
   return { tasks: table.tasks, rejected, fault: faults[0] };
 }
 

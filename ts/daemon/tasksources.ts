@@ -1,5 +1,5 @@
 import { HttpClient } from '../sources/http/client.js';
-import { MarathonSource } from '../sources/marathon/marathon.js';
+import { type MarathonModules, MarathonSource } from '../sources/marathon/marathon.js';
 import { type MesosAgentModules, MesosAgentSource } from '../sources/mesos/agent.js';
 import { type MesosMasterModules, MesosMasterSource } from '../sources/mesos/master.js';
 import { listedMasters, type Masters } from '../sources/mesos/masters.js';
@@ -18,11 +18,12 @@ export function taskSources(options: DaemonOptions): TaskSources {
   const http = new HttpClient({ files: { secret: options['access.secret'], ca: options['access.ca'] } });
   const masters = mastersOf(options);
   const news = new AgentNews();
+  const master = masters && masterSource(options, { http, masters, news });
   return {
     sources: [
       ...agentSources(options, { http, news }),
-      ...(masters ? [masterSource(options, { http, masters, news })] : []),
-      ...marathonSources(options, http),
+      ...(master ? [master] : []),
+      ...marathonSources(options, { http, heard: () => master?.table() }),
     ],
     close: async () => {
       masters?.close();
@@ -42,17 +43,17 @@ function agentSources(options: DaemonOptions, modules: MesosAgentModules): reado
   return [new MesosAgentSource({ url, intervalMs, ...labels(options) }, modules)];
 }
 
-function masterSource(options: DaemonOptions, modules: MesosMasterModules): Source {
+function masterSource(options: DaemonOptions, modules: MesosMasterModules): MesosMasterSource {
   const encoding = options['mesos.master.encoding'];
   const vips = wanted(options['mesos.master.vips'], options['mesos.agent.url'] === undefined);
   return new MesosMasterSource({ encoding, vips, ...labels(options) }, modules);
 }
 
-function marathonSources(options: DaemonOptions, http: HttpClient): readonly Source[] {
+function marathonSources(options: DaemonOptions, modules: MarathonModules): readonly Source[] {
   const urls = options['marathon.urls'];
   if (urls.length === 0) return [];
   const vips = wanted(options['marathon.vips'], options['mesos.agent.url'] === undefined);
-  return [new MarathonSource({ urls, vips, ipv6: options['labels.ipv6'] }, { http })];
+  return [new MarathonSource({ urls, vips, ipv6: options['labels.ipv6'] }, modules)];
 }
 
 /** undefined when none are configured. With ZooKeeper, a list of masters beside it is not needed and not used. */

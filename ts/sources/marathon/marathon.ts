@@ -29,6 +29,8 @@ export interface MarathonOptions {
 export interface MarathonModules {
   readonly http: HttpClient;
   readonly resolve?: Resolve;
+  /** Tasks as a master of Mesos tells them, where one is followed. */
+  readonly heard?: () => TaskTable | undefined;
 }
 
 /** What of a cluster changes with these is read anew. */
@@ -158,7 +160,11 @@ export class MarathonSource implements Source {
     if (!Array.isArray(listed))
       throw new VipdError({ code: 'ANSWER_INVALID', object: url, cause: 'the answer to /v2/apps has no list of apps' });
     const hosts = await this.#hosts(hostsOf(listed, pods));
-    const { table, rejected, faults } = translate(listed, pods, infoOf(info), hosts, this.#table);
+    const { table, rejected, faults } = translate(listed, pods, infoOf(info), {
+      hosts,
+      before: this.#table,
+      heard: this.#modules.heard?.() ?? NO_TASKS,
+    });
     this.#table = table;
     const note = `reads ${url} as ${this.#modules.http.principal()}, sees ${listed.length} apps and ${pods.length} pods`;
     if (!this.#options.vips) return { services: NONE, faults, tasks: table, note };

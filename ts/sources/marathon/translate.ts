@@ -18,20 +18,29 @@ export interface Translation {
   readonly faults: readonly Fault[];
 }
 
+/** What the answers of Marathon are read with. */
+export interface Context {
+  /** Addresses of hosts that go by name. */
+  readonly hosts: ReadonlyMap<string, string>;
+  /** The last translation. */
+  readonly before: TaskTable;
+  /** Tasks as a master of Mesos tells them, where one is followed: it knows what the checks of Mesos itself have found. */
+  readonly heard: TaskTable;
+}
+
 /**
  * Apps and pods as tasks. One that cannot be read hides no other; one that is the same as before is the same object. Check
  * results that a new leader has forgotten stand as they were before.
- * @param hosts addresses of hosts that go by name
  */
 export function translate(
   apps: readonly unknown[],
   pods: readonly unknown[],
   info: MarathonInfo,
-  hosts: ReadonlyMap<string, string>,
-  before: TaskTable,
+  context: Context,
 ): Translation {
   const faults: Fault[] = [];
-  const read: Reading = { info, hosts, before, faults };
+  const read: Reading = { info, ...context, faults };
+  const { before } = context;
   const messages = [...apps.flatMap((raw) => ofApp(raw, read)), ...pods.flatMap((raw) => ofPod(raw, read))];
   const tasks = new Map<string, Task>();
   const rejected: RejectedLabel[] = [];
@@ -51,10 +60,8 @@ interface Placed {
   readonly agentAddress: string;
 }
 
-interface Reading {
+interface Reading extends Context {
   readonly info: MarathonInfo;
-  readonly hosts: ReadonlyMap<string, string>;
-  readonly before: TaskTable;
   readonly faults: Fault[];
 }
 
@@ -78,7 +85,7 @@ export function hostsOf(apps: readonly unknown[], pods: readonly unknown[]): Rea
 }
 
 function ofApp(raw: unknown, read: Reading): readonly Placed[] {
-  const { info, before, faults } = read;
+  const { info, before, heard, faults } = read;
   if (!readers.app.Check(raw)) {
     faults.push(unreadable('app', raw, readers.app.Errors(raw)));
     return [];
@@ -90,8 +97,9 @@ function ofApp(raw: unknown, read: Reading): readonly Placed[] {
     }
     const host = addressOf(task.host, task.id, read);
     if (host === undefined) return [];
-    const known = before.tasks.get(taskKey({ frameworkId: info.frameworkId, id: task.id }));
-    const message = appMessage(raw, { ...task, host }, info, healthOf(raw, task, known));
+    const key = taskKey({ frameworkId: info.frameworkId, id: task.id });
+    const health = healthOf(raw, task, heard.tasks.get(key), before.tasks.get(key));
+    const message = appMessage(raw, { ...task, host }, info, health);
     return [{ message, agentAddress: host }];
   });
 }
@@ -116,12 +124,19 @@ function ofPod(raw: unknown, read: Reading): readonly Placed[] {
 }
 
 /** undefined: nothing checks it. A task is not healthy before it is ready, and before a check has been passed. */
-export function healthOf(app: App, task: AppTask, known: Task | undefined): boolean | undefined {
+export function healthOf(app: App, task: AppTask, heard?: Task, known?: Task): boolean | undefined {
   if (!isReady(app, task)) return false;
-  if ((app.healthChecks ?? []).length === 0) return undefined;
+  const checks = app.healthChecks ?? [];
+  if (checks.length === 0) return undefined;
+  // Checks that Marathon makes itself are not known to Mesos.
+  const told = checks.every(({ protocol }) => isOfMesos(protocol)) ? heard?.healthy : undefined;
   const results = (task.healthCheckResults ?? []).filter((one) => one !== null);
-  if (results.length === 0) return known?.healthy ?? false;
+  if (results.length === 0) return told ?? known?.healthy ?? false;
   return results.every(({ alive }) => alive === true);
+}
+
+function isOfMesos(protocol: string | null | undefined): boolean {
+  return protocol === 'COMMAND' || (protocol ?? '').startsWith('MESOS_');
 }
 
 /** Readiness is looked at only while a deployment is under way, and only of the version it brings. */

@@ -62,7 +62,7 @@ export const App = Type.Object({
       ),
     }),
   ),
-  healthChecks: maybe(Type.Array(Type.Object({}))),
+  healthChecks: maybe(Type.Array(Type.Object({ protocol: maybe(Type.String()) }))),
   readinessChecks: maybe(Type.Array(Type.Object({}))),
   readinessCheckResults: maybe(Type.Array(Type.Object({ taskId: Type.String(), ready: maybe(Type.Boolean()) }))),
   deployments: maybe(Type.Array(Type.Unknown())),

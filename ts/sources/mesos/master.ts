@@ -51,6 +51,11 @@ export class MesosMasterSource implements Source {
     this.#vips = new Vips(options);
   }
 
+  /** What it said last of tasks. */
+  table(): TaskTable | undefined {
+    return this.#table;
+  }
+
   async run(report: (report: Report) => void, signal: AbortSignal): Promise<void> {
     const backoff = new Backoff(...(this.#options.retryMs ?? [2_000, 30_000]));
     const pause = new Wakeup();

@@ -1,7 +1,9 @@
 import test, { type ExecutionContext } from 'ava';
 import { formatFrontend } from '../../../../ts/model/service.js';
+import { NO_TASKS, type TaskTable, taskKey } from '../../../../ts/model/task.js';
 import { HttpClient } from '../../../../ts/sources/http/client.js';
 import { MarathonSource } from '../../../../ts/sources/marathon/marathon.js';
+import { readTask } from '../../../../ts/sources/mesos/task.js';
 import type { Report } from '../../../../ts/sources/source.js';
 import { Reports } from '../../../contract/reports.js';
 import { sendText } from '../../../simulators/http.js';
@@ -15,7 +17,7 @@ interface Scene {
 
 async function scene(
   t: ExecutionContext,
-  more: { standby?: boolean; silenceMs?: number; keepAliveMs?: number } = {},
+  more: { standby?: boolean; silenceMs?: number; keepAliveMs?: number; heard?: () => TaskTable } = {},
 ): Promise<Scene> {
   const marathon = new MarathonSimulator(more.keepAliveMs === undefined ? {} : { keepAliveMs: more.keepAliveMs });
   await marathon.listener.listen();
@@ -28,7 +30,11 @@ async function scene(
   const urls = [more.standby ? standby.url : marathon.url];
   const source = new MarathonSource(
     { urls, ipv6: true, vips: true, retryMs: [1, 20], readMs: 200, silenceMs: more.silenceMs ?? 10_000 },
-    { http, resolve: async (host) => (host === 'agent.example' ? '10.0.0.7' : undefined) },
+    {
+      http,
+      resolve: async (host) => (host === 'agent.example' ? '10.0.0.7' : undefined),
+      ...(more.heard && { heard: more.heard }),
+    },
   );
   const reports = new Reports(source);
   t.teardown(async () => {
@@ -173,6 +179,35 @@ test('health: not before a check is passed, not after it fails, and what a new l
   marathon.put(checked([null]));
   await reports.until(saying(ONE), before);
   marathon.put(checked([{ alive: false }]));
+  await reports.until(saying(zero), before);
+  t.pass();
+});
+
+test('health: what Marathon does not say, the master of Mesos does, of the checks that Mesos makes', async (t) => {
+  const heard = (healthy: boolean): TaskTable => {
+    const { task: told } = readTask(
+      {
+        task_id: { value: 't.1' },
+        framework_id: { value: 'F-0001' },
+        agent_id: { value: 'S' },
+        statuses: [{ healthy }],
+      },
+      { framework: 'marathon', agentAddress: '10.0.0.1' },
+    );
+    return { ...NO_TASKS, tasks: new Map([[taskKey(told), told]]) };
+  };
+  let master = heard(true);
+  const { marathon, reports } = await scene(t, { heard: () => master });
+  const checked = (...protocols: string[]) =>
+    app([task(1, { healthCheckResults: [] })], { healthChecks: protocols.map((protocol) => ({ protocol })) });
+  const zero = 'tcp/web.marathon:80 10.0.0.1:31001=0';
+  marathon.put(checked('MESOS_HTTP', 'HTTP'));
+  await reports.until(saying(zero));
+  marathon.put(checked('MESOS_HTTP', 'COMMAND'));
+  await reports.until(saying(ONE));
+  const before = reports.all.length;
+  master = heard(false);
+  marathon.tell('status_update_event');
   await reports.until(saying(zero), before);
   t.pass();
 });
