@@ -57,6 +57,20 @@ test('where a task is reached: by its agent where that maps the port, else at al
   t.deepEqual(shown(v4.services), ['tcp/web.marathon:80 9.0.1.5:8080=1']);
 });
 
+test('behind a mapped port the own node goes to the container, unless Docker runs it', (t) => {
+  const inside = (more: Partial<Task>) => {
+    const ports = [{ ...base.ports[0]!, hostPort: 31000 }];
+    return vipsOf(task('a', { addresses: ['9.0.1.5'], ports, ...more })).services[0]!.backends[0]!.local;
+  };
+  t.deepEqual(inside({ runtime: 'mesos' }), { address: '9.0.1.5', port: 8080 });
+  t.deepEqual(inside({ runtime: 'mesos', addresses: ['fd01:b::5', '9.0.1.6'] }), { address: '9.0.1.6', port: 8080 });
+  t.is(inside({ runtime: 'docker' }), undefined);
+  t.is(inside({ addresses: [] }), undefined);
+  t.is(inside({ addresses: [agentAddress] }), undefined);
+  const own = vipsOf(task('a', { addresses: ['9.0.1.5'] })).services[0]!.backends[0]!;
+  t.is(own.local, undefined);
+});
+
 test('an address as VIP takes backends of its family alone', (t) => {
   const ports = [{ ...base.ports[0]!, vips: ['1.2.3.4:80', 'fd01:c::12:80'] }];
   const { services } = vipsOf(task('a', { addresses: ['9.0.1.5', 'fd01:b::5'], ports }));

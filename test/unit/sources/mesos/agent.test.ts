@@ -24,14 +24,18 @@ const ID = 'A-S0';
 const HOST = '10.0.0.1';
 
 async function scene(t: ExecutionContext, ...tasks: readonly Partial<TaskSpec>[]): Promise<Scene> {
+  return sceneAt(t, HOST, ...tasks);
+}
+
+async function sceneAt(t: ExecutionContext, hostname: string, ...tasks: readonly Partial<TaskSpec>[]): Promise<Scene> {
   const world = new World();
   world.addFramework('F-0001', 'marathon');
-  world.addAgent({ id: ID, hostname: HOST, port: 5051 });
+  world.addAgent({ id: ID, hostname, port: 5051 });
   for (const [i, more] of tasks.entries()) launch(world, { id: `task.${i}`, ...more });
   const agent = new MesosAgentSimulator(world, ID);
   await agent.listener.listen();
   const http = new HttpClient({ files: {}, answerMs: 5_000 });
-  const source = new MesosAgentSource({ url: agent.url, intervalMs: 5, ipv6: true }, { http });
+  const source = new MesosAgentSource({ url: agent.url, intervalMs: 5, ipv6: true }, { http, resolve });
   const reports = new Reports(source);
   t.teardown(async () => {
     await reports.stop();
@@ -40,6 +44,8 @@ async function scene(t: ExecutionContext, ...tasks: readonly Partial<TaskSpec>[]
   });
   return { world, agent, reports };
 }
+
+const resolve = async (host: string) => (host === 'agent.example' ? HOST : undefined);
 
 function launch(world: World, more: Partial<TaskSpec> & { id: string }): void {
   const ports = [{ number: 9000, name: 'http', labels: { VIP_0: '/web:80' } }];
@@ -132,6 +138,14 @@ test('a task of a framework that is not known yet waits', async (t) => {
   world.addFramework('F-0002', 'kafka');
   await reports.until(saying('web.kafka:80 10.0.0.1:9000=1'));
   t.pass();
+});
+
+test('an agent that goes by name is at the address of that name, and a name without one is said', async (t) => {
+  const named = await sceneAt(t, 'agent.example', {});
+  await named.reports.until(saying('web.marathon:80 10.0.0.1:9000=1'));
+  const lost = await sceneAt(t, 'nowhere.example', {});
+  const failed = await lost.reports.until(({ keepLast }) => keepLast === true);
+  t.is(failed.faults[0]?.code, 'AGENT_UNKNOWN');
 });
 
 test('tasks of other agents are not published', async (t) => {
