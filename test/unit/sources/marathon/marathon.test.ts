@@ -228,6 +228,28 @@ test('readiness: a new task takes no connections before it is ready', async (t) 
   t.pass();
 });
 
+/** What of the events of Marathon can change what is behind a VIP. */
+const telling = [
+  ...['status_update_event', 'instance_changed_event', 'instance_health_changed_event', 'health_status_changed_event'],
+  ...['api_post_event', 'app_terminated_event', 'pod_created_event', 'pod_updated_event', 'pod_deleted_event'],
+  ...['deployment_success', 'deployment_failed', 'group_change_success'],
+];
+
+test('each kind of event that tells of a change leads to a reading, and none of the others', async (t) => {
+  const { marathon, reports } = await scene(t);
+  await reports.until(saying());
+  for (const type of telling) {
+    const before = reports.all.length;
+    marathon.tell(type);
+    await reports.until(() => true, before);
+  }
+  const reads = marathon.listener.requests.length;
+  for (const type of ['framework_message_event', 'event_stream_attached', 'deployment_info']) marathon.tell(type);
+  marathon.tell('status_update_event');
+  await reports.until(() => true, reports.all.length);
+  t.is(marathon.listener.requests.length - reads, 3, 'info, apps and pods, once');
+});
+
 test('a thousand events make at most a few readings', async (t) => {
   const { marathon, reports } = await scene(t);
   marathon.put(app([task(1)]));
