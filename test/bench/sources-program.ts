@@ -94,14 +94,22 @@ async function update(n: number): Promise<number> {
   return milliseconds(BigInt(await lineOf(child, before)), at);
 }
 
-async function launch(n: number): Promise<number> {
-  const [before, asked] = [child.output.length, asker.output.length];
-  asker.say(`fresh${n}.marathon.l4lb.thisdcos.directory`);
-  child.say(`+${n}`);
-  const { at } = JSON.parse(await lineOf(asker, asked)) as { at: string };
-  return milliseconds(BigInt(await lineOf(child, before)), BigInt(at));
+/** Asks until a label of the framework has an address; resolves to when. */
+function ask(label: string): Promise<bigint> {
+  const asked = asker.output.length;
+  asker.say(`${label}.marathon.l4lb.thisdcos.directory`);
+  return lineOf(asker, asked).then((line) => BigInt((JSON.parse(line) as { at: string }).at));
 }
 
+async function launch(n: number): Promise<number> {
+  const before = child.output.length;
+  const answered = ask(`fresh${n}`);
+  child.say(`+${n}`);
+  const at = await answered;
+  return milliseconds(BigInt(await lineOf(child, before)), at);
+}
+
+await ask('app0'); // the zones are filled
 const updates: number[] = [];
 const resolved: number[] = [];
 for (let round = 0; round < rounds; round += 1) updates.push(await update((round * 7919) % Number(count)));

@@ -20,7 +20,7 @@ export interface NameServiceModules {
 /** What the rest of the daemon knows. */
 export interface Followed {
   readonly reconciler: { onPass(listener: () => void): () => void };
-  readonly sources: { tasks(): TaskTable; onChange(listener: () => void): () => void };
+  readonly sources: { tasks(): TaskTable };
   names(): Names;
 }
 
@@ -75,7 +75,8 @@ export class NameService {
       const table = known.sources.tasks();
       if (table.leader !== undefined || table.agents.size > 0) zones.setTasks(table);
     };
-    const unsubscribe = [known.reconciler.onPass(publishNames), known.sources.onChange(publishTasks)];
+    // The kernel comes first: every change of the sources has a pass.
+    const unsubscribe = [known.reconciler.onPass(publishNames), known.reconciler.onPass(publishTasks)];
     this.#unfollow = () => unsubscribe.forEach((stop) => void stop());
     publishNames();
     publishTasks();
