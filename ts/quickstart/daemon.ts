@@ -38,7 +38,7 @@ export class Daemon {
 
   /** Waits until the backend at `address`, or all of them, are in this state, in the kernel as well. */
   async sees(state: 'active' | 'down', address?: string): Promise<void> {
-    await until(`state "${state}" of ${address ?? 'all backends'}`, 15_000, async () => {
+    await until(`state "${state}" of ${address ?? 'all backends'}`, 60_000, async () => {
       if (this.child.result !== undefined) throw failed(await this.ended);
       const client = await this.client;
       const explained = await client.explain({ key: 'web' }).catch(() => undefined);
