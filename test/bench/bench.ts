@@ -8,6 +8,7 @@ import { programming } from './programming.js';
 import { machine, record, type Say } from './record.js';
 import { sources } from './sources.js';
 import { spread } from './spread.js';
+import { start } from './start.js';
 import { traffic, trafficNames } from './traffic.js';
 
 /**
@@ -15,7 +16,7 @@ import { traffic, trafficNames } from './traffic.js';
  * nodes; see README.md here.
  */
 
-const names = [...trafficNames, 'dataplane', 'programming', 'sources', 'cluster', 'spread', 'dns'];
+const names = [...trafficNames, 'dataplane', 'programming', 'start', 'sources', 'cluster', 'spread', 'dns'];
 
 const undos: (() => Promise<void>)[] = [];
 const owner: Owner = { teardown: (undo) => void undos.unshift(undo) };
@@ -47,6 +48,7 @@ async function bench(): Promise<void> {
   if (chosen.includes('dataplane')) await dataplane(owner, say);
   await cleanUp();
   if (chosen.includes('programming')) await programming(owner, rounds, say);
+  if (chosen.includes('start')) await start(rounds, say);
   if (process.argv.includes('--record')) record(said);
   await cleanUp();
   if (chosen.includes('sources')) await sources(owner, rounds, say);

@@ -18,7 +18,7 @@ export function record(said: readonly string[]): void {
   const text = `# Benchmarks
 
 \`npm run bench\` runs everything, \`npm run bench -- NAME…\` what is named: the columns of the first table (${'`connect`'},
-${'`exchange`'}, ${'`request`'}, ${'`datagram`'}, ${'`wrk`'}, ${'`rate`'}, ${'`iperf`'}), ${'`dataplane`'} for the second, ${'`programming`'} for the third.
+${'`exchange`'}, ${'`request`'}, ${'`datagram`'}, ${'`wrk`'}, ${'`rate`'}, ${'`iperf`'}), ${'`dataplane`'} for the second, ${'`programming`'} for the third, ${'`start`'} for the last.
 With \`--record\` it replaces the results below, which are those of the last recorded run; they hold for its machine, and only
 figures of one run compare. Latencies are medians of all operations of half a second; the other numbers are rates.
 
