@@ -195,11 +195,14 @@ export class EbpfDataPlane implements DataPlane {
     this.#setEngaged(beside ? Engagement.ENGAGED_OPENING : Engagement.ENGAGED);
     hooks.attach();
     loaded.settle();
-    workloads.start();
+    // Answers to connections of the other plane must come by the stack, which translates them.
+    if (beside) workloads.stop();
+    else workloads.start();
     severing?.start();
   }
 
   async disengage(): Promise<void> {
+    this.#open('disengage').workloads.stop();
     this.#setEngaged(Engagement.ENGAGED_NOT);
   }
 

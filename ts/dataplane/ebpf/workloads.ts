@@ -97,7 +97,7 @@ export class Workloads {
     }
   }
 
-  /** Packets take the stack from now on: there will be nobody to notice changes. */
+  /** Packets take the stack from now on: nobody will notice changes, or another plane has to see them. */
   stop(): void {
     if (this.#stops.length > 0) this.modules.carry(0);
     for (const stop of this.#stops.splice(0)) stop();
