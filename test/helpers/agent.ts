@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { Cgroup } from '../../ts/quickstart/cgroup.js';
 import type { Namespace } from '../../ts/quickstart/namespace.js';
 import type { Lab } from './lab.js';
-import type { Answer, LoadFigures, Operations } from './programs/agent-program.js';
+import type { Answer, LoadFigures, Operations, StreamFigures } from './programs/agent-program.js';
 import type { Target } from './programs/conversation.js';
 import type { Manner } from './programs/datagram.js';
 
@@ -58,10 +58,16 @@ export class Agent {
     };
   }
 
-  /** Asks anew without pause until the returned function is called, which gives the figures. */
-  async load(manner: Manner, target: Target): Promise<() => Promise<LoadFigures>> {
-    await this.call('startLoad', manner, target);
+  /** Asks anew, after `pause` milliseconds, until the returned function is called, which gives the figures. */
+  async load(manner: Manner, target: Target, pause = 0): Promise<() => Promise<LoadFigures>> {
+    await this.call('startLoad', manner, target, pause);
     return () => this.call('stopLoad');
+  }
+
+  /** Keeps one TCP connection busy, with pauses of so many milliseconds, until the returned function is called. */
+  async stream(target: Target, pause = 0): Promise<() => Promise<StreamFigures>> {
+    await this.call('startStream', target, pause);
+    return () => this.call('stopStream');
   }
 
   private call<K extends keyof Operations>(

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { codeOf, type Heard, type Target } from './conversation.js';
 import { Datagrams, type Dialogue, type Manner, openDialogue } from './datagram.js';
 
@@ -10,9 +11,20 @@ export interface LoadFigures {
   readonly failures: Record<string, number>;
 }
 
+/** What came of one connection that was kept busy. */
+export interface StreamFigures {
+  /** Bytes that were sent and came back. */
+  readonly bytes: number;
+  readonly error?: string;
+}
+
+/** Of one line of a stream. */
+const PORTION = 32_768;
+
 const dialogues = new Map<number, Dialogue>();
 let opened = 0;
 let load: { stop: boolean; done: Promise<LoadFigures> } | undefined;
+let stream: { stop: boolean; done: Promise<StreamFigures> } | undefined;
 
 function failed(error: unknown): { error: string } {
   return { error: codeOf(error) };
@@ -23,14 +35,31 @@ function countIn(counts: Record<string, number>, key: string): void {
 }
 
 /** Asks over one new connection or socket after the other. */
-async function keepAsking(manner: Manner, target: Target, running: () => boolean): Promise<LoadFigures> {
+async function keepAsking(manner: Manner, target: Target, running: () => boolean, pause: number): Promise<LoadFigures> {
   const figures: LoadFigures = { answers: {}, failures: {} };
   while (running()) {
     const answer = await operations.ask(manner, target, 'load');
     if (answer.error === undefined) countIn(figures.answers, answer.name);
     else countIn(figures.failures, answer.error);
+    if (pause > 0) await sleep(pause);
   }
   return figures;
+}
+
+/** Has all that it sends over one connection come back, without pause. */
+async function keepBusy(target: Target, running: () => boolean, pause: number): Promise<StreamFigures> {
+  let bytes = 0;
+  try {
+    const talk = await openDialogue('tcp', target);
+    for (; running(); bytes += PORTION) {
+      await talk.ask('x'.repeat(PORTION));
+      if (pause > 0) await sleep(pause);
+    }
+    talk.close();
+    return { bytes };
+  } catch (error) {
+    return { bytes, error: codeOf(error) };
+  }
 }
 
 const operations = {
@@ -75,15 +104,26 @@ const operations = {
     dialogues.delete(dialogue);
   },
 
-  async startLoad(manner: Manner, target: Target): Promise<void> {
+  async startLoad(manner: Manner, target: Target, pause: number): Promise<void> {
     const state = { stop: false };
-    load = Object.assign(state, { done: keepAsking(manner, target, () => !state.stop) });
+    load = Object.assign(state, { done: keepAsking(manner, target, () => !state.stop, pause) });
   },
 
   async stopLoad(): Promise<LoadFigures> {
     if (!load) return { answers: {}, failures: { NOT_STARTED: 1 } };
     load.stop = true;
     return load.done;
+  },
+
+  async startStream(target: Target, pause: number): Promise<void> {
+    const state = { stop: false };
+    stream = Object.assign(state, { done: keepBusy(target, () => !state.stop, pause) });
+  },
+
+  async stopStream(): Promise<StreamFigures> {
+    if (!stream) return { bytes: 0, error: 'NOT_STARTED' };
+    stream.stop = true;
+    return stream.done;
   },
 };
 

@@ -32,6 +32,7 @@ export class Conversation {
     socket.setEncoding('utf8').on('data', (text: string) => this.take(text));
     this.failure = new Promise((resolve) => socket.on('error', (error) => resolve(codeOf(error))));
     socket.on('error', (error) => this.settle?.reject(error));
+    socket.on('timeout', () => this.settle?.reject(coded('TIMEOUT')));
     socket.on('close', () => this.settle?.reject(coded('CLOSED')));
   }
 
@@ -50,7 +51,7 @@ export class Conversation {
   ask(text: string): Promise<Heard> {
     return new Promise<string>((resolve, reject) => {
       this.settle = { resolve, reject };
-      this.socket.setTimeout(patience, () => reject(coded('TIMEOUT')));
+      this.socket.setTimeout(patience);
       if (this.socket.destroyed) reject(coded('CLOSED'));
       this.socket.write(`${text}\n`);
     }).then((line) => ({ ...(JSON.parse(line) as Echo), from: this.peer }));

@@ -1,0 +1,28 @@
+import { guest, ipvs } from '../helpers/kernel-needs.js';
+import { rootTest } from '../helpers/needs.js';
+import { exchange, HOURS, resent, setToggleScene } from '../helpers/users.js';
+
+// The exchange of eBPF for IPVS and back, seen by clients who know nothing of it: on the node, in a workload, and outside.
+
+const TOGGLES = Number(process.env.VIPD_TOGGLES ?? (process.env.VIPD_THOROUGH !== undefined ? 100 : 4));
+
+rootTest(
+  `toggle: ${TOGGLES} exchanges under load, with connections open all the while`,
+  async (t) => {
+    const { lab, users, daemon } = await setToggleScene(t);
+    await users.openIdle('under ebpf');
+    await users.ask(true);
+    const before = resent(lab);
+    for (let n = 0; n < TOGGLES; n++) {
+      const plane = await exchange(t, daemon, HOURS);
+      await users.served(`exchange ${n} to ${plane}`);
+      if (n === 0) await users.openIdle('under ipvs');
+    }
+    await users.finish();
+    t.log(`${resent(lab) - before} segments sent again`);
+    const { planes, ...mode } = await daemon.client.mode();
+    t.like(mode, { plane: TOGGLES % 2 === 0 ? 'ebpf' : 'ipvs', from: 'operator' });
+  },
+  guest,
+  ipvs,
+);
