@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { Daemon } from '../helpers/daemon.js';
 import { Lab, type Site } from '../helpers/lab.js';
 import { program, rootTest } from '../helpers/needs.js';
@@ -150,6 +150,54 @@ rootTest(
   },
   program('dig'),
   program('unbound'),
+);
+
+/** Knot DNS, which knows its zone and refuses everything else. */
+async function startKnot(lab: Lab, site: Site): Promise<void> {
+  const home = `${lab.directory}/knot`;
+  mkdirSync(home);
+  const records = ['@ SOA ns admin 1 60 60 60 30', '@ NS ns', 'ns A 192.0.2.1', 'www A 192.0.2.78', 'short CNAME www'];
+  const wide = numbers(120).map((n) => `wide AAAA 2001:db8::${n}`);
+  const zone = ['$ORIGIN knot.test.', '$TTL 60', ...records, ...wide, ''];
+  writeFileSync(`${home}/knot.test.zone`, zone.join('\n'));
+  const conf = [
+    `server:\n  rundir: ${home}\n  listen: ${site.v4}@53\n  udp-workers: 1\n  tcp-workers: 1\n  background-workers: 1`,
+    `database:\n  storage: ${home}\nlog:\n  - target: stdout\n    any: info`,
+    `zone:\n  - domain: knot.test\n    storage: ${home}\n    zonefile-sync: -1\n    journal-content: none\n`,
+  ];
+  writeFileSync(`${home}/conf`, conf.join('\n'));
+  await startIn(lab, site, ['knotd', '-c', `${home}/conf`]).wrote('server started', 20_000);
+}
+
+rootTest(
+  'a suffix whose names a server knows at first hand, beside those of everybody else',
+  async (t) => {
+    const lab = Lab.create(t);
+    const [own, others] = [lab.site('own'), lab.site('others')];
+    await startKnot(lab, own);
+    await startUnbound(lab, others);
+    const daemon = await Daemon.start(
+      lab,
+      [],
+      ...flags,
+      '--dns-forward',
+      `knot.test=${own.v4}`,
+      '--dns-upstream',
+      others.v4,
+    );
+    t.regex((await dig(lab, 'www.knot.test')).text, /^www\.knot\.test\.\s+60\s+IN\s+A\s+192\.0\.2\.78$/m);
+    t.regex((await dig(lab, 'SHORT.knot.Test')).text, /CNAME\s+www\.knot\.test\.[\s\S]*192\.0\.2\.78/i);
+    t.like(await dig(lab, 'nobody.knot.test'), { status: 'NXDOMAIN', authorities: 1 });
+    t.like(await dig(lab, 'www.knot.test', 'MX'), { status: 'NOERROR', answers: 0, authorities: 1 });
+    t.is((await dig(lab, 'wide.knot.test', 'AAAA')).answers, 120);
+    t.like(await dig(lab, 'www.upstream.test'), { status: 'NOERROR', answers: 1 });
+    const { upstreams } = await daemon.client.dnsUpstreams();
+    t.true(upstreams.every(({ failures, mismatches }) => failures === 0 && mismatches === 0));
+    t.is(upstreams.length, 2);
+  },
+  program('dig'),
+  program('unbound'),
+  program('knotd'),
 );
 
 rootTest(

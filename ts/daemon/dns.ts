@@ -3,6 +3,7 @@ import { OwnAddresses } from '../dns/addresses.js';
 import { Dns, type DnsOptions } from '../dns/dns.js';
 import { HostConf, type HostConfOptions, originalServers } from '../dns/host-conf.js';
 import { resolvConfPlaces, systemServers } from '../dns/resolv-conf.js';
+import { ResolvedLink, resolvedInCharge } from '../dns/resolved.js';
 import { type Endpoint, formatEndpoint } from '../model/address.js';
 import type { Names } from '../model/names.js';
 import type { TaskTable } from '../model/task.js';
@@ -44,6 +45,7 @@ export class NameService {
   #timers: NodeJS.Timeout[] = [];
 
   readonly #hostConf: HostConf | undefined;
+  readonly #resolved: ResolvedLink | undefined;
   #unfollow = () => {};
 
   constructor(
@@ -54,7 +56,11 @@ export class NameService {
     this.dns = new Dns(dnsOptions(options), { logger });
     const listen = options['dns.listen'].map(({ address }) => address);
     this.addresses = new OwnAddresses({ addresses: listen, device: options['dns.device'] }, { logger });
-    this.#hostConf = options['dns.resolvConf'] ? new HostConf(hostConfOptions(options), { logger }) : undefined;
+    if (!options['dns.resolvConf']) return;
+    this.#hostConf = new HostConf(hostConfOptions(options), { logger });
+    const suffixes = [...this.dns.zones.routing.entries()].map(([suffix]) => suffix);
+    const { path, servers } = hostConfOptions(options);
+    this.#resolved = new ResolvedLink({ device: options['dns.device'], servers, suffixes, path }, { logger });
   }
 
   /** Answers from now on; names of VIPs and tasks once they are known, with SERVFAIL before. */
@@ -87,7 +93,7 @@ export class NameService {
     return [
       ...this.addresses.faults(),
       ...this.dns.faults(),
-      ...(this.#hostConf?.fault() ? [this.#hostConf.fault()!] : []),
+      ...[this.#hostConf?.fault(), this.#resolved?.fault()].flatMap((fault) => fault ?? []),
     ];
   }
 
@@ -100,9 +106,10 @@ export class NameService {
     ),
   ];
 
-  stop(): void {
+  async stop(): Promise<void> {
     this.#unfollow();
     this.#hostConf?.release();
+    await this.#resolved?.release();
     for (const timer of this.#timers) clearInterval(timer);
     this.addresses.stop();
     this.dns.close();
@@ -121,7 +128,14 @@ export class NameService {
     const found = given.length > 0 ? given : systemServers(resolvConfPlaces, options['dns.listen']);
     const kept = () => originalServers(hostConfOptions(options)).map((address) => ({ address, port: 53 }));
     this.dns.setUpstreams(found.length > 0 ? found : kept());
-    if (this.dns.zones.complete) this.#hostConf?.hold();
+    if (this.dns.zones.complete) this.#beNamed();
+  }
+
+  /** To the C library of the node, or to who answers it. */
+  #beNamed(): void {
+    const resolved = this.#hostConf !== undefined && resolvedInCharge(hostConfOptions(this.options).path);
+    if (resolved) void this.#resolved?.hold();
+    else this.#hostConf?.hold();
   }
 }
 

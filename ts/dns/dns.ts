@@ -1,4 +1,5 @@
 import { type Endpoint, formatEndpoint } from '../model/address.js';
+import { holderOf } from '../netlink/devices.js';
 import type { Fault } from '../util/errors.js';
 import type { Logger } from '../util/logger.js';
 import { Counts } from './counts.js';
@@ -87,8 +88,15 @@ export class Dns {
   }
 
   #isOwn(server: Endpoint): boolean {
-    return this.options.endpoints.some(({ address, port }) => address === server.address && port === server.port);
+    const here = (address: string) => address === server.address || (isWildcard(address) && isLocal(server.address));
+    return this.options.endpoints.some(({ address, port }) => port === server.port && here(address));
   }
+}
+
+const isWildcard = (address: string) => address === '0.0.0.0' || address === '::';
+
+function isLocal(address: string): boolean {
+  return address.startsWith('127.') || address === '::1' || holderOf(address) !== undefined;
 }
 
 function loop(group: string, server: Endpoint): Fault {

@@ -12,7 +12,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { HostConf, originalServers } from '../../../ts/dns/host-conf.js';
+import { nameKey } from '../../../ts/dns/name.js';
 import { parseResolvConf, systemServers } from '../../../ts/dns/resolv-conf.js';
+import { domainsOf } from '../../../ts/dns/resolved.js';
 
 const original = 'nameserver 192.0.2.53\nsearch corp.example\noptions edns0\n';
 const servers = ['198.51.100.1', '198.51.100.2', '198.51.100.3', 'fd01:d::c633:6401'];
@@ -100,4 +102,9 @@ test('reads resolv.conf as the C library does', (t) => {
   t.deepEqual(systemServers([`${path}.none`, path], [{ address: '198.51.100.1', port: 53 }]), [
     { address: '192.0.2.1', port: 53 },
   ]);
+});
+
+test('systemd-resolved is told the ends of our names, for routing only', (t) => {
+  const suffixes = ['localhost', 'thisdcos.directory', 'l4lb.thisdcos.directory', 'mesos', 'xmesos', '.'].map(nameKey);
+  t.deepEqual(domainsOf(suffixes), ['~mesos', '~thisdcos.directory', '~xmesos']);
 });
