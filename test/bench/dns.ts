@@ -31,7 +31,7 @@ type Way = keyof typeof ways;
 /** Prints queries a second of CPU time for every server and way, and how long answers take at half the load it can bear. */
 export async function dns(owner: Owner, rounds: number): Promise<void> {
   const lab = Lab.create(owner);
-  const files = questions(lab.directory);
+  const files = questions(lab.directory, rounds);
   const upstream = Child.start(lab.node.inside(on(1, knot(lab.directory, 'upstream', upstreamPort).argv)));
   lab.beforeRemoval(() => upstream.stop());
   await upstream.wrote('server started', 20_000);
@@ -46,12 +46,7 @@ export async function dns(owner: Owner, rounds: number): Promise<void> {
   );
 }
 
-async function measured(
-  lab: Lab,
-  server: Server,
-  files: Readonly<Record<Way, string>>,
-  rounds: number,
-): Promise<string[]> {
+async function measured(lab: Lab, server: Server, files: Files, rounds: number): Promise<string[]> {
   const child = Child.start(lab.node.inside(on(0, server.argv)));
   try {
     await child.wrote(server.says, 30_000);
@@ -61,7 +56,7 @@ async function measured(
     for (const way of Object.keys(ways) as Way[]) {
       const runs: Run[] = [];
       for (let i = 0; i < rounds && server.does.includes(way); i++)
-        runs.push(await load(lab, server, pid, way, files[way]));
+        runs.push(await load(lab, server, pid, way, files[way](i)));
       if (way === 'local') locally = runs;
       cells.push(
         runs.length === 0
@@ -72,7 +67,7 @@ async function measured(
             ) + lossText(runs),
       );
     }
-    const half = await quantiles(lab, server, files.local, median(locally.map((run) => run.perSecond)) / 2);
+    const half = await quantiles(lab, server, files.local(0), median(locally.map((run) => run.perSecond)) / 2);
     return [
       server.name,
       ...cells,
@@ -130,7 +125,10 @@ function lossText(runs: readonly Run[]): string {
   return lost === 0 ? '' : ` (${lost} lost)`;
 }
 
-function questions(directory: string): Record<Way, string> {
+/** By round: what is forwarded must never have been asked before. */
+type Files = Readonly<Record<Way, (round: number) => string>>;
+
+function questions(directory: string, rounds: number): Files {
   const write = (name: string, lines: readonly string[]) => {
     writeFileSync(`${directory}/${name}`, `${lines.join('\n')}\n`);
     return `${directory}/${name}`;
@@ -143,9 +141,11 @@ function questions(directory: string): Record<Way, string> {
     'cached',
     Array.from({ length: names }, (_, i) => `c${i}.${upstreamZone} A`),
   );
-  const forwarded = write(
-    'forwarded',
-    Array.from({ length: 100_000 }, (_, i) => `f${i}.${upstreamZone} A`),
+  const forwarded = Array.from({ length: rounds }, (_, round) =>
+    write(
+      `forwarded${round}`,
+      Array.from({ length: 100_000 }, (_, i) => `r${round}-${i}.${upstreamZone} A`),
+    ),
   );
-  return { local, tcp: local, cached, forwarded };
+  return { local: () => local, tcp: () => local, cached: () => cached, forwarded: (round) => forwarded[round]! };
 }
