@@ -10,6 +10,7 @@ import { yamux } from '@libp2p/yamux';
 import { createLibp2p } from 'libp2p';
 import { familyOf, formatEndpoint } from '../../model/address.js';
 import { Identity, type NodeId } from '../identity.js';
+import { makeCipherRoom } from './cipherroom.js';
 import type { ClusterProtector } from './protector.js';
 import type { GossipSetup } from './setup.js';
 
@@ -30,6 +31,7 @@ export interface HostModules {
  * degree is CPU), and no pings of libp2p's own, which drop connections when a machine is busy.
  */
 export async function createHost(setup: GossipSetup, { protector, admits }: HostModules): Promise<Host> {
+  makeCipherRoom();
   const { publicKey, seed } = new Identity(setup.seed);
   const denies = (peer: { toString(): string }) => !admits(peer.toString());
   return createLibp2p({
