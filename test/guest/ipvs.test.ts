@@ -1,8 +1,10 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { cgroupRoot } from '../../ts/quickstart/cgroup.js';
-import { run } from '../../ts/quickstart/command.js';
+import { attempt, run } from '../../ts/quickstart/command.js';
+import { until } from '../../ts/quickstart/until.js';
 import { Agent } from '../helpers/agent.js';
 import { Daemon } from '../helpers/daemon.js';
-import { ipvs } from '../helpers/kernel-needs.js';
+import { guest, ipvs } from '../helpers/kernel-needs.js';
 import { Lab } from '../helpers/lab.js';
 import { program, rootTest } from '../helpers/needs.js';
 import { type EchoServer, startEcho } from '../helpers/servers.js';
@@ -55,8 +57,12 @@ rootTest(
     const listed = run(lab.node.inside(['ipvsadm', '-Ln']));
     t.regex(listed, /TCP +11\.0\.0\.80:80 mh/);
     t.regex(listed, new RegExp(`-> ${servers[0]!.v4}:7000 +Masq +1 `));
-    const counters = (await daemon.client.vips()).vips.map(({ counters }) => counters?.connections ?? 0);
-    t.true(counters.slice(0, 4).every((connections) => connections > 0));
+    // The kernel adds them up every two seconds.
+    await until('counted connections of every VIP', 30_000, async () => {
+      const { vips } = await daemon.client.vips();
+      const served = vips.filter(({ name }) => name !== empty.name);
+      return served.length === all.length && served.every(({ counters }) => Number(counters?.connections) > 0);
+    });
   },
   ipvs,
   program('ipvsadm'),
@@ -98,4 +104,66 @@ rootTest(
   },
   ipvs,
   program('ipvsadm'),
+);
+
+rootTest(
+  'ipvs: settings that cannot be written and a scheduler that is not there are named, and what can be served is',
+  async (t) => {
+    const { lab, servers, clients } = await scene(t);
+    const inside = (...argv: string[]) => run(lab.node.inside(argv));
+    inside('modprobe', 'ip_vs');
+    await withoutModule(t, 'ip_vs_twos');
+    run(['mount', '--bind', '/proc/sys', '/proc/sys']);
+    t.teardown(() => run(['umount', '/proc/sys']));
+    run(['mount', '-o', 'remount,ro,bind', '/proc/sys']);
+    const [web] = services(servers);
+    const random = serviceOf('random', '11.0.0.82:80', servers, { schedule: 'random' });
+    const daemon = await Daemon.start(lab, [web!], '--mode', 'ipvs');
+    t.like(await clients.workload.ask('tcp', targetOf(web!)), { from: targetOf(web!) });
+    const { hooks, healthy } = await daemon.client.status();
+    const faults = hooks.flatMap(({ fault }) => (fault === undefined ? [] : [fault]));
+    t.deepEqual(faults.map(({ object }) => object).sort(), [
+      'sysctl net.ipv4.vs.conntrack',
+      'sysctl net.ipv4.vs.expire_nodest_conn',
+      'sysctl net.ipv4.vs.expire_quiescent_template',
+    ]);
+    t.true(faults.every(({ code, cause }) => code === 'SYSCTL_UNSETTABLE' && /EROFS/.test(cause)));
+    t.false(healthy);
+    daemon.write([web!, random]);
+    const [failed] = await daemon.failures();
+    t.like(failed, { name: 'random', fault: { code: 'SCHEDULER_MISSING' } });
+    t.regex(failed?.fault?.cause ?? '', /no scheduler twos: the module ip_vs_twos is not there/);
+    t.like(await clients.workload.ask('tcp', targetOf(web!)), { from: targetOf(web!) });
+  },
+  guest,
+  ipvs,
+);
+
+/** From now on nobody can load it. @param users modules that stand on it */
+async function withoutModule(
+  t: Parameters<Parameters<typeof rootTest>[1]>[0],
+  name: string,
+  ...users: readonly string[]
+): Promise<void> {
+  const rule = `/etc/modprobe.d/vipd-test-${name}.conf`;
+  mkdirSync('/etc/modprobe.d', { recursive: true });
+  writeFileSync(rule, `install ${name} /bin/false\n`);
+  t.teardown(() => rmSync(rule));
+  // Namespaces that are gone hold it a little longer.
+  await until('the unloading of a module', 30_000, () => attempt(['modprobe', '-r', ...users, name]));
+}
+
+rootTest(
+  'ipvs: where its module cannot be loaded that is said; auto serves without a plane everything else',
+  async (t) => {
+    const lab = Lab.create(t);
+    await withoutModule(t, 'ip_vs', 'ip_vs_mh', 'ip_vs_wrr', 'ip_vs_wlc', 'ip_vs_twos');
+    const daemon = await Daemon.start(lab, [], '--mode', 'ipvs', '--cgroup', '/proc');
+    const { plane, fault } = await daemon.client.mode();
+    t.is(plane, 'none');
+    t.regex(fault?.cause ?? '', /ipvs: this kernel \(.*\) has no IPVS: there is no module ip_vs/);
+    const error = await t.throwsAsync(daemon.client.setMode({ body: { mode: 'auto' } }));
+    t.regex(error?.message ?? '', /\/proc is no cgroup-v2 directory.*has no IPVS/);
+  },
+  guest,
 );

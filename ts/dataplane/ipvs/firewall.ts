@@ -155,8 +155,8 @@ const engaged: readonly Chain[] = [
       'reject with icmpx port-unreachable',
     ],
   },
+  // What a process of this node sends comes by here too: refused on its way out it would be told EPERM.
   { name: 'refuse_input', hook: 'type filter hook input priority 150', rules: toPools('jump refuse') },
-  { name: 'refuse_output', hook: 'type filter hook output priority 150', rules: toPools('jump refuse') },
   ...['prerouting', 'output'].map((hook) => ({
     name: `claim_${hook}`,
     hook: `type nat hook ${hook} priority -101`,
@@ -191,11 +191,13 @@ const shut: readonly Chain[] = [
 ];
 
 /** Behind IPVS, before what is refused. A RST would end a connection that another plane has lost sight of for a moment. */
-const spare: readonly Chain[] = ['input', 'output'].map((hook) => ({
-  name: `spare_${hook}`,
-  hook: `type filter hook ${hook} priority 149`,
-  rules: toPools('ct direction original tcp flags & (syn | ack) != syn drop'),
-}));
+const spare: readonly Chain[] = [
+  {
+    name: 'spare_input',
+    hook: 'type filter hook input priority 149',
+    rules: toPools('ct direction original tcp flags & (syn | ack) != syn drop'),
+  },
+];
 
 const chainsBy: Readonly<Record<Gate, readonly Chain[]>> = {
   open: engaged,
