@@ -54,7 +54,8 @@ export interface DefinitionsPort {
   /** Stores all; with `prune` removes the API's other services. */
   apply(services: readonly DeclaredService[], prune: boolean): Promise<void>;
   drain(service: string, backend: BackendKey): Promise<void>;
-  undrain(service: string, backend: BackendKey): Promise<void>;
+  /** False when it was not drained. */
+  undrain(service: string, backend: BackendKey): Promise<boolean>;
 }
 
 export interface EventsPort {

@@ -58,9 +58,10 @@ export class Definitions implements DefinitionsPort {
     await this.applied();
   }
 
-  async undrain(service: string, backend: string): Promise<void> {
-    await this.api.undrain(service, backend);
-    await this.applied();
+  async undrain(service: string, backend: string): Promise<boolean> {
+    const known = await this.api.undrain(service, backend);
+    if (known) await this.applied();
+    return known;
   }
 
   /** Whoever may write to the socket would run programs with the daemon's rights. */

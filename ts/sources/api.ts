@@ -78,9 +78,15 @@ export class ApiSource implements Source {
     );
   }
 
-  undrain(service: string, backend: BackendKey): Promise<void> {
+  /** False when it was not drained. */
+  async undrain(service: string, backend: BackendKey): Promise<boolean> {
     const key = `${service}\0${backend}`;
-    return this.#change((state) => withoutDrained(state, (other) => other === key));
+    let known = false;
+    await this.#change((state) => {
+      known = state.drained.has(key);
+      return withoutDrained(state, (other) => other === key);
+    });
+    return known;
   }
 
   /** Another set whenever it changes. */

@@ -123,6 +123,8 @@ export class FakePorts implements ApiPorts {
   readonly calls: unknown[][] = [];
   readonly listeners = new Set<(event: Event) => void>();
   vips: readonly VipStatus[] = [webStatus];
+  /** `SERVICE BACKEND` each. */
+  readonly drained = new Set<string>();
   stored: readonly ServiceDefinition[] = [{ ...web, name: 'stored' }];
 
   readonly node: { -readonly [K in keyof ApiPorts['node']]: ApiPorts['node'][K] } = {
@@ -153,7 +155,10 @@ export class FakePorts implements ApiPorts {
     },
     apply: async (services, prune) => this.record('apply', services, prune),
     drain: async (service, backend) => this.record('drain', service, backend),
-    undrain: async (service, backend) => this.record('undrain', service, backend),
+    undrain: async (service, backend) => {
+      this.record('undrain', service, backend);
+      return this.drained.has(`${service} ${backend}`);
+    },
   };
 
   readonly events: { -readonly [K in keyof ApiPorts['events']]: ApiPorts['events'][K] } = {

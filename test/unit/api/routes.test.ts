@@ -339,12 +339,25 @@ const refusals: readonly Refusal[] = [
     object: 'backend 10.0.0.9:1',
   },
   {
+    title: 'to undrain a backend that is neither there nor drained',
+    call: (client) => client.undrain({ service: 'web', backend: '10.0.0.9:1' }),
+    code: 'NOT_FOUND',
+    object: 'backend 10.0.0.9:1',
+  },
+  {
     title: 'to drain what is no address',
     call: (client) => client.drain({ service: 'web', backend: 'x' }),
     code: 'ADDRESS_INVALID',
     object: 'x',
   },
 ];
+
+test('undrains what was drained and is gone', async (t) => {
+  const { client, ports } = await serve(t);
+  ports.drained.add('gone 10.0.0.9:1');
+  const gone = { service: 'gone', backend: '10.0.0.9:1' };
+  t.deepEqual(await client.undrain(gone), { ...gone, drained: false });
+});
 
 test('says so when the daemon does not answer DNS', async (t) => {
   const { client, ports } = await serve(t);

@@ -62,7 +62,8 @@ test('drains are told, are other sets each time, and go with their service', asy
   await source.remove('a');
   t.deepEqual([...source.drained()], ['from-a-file\u000010.0.0.1:8080']);
   stop();
-  await source.undrain('from-a-file', '10.0.0.1:8080');
+  t.true(await source.undrain('from-a-file', '10.0.0.1:8080'));
+  t.false(await source.undrain('from-a-file', '10.0.0.1:8080'));
   t.deepEqual([told, source.drained().size], [3, 0]);
 });
 

@@ -46,8 +46,10 @@ export function serviceHandlers({ definitions, status }: ApiPorts): Handlers<typ
     },
     undrain: async ({ service, backend }) => {
       const key = backendKeyOf(backend);
-      const part = partsOf(status, service).find((vip) => hasBackend(vip, key))?.name ?? service;
-      await definitions.undrain(part, key);
+      const vip = partsOf(status, service).find((one) => hasBackend(one, key));
+      const part = vip?.name ?? service;
+      // What was drained may be gone meanwhile, and come back.
+      if (!(await definitions.undrain(part, key)) && vip === undefined) findBackend(status, service, backend);
       return { service: part, backend: key, drained: false };
     },
   };
