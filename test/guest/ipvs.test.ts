@@ -31,6 +31,22 @@ async function scene(t: Parameters<Parameters<typeof rootTest>[1]>[0]) {
 }
 
 rootTest(
+  // The first of all, for nobody uses the module yet.
+  'ipvs: where its module cannot be loaded that is said; auto serves without a plane everything else',
+  async (t) => {
+    const lab = Lab.create(t);
+    await withoutModule(t, 'ip_vs', 'ip_vs_mh', 'ip_vs_wrr', 'ip_vs_wlc', 'ip_vs_twos');
+    const daemon = await Daemon.begin(lab, [], '--mode', 'ipvs', '--cgroup', '/proc');
+    const { plane, fault } = await daemon.client.mode();
+    t.is(plane, 'none');
+    t.regex(fault?.cause ?? '', /ipvs: this kernel \(.*\) has no IPVS: there is no module ip_vs/);
+    const error = await t.throwsAsync(daemon.client.setMode({ body: { mode: 'auto' } }));
+    t.regex(error?.message ?? '', /\/proc is no cgroup-v2 directory.*has no IPVS/);
+  },
+  guest,
+);
+
+rootTest(
   'ipvs: both protocols and families from the node, a workload and outside; what nobody serves is refused',
   async (t) => {
     const { lab, servers, clients } = await scene(t);
@@ -152,18 +168,3 @@ async function withoutModule(
   // Namespaces that are gone hold it a little longer.
   await until('the unloading of a module', 30_000, () => attempt(['modprobe', '-r', ...users, name]));
 }
-
-rootTest(
-  'ipvs: where its module cannot be loaded that is said; auto serves without a plane everything else',
-  async (t) => {
-    const lab = Lab.create(t);
-    await withoutModule(t, 'ip_vs', 'ip_vs_mh', 'ip_vs_wrr', 'ip_vs_wlc', 'ip_vs_twos');
-    const daemon = await Daemon.start(lab, [], '--mode', 'ipvs', '--cgroup', '/proc');
-    const { plane, fault } = await daemon.client.mode();
-    t.is(plane, 'none');
-    t.regex(fault?.cause ?? '', /ipvs: this kernel \(.*\) has no IPVS: there is no module ip_vs/);
-    const error = await t.throwsAsync(daemon.client.setMode({ body: { mode: 'auto' } }));
-    t.regex(error?.message ?? '', /\/proc is no cgroup-v2 directory.*has no IPVS/);
-  },
-  guest,
-);

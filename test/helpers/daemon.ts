@@ -31,11 +31,17 @@ export class Daemon {
    * `--tc` among them they alone say which interfaces are taken.
    */
   static async start(lab: Lab, services: readonly ServiceInput[], ...flags: readonly string[]): Promise<Daemon> {
+    const daemon = await Daemon.begin(lab, services, ...flags);
+    await daemon.holds(services);
+    return daemon;
+  }
+
+  /** The same for where it may be that nothing can be programmed: waits for an answer only. */
+  static async begin(lab: Lab, services: readonly ServiceInput[], ...flags: readonly string[]): Promise<Daemon> {
     const daemon = new Daemon(lab, flags);
     lab.beforeRemoval(() => daemon.uninstall());
     daemon.write(services);
     await daemon.restart();
-    await daemon.holds(services);
     return daemon;
   }
 
