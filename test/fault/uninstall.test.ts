@@ -38,10 +38,15 @@ for (const running of [true, false]) {
   );
 }
 
-const pinned = (lab: Lab, directory: string): number => {
-  const path = `${lab.bpffs}/vipd/${directory}`;
-  return existsSync(path) ? readdirSync(path).length : 0;
-};
+/** How many pins there are; the directory may go at any moment. */
+function pinned(lab: Lab, directory: string): number {
+  try {
+    return readdirSync(`${lab.bpffs}/vipd/${directory}`).length;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0;
+    throw error;
+  }
+}
 
 /** Kills a process as soon as pins go from a directory; one that is through before that is noticed has ended by itself. */
 async function killAtFirstLoss(lab: Lab, directory: string, victim: Child): Promise<unknown> {
