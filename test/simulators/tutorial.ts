@@ -38,8 +38,9 @@ async function tutorial(): Promise<number> {
     await stage.close();
     return outcome;
   }
+  const commands = [...stage.invitation(address), ...visits(stage)]; // who reads the next line may try them at once
   console.log(`Serving until Ctrl-C. In another terminal, in this directory, as root:\n`);
-  console.log(`${[...stage.invitation(address), ...visits(stage)].map((line) => `  ${line}`).join('\n')}\n`);
+  console.log(`${commands.map((line) => `  ${line}`).join('\n')}\n`);
   return new Promise(() => {}); // until Ctrl-C
 }
 
