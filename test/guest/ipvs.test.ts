@@ -1,34 +1,14 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { cgroupRoot } from '../../ts/quickstart/cgroup.js';
-import { attempt, run } from '../../ts/quickstart/command.js';
+import { run } from '../../ts/quickstart/command.js';
 import { until } from '../../ts/quickstart/until.js';
-import { Agent } from '../helpers/agent.js';
 import { Daemon } from '../helpers/daemon.js';
+import { scene, services, withoutModule } from '../helpers/ipvs-scene.js';
 import { guest, ipvs } from '../helpers/kernel-needs.js';
 import { Lab } from '../helpers/lab.js';
 import { program, rootTest } from '../helpers/needs.js';
-import { type EchoServer, startEcho } from '../helpers/servers.js';
 import { serviceOf, targetOf } from '../helpers/services.js';
 
 // A VIP means the same under IPVS as under eBPF. The services are read back with ipvsadm, which shares nothing with us.
-
-const services = (servers: readonly EchoServer[]) => [
-  serviceOf('tcp4', '11.0.0.80:80', servers),
-  serviceOf('tcp6', '[fd01:c::80]:80', servers),
-  serviceOf('udp4', '11.0.0.80:80', servers, { protocol: 'udp' }),
-  serviceOf('udp6', '[fd01:c::80]:80', servers, { protocol: 'udp' }),
-];
-
-async function scene(t: Parameters<Parameters<typeof rootTest>[1]>[0]) {
-  const lab = Lab.create(t);
-  const servers = await Promise.all(['one', 'two'].map((name) => startEcho(lab, lab.site(name), name)));
-  const clients = {
-    local: await Agent.start(lab, lab.node),
-    workload: await Agent.start(lab, lab.site('workload').namespace),
-    outside: await Agent.start(lab, lab.site('outside', 'uplink').namespace),
-  };
-  return { lab, servers, clients };
-}
 
 rootTest(
   // The first of all, for nobody uses the module yet.
@@ -121,50 +101,3 @@ rootTest(
   ipvs,
   program('ipvsadm'),
 );
-
-rootTest(
-  'ipvs: settings that cannot be written and a scheduler that is not there are named, and what can be served is',
-  async (t) => {
-    const { lab, servers, clients } = await scene(t);
-    const inside = (...argv: string[]) => run(lab.node.inside(argv));
-    inside('modprobe', 'ip_vs');
-    await withoutModule(t, 'ip_vs_twos');
-    run(['mount', '--bind', '/proc/sys', '/proc/sys']);
-    t.teardown(() => run(['umount', '/proc/sys']));
-    run(['mount', '-o', 'remount,ro,bind', '/proc/sys']);
-    const [web] = services(servers);
-    const random = serviceOf('random', '11.0.0.82:80', servers, { schedule: 'random' });
-    const daemon = await Daemon.start(lab, [web!], '--mode', 'ipvs');
-    t.like(await clients.workload.ask('tcp', targetOf(web!)), { from: targetOf(web!) });
-    const { hooks, healthy } = await daemon.client.status();
-    const faults = hooks.flatMap(({ fault }) => (fault === undefined ? [] : [fault]));
-    t.deepEqual(faults.map(({ object }) => object).sort(), [
-      'sysctl net.ipv4.vs.conntrack',
-      'sysctl net.ipv4.vs.expire_nodest_conn',
-      'sysctl net.ipv4.vs.expire_quiescent_template',
-    ]);
-    t.true(faults.every(({ code, cause }) => code === 'SYSCTL_UNSETTABLE' && /EROFS/.test(cause)));
-    t.false(healthy);
-    daemon.write([web!, random]);
-    const [failed] = await daemon.failures();
-    t.like(failed, { name: 'random', fault: { code: 'SCHEDULER_MISSING' } });
-    t.regex(failed?.fault?.cause ?? '', /no scheduler twos: the module ip_vs_twos is not there/);
-    t.like(await clients.workload.ask('tcp', targetOf(web!)), { from: targetOf(web!) });
-  },
-  guest,
-  ipvs,
-);
-
-/** From now on nobody can load it. @param users modules that stand on it */
-async function withoutModule(
-  t: Parameters<Parameters<typeof rootTest>[1]>[0],
-  name: string,
-  ...users: readonly string[]
-): Promise<void> {
-  const rule = `/etc/modprobe.d/vipd-test-${name}.conf`;
-  mkdirSync('/etc/modprobe.d', { recursive: true });
-  writeFileSync(rule, `install ${name} /bin/false\n`);
-  t.teardown(() => rmSync(rule));
-  // Namespaces that are gone hold it a little longer.
-  await until('the unloading of a module', 30_000, () => attempt(['modprobe', '-r', ...users, name]));
-}
