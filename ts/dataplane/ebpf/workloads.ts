@@ -101,6 +101,7 @@ export class Workloads {
   stop(): void {
     if (this.#stops.length > 0) this.modules.carry(0);
     for (const stop of this.#stops.splice(0)) stop();
+    this.#timer = undefined; // or the changes after the next start would wait for this one for ever
   }
 
   #soon(): void {
