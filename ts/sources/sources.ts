@@ -4,7 +4,7 @@ import type { DeclaredService, ServiceDefinition } from '../model/service.js';
 import type { SourceStatus } from '../model/status.js';
 import { EMPTY_TABLE, type JointVip, mergeReports, type ServiceTable } from '../model/table.js';
 import { NO_TASKS, type TaskTable } from '../model/task.js';
-import { type Fault, faultOf } from '../util/errors.js';
+import { type Fault, faultOf, faultText } from '../util/errors.js';
 import type { Logger } from '../util/logger.js';
 import { Wakeup } from '../util/wakeup.js';
 import { type JoinableSet, join } from './join.js';
@@ -25,6 +25,9 @@ export interface SourcesModules {
   readonly sources: readonly Source[];
   readonly logger?: Logger;
 }
+
+/** The log tells so many of a report's faults; the status has all. */
+const FAULTS_LOGGED = 5;
 
 /** What one source said last, and how it fares. */
 interface Standing {
@@ -168,7 +171,9 @@ export class Sources {
     if (!report.keepLast) this.#enter(standing, report);
     if (!news) return;
     const fields = { source: name, services: standing.services.length, faults: report.faults.length };
-    this.#logger?.info(fields, 'source reported');
+    if (report.faults.length === 0) this.#logger?.info(fields, 'source reported');
+    else
+      this.#logger?.warn({ ...fields, first: report.faults.slice(0, FAULTS_LOGGED).map(faultText) }, 'source reported');
     this.#changed();
   }
 

@@ -132,3 +132,15 @@ test('after the abort nothing is accepted and nothing is run again', async (t) =
   await new Promise((resolve) => setTimeout(resolve, 5));
   t.deepEqual([sources.table().services.size, file.runs], [0, 1]);
 });
+
+test('the log tells what is wrong with a report, of very many faults the first', (t) => {
+  const file = new Puppet('file');
+  const lines: unknown[] = [];
+  const log = (fields: object) => void lines.push(fields);
+  const sources = new Sources({ waitMs: 60_000 }, { sources: [file], logger: { info: log, warn: log } });
+  const controller = new AbortController();
+  t.teardown(() => controller.abort());
+  sources.start(controller.signal);
+  file.complain({ faults: Array.from({ length: 100 }, () => FAULT) });
+  t.deepEqual(lines, [{ source: 'file', services: 0, faults: 100, first: ['x: y', 'x: y', 'x: y', 'x: y', 'x: y'] }]);
+});
