@@ -60,7 +60,8 @@ static __always_inline __sum16 changed_checksum(__sum16 check, const struct tupl
 	return t->protocol == IPPROTO_UDP && !check ? 0xffff : check;
 }
 
-static __always_inline void update_l4_checksum(const struct packet *p, const struct tuple *t, enum summed summed, const struct delta *delta)
+static __always_inline void update_l4_checksum(const struct packet *p, const struct tuple *t, enum summed summed,
+					       const struct delta *delta)
 {
 	struct tcphdr *tcp = p->l4;
 	struct udphdr *udp = p->l4;
