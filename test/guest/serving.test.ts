@@ -1,4 +1,5 @@
 import { cgroupRoot } from '../../ts/quickstart/cgroup.js';
+import { run } from '../../ts/quickstart/command.js';
 import { Agent } from '../helpers/agent.js';
 import { Daemon } from '../helpers/daemon.js';
 import { guest } from '../helpers/kernel-needs.js';
@@ -37,6 +38,8 @@ rootTest(
     const { hooks } = await daemon.client.status();
     t.log(hooks.map(({ hook, where, mode }) => `${hook} ${where} ${mode}`).join(', '));
     t.true(hooks.every(({ attached }) => attached));
+    t.true(await daemon.uninstall());
+    t.notRegex(run(lab.node.inside(['tc', 'qdisc', 'show'])), /clsact/, 'without TCX no qdisc of ours is left either');
   },
   guest,
 );

@@ -18,7 +18,7 @@ import type { BpfMap } from '../../ts/libbpf/map.js';
 import { addon, native } from '../../ts/native/binding.js';
 import { mountBpffs } from '../../ts/native/system.js';
 import { addresses } from '../../ts/netlink/addresses.js';
-import { clsactFilters } from '../../ts/netlink/filters.js';
+import { clsactFilters, hasClsactFilters } from '../../ts/netlink/filters.js';
 import { type LinkChange, links, watchLinks } from '../../ts/netlink/links.js';
 import { addUnreachableRoute, ownProtocol, removeUnreachableRoute, routes } from '../../ts/netlink/routes.js';
 import { counted, openFixture, u32 } from './objects.js';
@@ -88,6 +88,9 @@ async function clsact(): Promise<void> {
   assert.equal(detachClsact(ifindex, 'ingress'), true);
   assert.equal(detachClsact(ifindex, 'ingress'), false);
   assert.deepEqual(clsactFilters(ifindex, 'ingress'), [theirs]);
+  assert.equal(hasClsactFilters(ifindex), true);
+  addon().detachClsact(ifindex, false, 5, 7);
+  assert.equal(hasClsactFilters(ifindex), false);
   removeClsact(ifindex);
   assert.deepEqual(clsactFilters(ifindex, 'ingress'), []);
 }

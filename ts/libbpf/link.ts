@@ -107,7 +107,7 @@ export function attachClsact(program: BpfProgram, ifindex: number, direction: Di
   );
 }
 
-/** Removes our program; others stay, and so does the qdisc. False when it was not there. */
+/** Removes our program; others stay, and so does the qdisc (see `removeClsact`). False when it was not there. */
 export function detachClsact(ifindex: number, direction: Direction): boolean {
   try {
     about(`clsact ${direction} of interface ${ifindex}`, () =>

@@ -23,12 +23,21 @@ const TCA_BPF_ID = 11;
 
 /** The programs in the order they run; empty without a clsact qdisc. @throws NativeError ENODEV */
 export function clsactFilters(ifindex: number, direction: 'ingress' | 'egress'): ClsactFilter[] {
+  return filtersOf(ifindex, direction).flatMap((message) => filterIn(message) ?? []);
+}
+
+/** Whether anybody has a filter there, of whatever kind. @throws NativeError ENODEV */
+export function hasClsactFilters(ifindex: number): boolean {
+  return (['ingress', 'egress'] as const).some((direction) => filtersOf(ifindex, direction).length > 0);
+}
+
+function filtersOf(ifindex: number, direction: 'ingress' | 'egress'): Message[] {
   const request = Buffer.alloc(tcmsg.size);
   request.set(u32Bytes(ifindex), tcmsg.ifindex);
   request.set(u32Bytes(parents[direction]), tcmsg.parent);
-  return withSocket((socket) => socket.dump(`filters of interface ${ifindex}`, RTM_GETTFILTER, request))
-    .filter((message) => message.type === RTM_NEWTFILTER)
-    .flatMap((message) => filterIn(message) ?? []);
+  return withSocket((socket) => socket.dump(`filters of interface ${ifindex}`, RTM_GETTFILTER, request)).filter(
+    (message) => message.type === RTM_NEWTFILTER,
+  );
 }
 
 /** Pure: reads an RTM_NEWTFILTER message; undefined for other kinds and for the headers between filters. */

@@ -8,8 +8,10 @@ import {
   BpfLink,
   type Direction,
   detachClsact,
+  removeClsact,
 } from '../../libbpf/link.js';
 import type { BpfProgram } from '../../libbpf/program.js';
+import { hasClsactFilters } from '../../netlink/filters.js';
 import { links, type NetworkLink, watchLinks } from '../../netlink/links.js';
 import { type Fault, faultOf, VipdError } from '../../util/errors.js';
 import type { Logger } from '../../util/logger.js';
@@ -285,12 +287,16 @@ export function removeHooks(pins: string): void {
   for (const { index, kind } of links()) if (kind !== 'loopback') dropClsact(index, new Set());
 }
 
-/** Without TCX there is no link that could be pinned: what no place wants is taken off the qdisc. */
+/**
+ * Without TCX there is no link that could be pinned: what no place wants is taken off the qdisc, and the qdisc, which
+ * `attachClsact` may have made, goes with the last filter on it.
+ */
 function dropClsact(ifindex: number, wanted: ReadonlySet<string>): void {
   if (hasTcx(ifindex)) return;
-  for (const direction of ['ingress', 'egress'] as const) {
-    if (!wanted.has(tcPin(direction, ifindex))) detachClsact(ifindex, direction);
-  }
+  const dropped = (['ingress', 'egress'] as const).filter(
+    (direction) => !wanted.has(tcPin(direction, ifindex)) && detachClsact(ifindex, direction),
+  );
+  if (dropped.length > 0 && !hasClsactFilters(ifindex)) removeClsact(ifindex);
 }
 
 function tcPin(direction: Direction, ifindex: number): string {
