@@ -18,6 +18,7 @@ const helpOf: Readonly<Record<string, readonly [name: string, help: string]>> = 
   dials: ['dials', 'Attempts to connect to a node'],
   dialFailures: ['dial_failures', 'Attempts in vain'],
   lost: ['neighbours_lost', 'Neighbours that were gone'],
+  lateWrites: ['late_writes', 'Writes to connections that had just been closed'],
   comparisons: ['comparisons', 'Comparisons with a neighbour'],
   comparisonFailures: ['comparison_failures', 'Comparisons that broke off'],
   repairs: ['repairs', 'Comparisons that found a difference'],

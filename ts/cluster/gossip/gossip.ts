@@ -121,6 +121,11 @@ export class Gossip implements ClusterStore {
     return { counters: { ...this.#counters }, gauges };
   }
 
+  /** One of libp2p's writes came too late; it is told where nobody else can catch it. */
+  countLateWrite(): void {
+    this.#counters.lateWrites += 1;
+  }
+
   async close(): Promise<void> {
     this.#listener = undefined;
     for (const timer of this.#timers) clearInterval(timer);

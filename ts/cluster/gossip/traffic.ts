@@ -35,6 +35,7 @@ export function newCounters() {
     dials: 0,
     dialFailures: 0,
     lost: 0,
+    lateWrites: 0,
     comparisons: 0,
     comparisonFailures: 0,
     repairs: 0,

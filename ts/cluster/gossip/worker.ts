@@ -9,12 +9,11 @@ import type { GossipSetup } from './setup.js';
 /** Round trips reach the daemon this often. */
 const REFRESH_MS = 5_000;
 
-surviveLateWrites();
-
 const port = parentPort!;
 const tell = (word: Word) => port.postMessage(word);
 const setup = workerData as GossipSetup;
 const gossip = new Gossip(setup);
+surviveLateWrites(() => gossip.countLateWrite());
 
 async function obey(order: Order): Promise<void> {
   if (order.kind === 'put') gossip.put(order.entries);
