@@ -5,6 +5,8 @@ import { sendText } from './http.js';
 export interface Guard {
   /** 401 unless the header is this. */
   readonly authorization?: string;
+  /** 403 for everybody: known, and without the right to ask. */
+  readonly forbidden?: boolean;
 }
 
 const PROTOBUF = 'application/x-protobuf';
@@ -36,6 +38,7 @@ export function readCall(
   if (guard.authorization !== undefined && request.headers.authorization !== guard.authorization) {
     return refuse(401, 'Unauthorized', { 'www-authenticate': 'Basic realm="mesos-master-readonly"' });
   }
+  if (guard.forbidden) return refuse(403, 'Forbidden');
   const contentType = request.headers['content-type'];
   if (contentType === undefined) return refuse(400, "Expecting 'Content-Type' to be present");
   const protobuf = contentType.startsWith(PROTOBUF);

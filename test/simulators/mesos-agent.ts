@@ -7,8 +7,8 @@ import { agentInfo, frameworkMessage, type World } from './world.js';
 export class MesosAgentSimulator {
   readonly listener: Listener;
   guard: Guard = {};
-  /** Answer 503 as while it recovers its tasks. */
-  recovering = false;
+  /** Answers 503 as while it recovers its tasks, or 404 as before its routes are there. */
+  recovering: false | 404 | 503 = false;
   /** Said instead of the state when it is set: whatever a broken agent or proxy may say. */
   instead: ((response: ServerResponse) => unknown) | undefined;
   readonly #world: World;
@@ -26,18 +26,32 @@ export class MesosAgentSimulator {
   }
 
   #answer(request: IncomingMessage, response: ServerResponse, body: Buffer): unknown {
+    if (this.recovering === 404) return sendText(response, 404, 'Not Found');
     if (this.recovering) return sendText(response, 503, 'Agent has not finished recovery');
     if (this.instead) return this.instead(response);
     const call = readCall(request, response, body, this.guard, () => '');
     if (!call) return undefined;
     if (call.type === 'GET_AGENT') return sendJson(response, { type: 'GET_AGENT', get_agent: this.#agent() });
     if (call.type === 'GET_STATE') return sendJson(response, { type: 'GET_STATE', get_state: this.#state() });
+    if (call.type === 'GET_CONTAINERS')
+      return sendJson(response, { type: call.type, get_containers: this.#containers() });
     if (call.type === 'GET_HEALTH') return sendJson(response, { type: 'GET_HEALTH', get_health: { healthy: true } });
     return sendText(response, 501, `${call.type} is not implemented`);
   }
 
   #agent(): object {
     return { agent_info: agentInfo(this.#world.agents.get(this.id)!) };
+  }
+
+  #containers(): object {
+    const running = this.#world.tasksOf(this.id).filter(({ message }) => message.state !== 'TASK_STAGING');
+    const containers = running.map(({ id, frameworkId, message }) => ({
+      framework_id: { value: frameworkId },
+      executor_id: { value: id },
+      container_id: { value: `container-${id}` },
+      container_status: message.statuses.at(-1)?.container_status,
+    }));
+    return containers.length > 0 ? { containers } : {};
   }
 
   /** Only what this agent runs, and only the frameworks of that. */

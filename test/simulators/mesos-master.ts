@@ -17,8 +17,25 @@ export interface MasterOptions {
   /** More subscribers close the oldest; the real one has 1,000. */
   readonly maxSubscribers?: number;
   /** Cuts a record into the chunks it is sent in. */
-  readonly chunk?: (record: Buffer) => readonly Buffer[];
+  readonly chunk?: Chunk;
 }
+
+export type Chunk = (record: Buffer) => readonly Buffer[];
+
+/** Borders anywhere, also inside the line with the length. */
+export const chunks: Readonly<Record<'whole' | 'random' | 'bytes', Chunk>> = {
+  whole: (record) => [record],
+  bytes: (record) => Array.from(record, (byte) => Buffer.of(byte)),
+  random: (record) => {
+    const pieces: Buffer[] = [];
+    for (let at = 0; at < record.length; ) {
+      const size = 1 + Math.floor(Math.random() * (at < 8 ? 3 : 1_000));
+      pieces.push(record.subarray(at, at + size));
+      at += size;
+    }
+    return pieces;
+  },
+};
 
 /** The operator API of a Mesos master of a world: the leader, unless it is told to send on to another or to be busy. */
 export class MesosMasterSimulator {
@@ -28,8 +45,11 @@ export class MesosMasterSimulator {
   redirect: string | undefined;
   /** Why it answers 503: no leader elected, recovering, agent recovering. */
   busy: string | undefined;
-  /** What its callers have the right to see. */
-  view: 'all' | 'nothing' = 'all';
+  /** The ids of the frameworks its callers have the right to see, with their tasks. */
+  view: 'all' | ReadonlySet<string> = 'all';
+  chunk: Chunk;
+  /** More subscribers close the oldest. */
+  maxSubscribers: number;
   /** Agents it knows from before it took over. */
   readonly recovered = new Set<string>();
   heartbeats = true;
@@ -42,6 +62,8 @@ export class MesosMasterSimulator {
   constructor(world: World, options: MasterOptions = {}) {
     this.#world = world;
     this.#options = options;
+    this.chunk = options.chunk ?? chunks.whole;
+    this.maxSubscribers = options.maxSubscribers ?? 1_000;
     this.listener = new Listener((request, response, body) => this.#answer(request, response, body));
     world.on('event', this.#onEvent);
     this.#timer = setInterval(() => this.#beat(), options.heartbeatMs ?? 15_000);
@@ -87,7 +109,7 @@ export class MesosMasterSimulator {
     const subscriber = { response, encoding };
     this.#subscribers.push(subscriber);
     response.once('close', () => this.#forget(subscriber));
-    if (this.#subscribers.length > (this.#options.maxSubscribers ?? 1_000)) this.#subscribers.shift()?.response.end();
+    if (this.#subscribers.length > this.maxSubscribers) this.#subscribers.shift()?.response.end();
     const heartbeat_interval_seconds = (this.#options.heartbeatMs ?? 15_000) / 1_000;
     const subscribed = { get_state: this.#state(), heartbeat_interval_seconds };
     this.#send(subscriber, { type: 'SUBSCRIBED', subscribed });
@@ -99,24 +121,31 @@ export class MesosMasterSimulator {
     if (at >= 0) this.#subscribers.splice(at, 1);
   }
 
+  /** Agents are seen by everybody; what else is not to be seen is left out, and nobody is told so. */
   #state(): Json {
-    if (this.view === 'nothing') return { get_tasks: {}, get_executors: {}, get_frameworks: {}, get_agents: {} };
     const agents = [...this.#world.agents.values()].filter(({ registered }) => registered);
     const known = new Set(agents.map(({ id }) => id));
-    const tasks = [...this.#world.tasks.values()].filter(({ agentId }) => known.has(agentId));
-    const recovered = [...this.recovered].map((id) => this.#world.agents.get(id)!);
+    const tasks = [...this.#world.tasks.values()].filter(
+      ({ agentId, frameworkId }) => known.has(agentId) && this.#sees(frameworkId),
+    );
+    const frameworks = this.#world.knownFrameworks().filter(({ id }) => this.#sees(id));
+    const recovered = [...this.recovered].flatMap((id) => this.#world.agents.get(id) ?? []);
     return {
-      get_tasks: { tasks: tasks.map(({ message }) => message) },
+      get_tasks: { tasks: tasks.map((task) => this.#world.atMaster(task)) },
       get_executors: {},
-      get_frameworks: { frameworks: [...this.#world.frameworks.values()].map(frameworkMessage) },
+      get_frameworks: { frameworks: frameworks.map(frameworkMessage) },
       get_agents: { agents: agents.map(agentMessage), recovered_agents: recovered.map(agentInfo) },
     };
+  }
+
+  #sees(frameworkId: string | undefined): boolean {
+    return this.view === 'all' || frameworkId === undefined || this.view.has(frameworkId);
   }
 
   /** An agent that has come back is recovered no more, also if it is lost again. */
   #tell(event: MasterEvent): void {
     for (const { id, registered } of this.#world.agents.values()) if (registered) this.recovered.delete(id);
-    if (this.view === 'nothing') return;
+    if (!this.#sees(frameworkOf(event))) return;
     for (const subscriber of this.#subscribers) this.#send(subscriber, event);
   }
 
@@ -125,10 +154,24 @@ export class MesosMasterSimulator {
   }
 
   #send({ response, encoding }: Subscriber, event: MasterEvent): void {
-    const { chunk = (record: Buffer) => [record] } = this.#options;
     const bytes = encoding === 'json' ? Buffer.from(JSON.stringify(event)) : encodeEvent(event);
-    for (const piece of chunk(encodeRecord(bytes))) response.write(piece);
+    for (const piece of this.chunk(encodeRecord(bytes))) response.write(piece);
   }
+}
+
+/** The id of the framework an event is about. */
+function frameworkOf({
+  task_added,
+  task_updated,
+  framework_added,
+  framework_updated,
+}: MasterEvent): string | undefined {
+  const { task } = (task_added ?? {}) as { task?: { framework_id: { value: string } } };
+  const { framework_id } = (task_updated ?? {}) as { framework_id?: { value: string } };
+  const { framework } = (framework_added ?? framework_updated ?? {}) as {
+    framework?: { framework_info: { id: { value: string } } };
+  };
+  return (task?.framework_id ?? framework_id ?? framework?.framework_info.id)?.value;
 }
 
 /** Of a Call in protobuf: field 1 is its type, and SUBSCRIBE is 18. */

@@ -7,8 +7,10 @@ export interface TaskSpec {
   readonly agent: string;
   readonly addresses: readonly string[];
   readonly ports?: readonly PortSpec[];
-  /** Pairs of container port and host port of a mapping, tcp. */
-  readonly mappings?: readonly (readonly [container: number, host: number])[];
+  /** Container port and host port of each mapping; tcp where nothing else is said. */
+  readonly mappings?: readonly (readonly [container: number, host: number, protocol?: string])[];
+  /** Whether Docker runs it; a task with mappings is one of Docker's unless this says otherwise. */
+  readonly docker?: boolean;
   readonly labels?: Readonly<Record<string, string>>;
   readonly resources?: readonly (readonly [begin: number, end: number])[];
   readonly checked?: boolean;
@@ -37,7 +39,7 @@ export function simulatedTask(spec: TaskSpec): SimulatedTask {
     discovery: discoveryOf(spec),
     ...(spec.labels && { labels: labelsOf(spec.labels) }),
     ...(spec.checked && { health_check: { type: 'HTTP', http: { port: spec.ports?.[0]?.number ?? 80 } } }),
-    ...(spec.mappings && { container: containerOf(spec.mappings) }),
+    ...(spec.mappings && { container: containerOf(spec.mappings, spec.docker ?? true) }),
   };
   return { id, frameworkId: framework, agentId: agent, message };
 }
@@ -76,7 +78,10 @@ function discoveryOf({ id, name = id, ports = [] }: TaskSpec): Json {
   return { visibility: 'FRAMEWORK', name, ports: { ports: described } };
 }
 
-function containerOf(mappings: NonNullable<TaskSpec['mappings']>): Json {
-  const port_mappings = mappings.map(([container_port, host_port]) => ({ container_port, host_port, protocol: 'tcp' }));
+function containerOf(mappings: NonNullable<TaskSpec['mappings']>, docker: boolean): Json {
+  const port_mappings = mappings.map(([container_port, host_port, protocol = 'tcp']) => {
+    return { container_port, host_port, protocol };
+  });
+  if (!docker) return { type: 'MESOS', network_infos: [{ port_mappings }] };
   return { type: 'DOCKER', docker: { image: 'web', network: 'BRIDGE', port_mappings } };
 }

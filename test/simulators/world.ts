@@ -34,6 +34,11 @@ export class World extends EventEmitter<{ event: [MasterEvent] }> {
   readonly agents = new Map<string, SimulatedAgent>();
   readonly frameworks = new Map<string, SimulatedFramework>();
   readonly tasks = new Map<string, SimulatedTask>();
+  /** Schedulers are slow to acknowledge: an update says the state before in its status, the one now beside it. */
+  lateStatus = false;
+  /** Frameworks, and tasks whose checks, the leader has not heard of since it took over. */
+  readonly #unknown = new Set<string>();
+  readonly #unchecked = new Set<string>();
   #clock = 1_700_000_000;
 
   addFramework(id: string, name: string): SimulatedFramework {
@@ -43,12 +48,40 @@ export class World extends EventEmitter<{ event: [MasterEvent] }> {
     return framework;
   }
 
-  /** Registers it, with the tasks it brings along: these are told before the agent is, as by the real master. */
+  /**
+   * Another master leads: it knows the agents from before, and waits for them; frameworks and tasks it will know from
+   * them, and what checks have found only from the next update. Returns the ids of those agents.
+   */
+  takeOver(): readonly string[] {
+    const before = [...this.agents.values()].filter(({ registered }) => registered);
+    for (const agent of before) agent.registered = false;
+    for (const id of this.frameworks.keys()) this.#unknown.add(id);
+    for (const id of this.tasks.keys()) this.#unchecked.add(id);
+    return before.map(({ id }) => id);
+  }
+
+  /** Frameworks the leader knows. */
+  knownFrameworks(): readonly SimulatedFramework[] {
+    return [...this.frameworks.values()].filter(({ id }) => !this.#unknown.has(id));
+  }
+
+  /** A task as the leader knows it. */
+  atMaster({ id, message }: SimulatedTask): Json {
+    if (!this.#unchecked.has(id)) return message;
+    return { ...message, statuses: message.statuses.map(({ healthy: _, ...rest }) => rest) };
+  }
+
+  /**
+   * Registers it, with the frameworks it recovers and the tasks it brings along: these are told before the agent is, as by
+   * the real master.
+   */
   addAgent(agent: Omit<SimulatedAgent, 'registered'>): SimulatedAgent {
     const known = this.agents.get(agent.id) ?? { ...agent, registered: false };
     known.registered = true;
     this.agents.set(agent.id, known);
-    for (const task of this.tasksOf(agent.id)) this.tell({ type: 'TASK_ADDED', task_added: { task: task.message } });
+    const tasks = this.tasksOf(agent.id);
+    for (const { frameworkId } of tasks) this.#recover(frameworkId);
+    for (const task of tasks) this.tell({ type: 'TASK_ADDED', task_added: { task: this.atMaster(task) } });
     this.tell({ type: 'AGENT_ADDED', agent_added: { agent: agentMessage(known) } });
     return known;
   }
@@ -61,6 +94,14 @@ export class World extends EventEmitter<{ event: [MasterEvent] }> {
     this.tell({ type: 'AGENT_REMOVED', agent_removed: { agent_id: { value: id } } });
   }
 
+  /** An operator has said that it never comes back, nor its tasks. */
+  markGone(id: string): void {
+    for (const task of this.tasksOf(id)) this.turn(task.id, 'TASK_GONE_BY_OPERATOR');
+    if (this.agents.get(id)?.registered)
+      this.tell({ type: 'AGENT_REMOVED', agent_removed: { agent_id: { value: id } } });
+    this.agents.delete(id);
+  }
+
   launch(task: SimulatedTask): SimulatedTask {
     this.tasks.set(task.id, task);
     this.tell({ type: 'TASK_ADDED', task_added: { task: task.message } });
@@ -71,10 +112,12 @@ export class World extends EventEmitter<{ event: [MasterEvent] }> {
   turn(id: string, state: string, more: Json = {}): void {
     const task = this.tasks.get(id);
     if (!task) return;
+    const acknowledged = this.lateStatus ? task.message.state : state;
     task.message.state = state;
     this.#clock += 1;
+    this.#unchecked.delete(id);
     const last = task.message.statuses.at(-1) ?? {};
-    const status = { ...last, task_id: { value: id }, state, timestamp: this.#clock, ...more };
+    const status = { ...last, task_id: { value: id }, state: acknowledged, timestamp: this.#clock, ...more };
     task.message.statuses.push(status);
     this.tell({ type: 'TASK_UPDATED', task_updated: { framework_id: { value: task.frameworkId }, status, state } });
     if (TERMINAL.test(state)) this.tasks.delete(id);
@@ -92,6 +135,14 @@ export class World extends EventEmitter<{ event: [MasterEvent] }> {
 
   tell(event: MasterEvent): void {
     this.emit('event', event);
+  }
+
+  /** A scheduler that has not come back itself yet is known by the tasks that agents bring. */
+  #recover(frameworkId: string): void {
+    const framework = this.frameworks.get(frameworkId);
+    if (!framework || !this.#unknown.delete(frameworkId)) return;
+    const message = { ...frameworkMessage(framework), connected: false, recovered: true };
+    this.tell({ type: 'FRAMEWORK_ADDED', framework_added: { framework: message } });
   }
 
   #tellUpdate(task: SimulatedTask, state: string): void {

@@ -22,6 +22,8 @@ export interface MarathonOptions {
   readonly retryMs?: readonly [number, number];
   /** Between two readings for events, milliseconds; default 500. */
   readonly readMs?: number;
+  /** From a reading for an event to another without one, milliseconds; default 2 s. */
+  readonly confirmMs?: number;
   /** Of silence until a stream is given up, milliseconds; Marathon sends something about every 10 s; default 45 s. */
   readonly silenceMs?: number;
 }
@@ -142,10 +144,13 @@ export class MarathonSource implements Source {
 
   async #read(url: string, report: (report: Report) => void, news: Wakeup, signal: AbortSignal): Promise<void> {
     const pause = new Wakeup();
+    const { readMs = 500, confirmMs = 2_000 } = this.#options;
+    let told = false;
     while (!signal.aborted) {
       report(await this.#state(url, signal));
-      await pause.sleep(this.#options.readMs ?? 500, signal);
-      await news.sleep(REREAD_MS, signal);
+      await pause.sleep(readMs, signal);
+      // An event may come before what it tells of can be read.
+      told = await news.sleep(told ? confirmMs : REREAD_MS, signal);
     }
   }
 

@@ -80,7 +80,8 @@ export class MesosAgentSource implements Source {
     const own = [...queued_tasks, ...launched_tasks].filter((one) => agentIdOf(one) === agent.id);
     for (const one of own) book.put(one);
     book.retain(new Set(own.map((one) => keyOf(one as object))));
-    return reportOf(book, vips, last);
+    const who = `asks ${this.#options.url} as ${this.#modules.http.principal()}`;
+    return { ...reportOf(book, vips, last), note: `${who}, sees ${own.length} task${own.length === 1 ? '' : 's'}` };
   }
 
   async #agent({ get_agent }: AgentAnswer): Promise<Agent> {

@@ -2,13 +2,12 @@ import type { RejectedLabel } from '../../model/label.js';
 import type { Agent, Framework, Task, TaskTable } from '../../model/task.js';
 import { taskKey } from '../../model/task.js';
 import type { Fault } from '../../util/errors.js';
-import { newestStatus, phaseOf, readTask, type TaskReading } from './task.js';
+import { newestStatus, phaseOf, readTask } from './task.js';
 import { readers, type StatusMessage, type TaskMessage } from './wire.js';
 
-/** What is known of one task, and what was made of it for which framework and address. */
+/** What is known of one task. */
 interface Held {
   readonly message: TaskMessage;
-  reading?: TaskReading;
 }
 
 /**
@@ -172,7 +171,11 @@ function stateOf(message: TaskMessage): string {
 }
 
 function sameMessage(a: TaskMessage | undefined, b: TaskMessage): boolean {
-  return a === b || JSON.stringify(a) === JSON.stringify(b);
+  try {
+    return a === b || JSON.stringify(a) === JSON.stringify(b);
+  } catch {
+    return false; // nested deeper than can be written down: what of it is read is not
+  }
 }
 
 function updated(message: TaskMessage, status: StatusMessage, state: TaskMessage['state']): TaskMessage {

@@ -143,7 +143,9 @@ export class MesosMasterSource implements Source {
       tasks: '; waits for tasks',
       serving: '',
     };
-    const rights = book.frameworks.size === 0 ? `; has ${principal} the rights VIEW_FRAMEWORK and VIEW_TASK?` : '';
+    // A leader that has just taken over knows none yet.
+    const blind = phase === 'serving' && book.frameworks.size === 0;
+    const rights = blind ? `; has ${principal} the rights VIEW_FRAMEWORK and VIEW_TASK?` : '';
     return `subscribed to ${new URL(url).origin} as ${principal}, sees ${sees}${held[phase]}${rights}`;
   }
 }

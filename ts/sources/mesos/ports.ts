@@ -51,16 +51,21 @@ interface Notes {
   readonly bad: BadLabel[];
 }
 
+/** There are no more ports; whoever lists more repeats itself, and would fill the memory with it. */
+const MAX_PORTS = 65_535;
+
 /** Host ports the task was given, in the order of its resources: RANGES with both ends, SCALAR one port. */
 export function resourcePorts(resources: readonly Resource[] = []): readonly number[] {
-  return resources
+  const spans = resources
     .filter(({ name }) => name === 'ports')
     .flatMap(({ scalar, ranges }) => {
-      const spans = ranges?.range ?? (scalar === undefined ? [] : [{ begin: scalar.value, end: scalar.value }]);
-      return spans
-        .filter(isSpan)
-        .flatMap(({ begin, end }) => Array.from({ length: end - begin + 1 }, (_, i) => begin + i));
+      return ranges?.range ?? (scalar === undefined ? [] : [{ begin: scalar.value, end: scalar.value }]);
     });
+  const ports: number[] = [];
+  for (const { begin, end } of spans.filter(isSpan)) {
+    for (let port = begin; port <= end && ports.length < MAX_PORTS; port += 1) ports.push(port);
+  }
+  return ports;
 }
 
 function isSpan({ begin, end }: { begin: number; end: number }): boolean {

@@ -17,19 +17,26 @@ interface Scene {
 
 async function scene(
   t: ExecutionContext,
-  more: { standby?: boolean; silenceMs?: number; keepAliveMs?: number; heard?: () => TaskTable } = {},
+  more: {
+    standby?: boolean;
+    silenceMs?: number;
+    keepAliveMs?: number;
+    confirmMs?: number;
+    heard?: () => TaskTable;
+  } = {},
 ): Promise<Scene> {
   const marathon = new MarathonSimulator(more.keepAliveMs === undefined ? {} : { keepAliveMs: more.keepAliveMs });
   await marathon.listener.listen();
   const standby = new MarathonSimulator();
   await standby.listener.listen();
-  standby.redirect = marathon.url;
-  // All but the events are passed on to the leader.
-  for (const [id, app] of marathon.apps) standby.apps.set(id, app);
+  standby.leader = marathon;
   const http = new HttpClient({ files: {}, answerMs: 5_000 });
   const urls = [more.standby ? standby.url : marathon.url];
   const source = new MarathonSource(
-    { urls, ipv6: true, vips: true, retryMs: [1, 20], readMs: 200, silenceMs: more.silenceMs ?? 10_000 },
+    {
+      ...{ urls, ipv6: true, vips: true, retryMs: [1, 20], readMs: 200 },
+      ...{ silenceMs: more.silenceMs ?? 10_000, confirmMs: more.confirmMs ?? 60_000 },
+    },
     {
       http,
       resolve: async (host) => (host === 'agent.example' ? '10.0.0.7' : undefined),
@@ -218,9 +225,9 @@ test('readiness: a new task takes no connections before it is ready', async (t) 
     app([task(1, { version: 'v1' }), task(2, { version: 'v2' })], {
       version: 'v2',
       readinessChecks: [{ name: 'ready' }],
-      deployments: [{ id: 'd' }],
       readinessCheckResults: ready ? [{ taskId: 't.2', ready: true }] : [],
     });
+  marathon.store.deployments.set('/dcos-101/app2', 'deployment-1');
   marathon.put(deploying(false));
   await reports.until(saying(`${ONE} 10.0.0.2:31002=0`));
   marathon.put(deploying(true));
@@ -267,9 +274,48 @@ test('a stream that is cut in a record: everything is read again, and no stale a
   marathon.put(app([task(1)]));
   await reports.until(saying(ONE));
   marathon.apps.clear();
-  marathon.listener.cut();
+  marathon.events.cut();
   await reports.until(saying(), reports.all.length - 1);
   t.true(reports.all.some(({ keepLast }) => keepLast));
+});
+
+test('an event that comes before what it tells of can be read: it is read once more, without another', async (t) => {
+  const { marathon, reports } = await scene(t, { confirmMs: 300 });
+  marathon.put(app([task(1)]));
+  await reports.until(saying(ONE));
+  marathon.lagMs = 60_000;
+  const before = reports.all.length;
+  marathon.put(app([task(1), task(2)]));
+  await reports.until(saying(ONE), before);
+  marathon.lagMs = 0;
+  await reports.until(saying(BOTH), before);
+  t.pass();
+});
+
+test('events doubled, in another order, or slow to be answered: what is read counts', async (t) => {
+  const { marathon, reports } = await scene(t);
+  marathon.slowMs = 20;
+  marathon.events.disorder = 'doubled';
+  marathon.put(app([task(1)]));
+  await reports.until(saying(ONE));
+  marathon.events.disorder = 'shuffled';
+  marathon.put(app([]));
+  for (const tasks of [[task(1)], [task(1), task(2)]]) marathon.put(app(tasks));
+  await reports.until(saying(BOTH));
+  t.pass();
+});
+
+test('another Marathon leads, and knows no result of its checks: no backend goes', async (t) => {
+  const { marathon, reports } = await scene(t);
+  const checked = (results: unknown) =>
+    app([task(1, { healthCheckResults: results })], { healthChecks: [{ protocol: 'HTTP' }] });
+  marathon.put(checked([{ alive: true }]));
+  await reports.until(saying(ONE));
+  const before = reports.all.length;
+  marathon.store.put(checked(null));
+  marathon.events.end();
+  await reports.until(({ keepLast }) => keepLast !== true, before);
+  t.true(reports.all.slice(before).every((report) => report.keepLast || saying(ONE)(report)));
 });
 
 test('silence ends a stream, a sign of life keeps it', async (t) => {
@@ -284,7 +330,7 @@ test('silence ends a stream, a sign of life keeps it', async (t) => {
 test('a standby sends the events on to the leader', async (t) => {
   const { marathon, reports } = await scene(t, { standby: true });
   await reports.until(saying());
-  t.is(marathon.readers, 1);
+  t.is(marathon.events.readers, 1);
 });
 
 test('an odd app hides no other, and its labels that make no VIP are known', async (t) => {

@@ -1,12 +1,14 @@
 import type { ServerResponse } from 'node:http';
 import test, { type ExecutionContext } from 'ava';
 import { formatFrontend } from '../../../../ts/model/service.js';
+import { until } from '../../../../ts/quickstart/until.js';
 import { HttpClient } from '../../../../ts/sources/http/client.js';
 import { MesosAgentSource } from '../../../../ts/sources/mesos/agent.js';
 import { MesosMasterSource } from '../../../../ts/sources/mesos/master.js';
 import { listedMasters } from '../../../../ts/sources/mesos/masters.js';
 import { AgentNews } from '../../../../ts/sources/mesos/news.js';
 import type { Report } from '../../../../ts/sources/source.js';
+import { Sources } from '../../../../ts/sources/sources.js';
 import { Reports } from '../../../contract/reports.js';
 import { sendText } from '../../../simulators/http.js';
 import { MesosAgentSimulator } from '../../../simulators/mesos-agent.js';
@@ -166,7 +168,9 @@ type Failure = Partial<Pick<MesosAgentSimulator, 'recovering' | 'instead' | 'gua
 
 /** What an agent, or whatever answers in its place, may do, and what is said of it. */
 const failures: readonly (readonly [string, Failure, string])[] = [
-  ['503 while it recovers', { recovering: true }, 'HTTP_STATUS'],
+  ['503 while it recovers', { recovering: 503 }, 'HTTP_STATUS'],
+  ['404 before its routes are there', { recovering: 404 }, 'HTTP_STATUS'],
+  ['403', { guard: { forbidden: true } }, 'ACCESS_DENIED'],
   ['garbage', { instead: (response) => sendText(response, 200, '<html>') }, 'ANSWER_INVALID'],
   ['null', { instead: (response) => sendText(response, 200, 'null') }, 'ANSWER_INVALID'],
   ['an empty object', { instead: (response) => sendText(response, 200, '{}') }, 'AGENT_UNKNOWN'],
@@ -213,6 +217,40 @@ test('an endless answer is given up', async (t) => {
   };
   const failed = await reports.until(({ keepLast }) => keepLast === true);
   t.is(failed.faults[0]?.code, 'ANSWER_TOO_LARGE');
+});
+
+test('every master is dead: VIPs of the own agent follow its tasks all the same', async (t) => {
+  const { world, agent, reports: polling } = await scene(t, {});
+  await polling.stop();
+  const master = new MesosMasterSimulator(world);
+  await master.listener.listen();
+  const [http, news, running] = [new HttpClient({ files: {} }), new AgentNews(), new AbortController()];
+  const following = { http, masters: listedMasters([master.url]), news };
+  const sources = new Sources(
+    { waitMs: 60_000 },
+    {
+      sources: [
+        new MesosAgentSource({ url: agent.url, intervalMs: 5, ipv6: true }, { http, news }),
+        new MesosMasterSource({ encoding: 'json', ipv6: true, vips: false, retryMs: [1, 20] }, following),
+      ],
+    },
+  );
+  sources.start(running.signal);
+  t.teardown(async () => {
+    running.abort();
+    await http.close();
+  });
+  const weight = () => sources.table().services.get('web.marathon_80')?.definition.backends[0]?.weight;
+  const faultOf = (name: string) => sources.status().find((one) => one.name === name)?.faults[0]?.code;
+  await until('a VIP', 10_000, () => weight() === 1 && sources.ready());
+  await master.close();
+  await until('the loss of the master', 10_000, () => faultOf('mesos-master') === 'HTTP_UNREACHABLE');
+  world.turn('task.0', 'TASK_KILLING');
+  await until('its drain', 10_000, () => weight() === 0);
+  world.turn('task.0', 'TASK_KILLED');
+  launch(world, { id: 'task.1' });
+  await until('another task', 10_000, () => weight() === 1);
+  t.is(faultOf('mesos-agent'), undefined);
 });
 
 test('news of a master about a task of this agent, and only that, has the agent asked at once', async (t) => {

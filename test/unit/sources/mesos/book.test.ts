@@ -67,6 +67,15 @@ test('a task unknown to whom it is told of makes none; one id under two framewor
   );
 });
 
+test('a task with something nested deeper than can be written down is taken as it is', (t) => {
+  const of = book();
+  let deep: unknown = 0;
+  for (let i = 0; i < 100_000; i += 1) deep = [deep];
+  of.put({ ...held, state: 'TASK_KILLING', executor: deep });
+  of.put({ ...held, state: 'TASK_KILLING', executor: deep });
+  t.is(only(of)?.phase, 'killing');
+});
+
 test('who leaves takes its tasks along: an agent, a framework', (t) => {
   const [lost, over] = [book(), book()];
   lost.removeAgent('A-S0');

@@ -242,12 +242,56 @@ test('the first start after a fail-over publishes nothing before the leader know
   t.deepEqual(shown(first), [BOTH]);
 });
 
+test('fail-over: frameworks and tasks are known again from each agent, and nobody asks for rights meanwhile', async (t) => {
+  const { world, masters, reports } = await scene(t, { masters: 2 });
+  await reports.until(saying(BOTH));
+  const before = newest(reports);
+  for (const id of world.takeOver()) masters[1]!.recovered.add(id);
+  masters[1]!.redirect = undefined;
+  masters[0]!.busy = 'No leader elected';
+  masters[0]!.drop();
+  await reports.until(({ note }) => note?.includes('waits for agents') === true, before);
+  world.addAgent({ id: 'A-S1', hostname: '10.0.0.1', port: 5051 });
+  world.addAgent({ id: 'A-S2', hostname: '10.0.0.2', port: 5051 });
+  const whole = await reports.until(({ note }) => /sees 1 framework and 2 agents$/.test(note ?? ''), before);
+  t.deepEqual(shown(whole), [BOTH]);
+  t.true(reports.all.slice(before).every((report) => report.keepLast || saying(BOTH)(report)));
+  t.false(reports.all.some(({ note }) => note?.includes('VIEW_FRAMEWORK')));
+});
+
+test('a state that is ahead of its status counts', async (t) => {
+  const { world, reports } = await scene(t);
+  await reports.until(saying(BOTH));
+  world.lateStatus = true;
+  world.turn('task.1', 'TASK_KILLING');
+  await reports.until(saying('web.marathon:80 10.0.0.1=0 10.0.0.2=1'));
+  t.pass();
+});
+
+test('an agent given up by an operator takes its tasks along for good', async (t) => {
+  const { world, reports } = await scene(t);
+  await reports.until(saying(BOTH));
+  world.markGone('A-S2');
+  const report = await reports.until(saying('web.marathon:80 10.0.0.1=1'));
+  t.is(report.tasks?.agents.size, 1);
+});
+
+test('with the right to see one framework of two its VIPs are served', async (t) => {
+  const { reports } = await scene(t, {}, ({ world, masters }) => {
+    world.addFramework('F-0002', 'kafka');
+    launch(world, { id: 'task.2', agent: 'A-S2', addresses: ['10.0.0.2'], framework: 'F-0002' });
+    masters[0]!.view = new Set(['F-0002']);
+  });
+  const report = await reports.until(saying('web.kafka:80 10.0.0.2=1'));
+  t.regex(report.note ?? '', /sees 1 framework and 2 agents$/);
+});
+
 test('a view without rights is said', async (t) => {
   const { reports } = await scene(t, {}, ({ masters }) => {
-    masters[0]!.view = 'nothing';
+    masters[0]!.view = new Set();
   });
   const report = await reports.until(saying());
-  t.regex(report.note ?? '', /as anonymous, sees 0 frameworks and 0 agents; has anonymous the rights VIEW_FRAMEWORK/);
+  t.regex(report.note ?? '', /as anonymous, sees 0 frameworks and 2 agents; has anonymous the rights VIEW_FRAMEWORK/);
 });
 
 test('a subscriber too many closes the oldest, which comes back', async (t) => {

@@ -68,6 +68,11 @@ test('ports it was given are sorted; those that are none are left out', (t) => {
   );
 });
 
+test('who lists more ports than there are is given no more than those', (t) => {
+  const range = Array.from({ length: 1_000 }, () => ({ begin: 1, end: 65_535 }));
+  t.is(taskOf(message({ resources: [{ name: 'ports', ranges: { range } }] })).resourcePorts.length, 65_535);
+});
+
 test('a message without the ids is not read, one with nothing else is', (t) => {
   const { task_id, framework_id, agent_id } = message();
   t.true(readers.task.Check({ task_id, framework_id, agent_id }));
