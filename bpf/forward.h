@@ -148,6 +148,8 @@ __noinline __u64 forward_new(const struct tuple *t, __u64 hash, __u32 hook)
 	} else {
 		if (!(stale ? engaged() : takes(t))) {
 			count_verdict(VERDICT_DISENGAGED);
+			if (stale) /* or what comes behind a SYN from a port used before would go to the backend of then */
+				flow_replace(hash, stale, 0);
 			return CHOSEN(vip_id, CHOSEN_BY_OTHERS);
 		}
 		o = opening_by(t, vip_id);

@@ -17,7 +17,7 @@ const NEW_PORTS = Array.from({ length: 30 }, (_, i) => 43000 + i);
 /** What connections see when backends come, drain and go, and when the plane is disengaged. */
 export const changeCases: readonly Case[] = [
   ...talks.flatMap((talk) => [...removal(talk), ...drain(talk), ...engagement(talk)]),
-  ...tcpTalks.flatMap(closing),
+  ...tcpTalks.flatMap((talk) => [...closing(talk), ...portsAgain(talk)]),
 ];
 
 /** All of them but the one the connection has. */
@@ -197,6 +197,28 @@ function engagement(talk: Talk): Case[] {
         send(talk.ask('S', { sport: 40001 }), forwarded(talk.names(3))),
       ],
       verdicts: { forwarded: 3, replied: 1, disengaged: 1 },
+    },
+  ];
+}
+
+/** Whoever takes the SYN has the connection, though there was one from the same port before. */
+function portsAgain(talk: Talk): Case[] {
+  const { key, name } = talk;
+  return [
+    {
+      name: `${name}: disengaged, a port that is used again belongs to others with all its packets`,
+      vips: { [key]: talk.backends(3) },
+      actions: [
+        send(talk.ask('S'), forwarded(talk.names(3))),
+        send(talk.ask('FA'), forwarded('same')),
+        { kind: 'disengage' },
+        send(talk.ask('A'), forwarded('same')),
+        send(talk.ask('S'), untouched),
+        send(talk.ask('A'), untouched),
+        send(talk.ask('PA'), untouched),
+        answer((chosen) => talk.reply(chosen, 'A'), untouched),
+      ],
+      verdicts: { forwarded: 3, disengaged: 3 },
     },
   ];
 }

@@ -186,7 +186,8 @@ const shut: readonly Chain[] = [
   ).map(([hook, priority]) => ({
     name: `shut_${hook}`,
     hook: `type filter hook ${hook} priority ${priority}`,
-    rules: toPools('ct state new jump refuse'),
+    // What is sent again, or never answered, belongs to a connection that IPVS has: it was let through once.
+    rules: toPools('ct state new ct status & confirmed == 0 jump refuse'),
   })),
 ];
 
@@ -195,7 +196,11 @@ const spare: readonly Chain[] = [
   {
     name: 'spare_input',
     hook: 'type filter hook input priority 149',
-    rules: toPools('ct direction original tcp flags & (syn | ack) != syn drop'),
+    rules: [
+      // Where tracking knows of no connection there is no direction either.
+      ...toPools('ct state invalid drop'),
+      ...toPools('ct direction original tcp flags & (syn | ack) != syn drop'),
+    ],
   },
 ];
 

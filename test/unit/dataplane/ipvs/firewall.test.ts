@@ -39,7 +39,7 @@ test('a change says no more than itself, and none says nothing', (t) => {
 test('shutting the gate only adds, opening it takes that away again', (t) => {
   const shut = firewallScript(some, { ...some, gate: 'closed' }) ?? '';
   t.true(shut.split('\n').every((line) => line === '' || line.startsWith('add ')));
-  t.regex(shut, /shut_input ip daddr @pools4 ct state new jump refuse/);
+  t.regex(shut, /shut_input ip daddr @pools4 ct state new ct status & confirmed == 0 jump refuse/);
   t.deepEqual((firewallScript({ ...some, gate: 'closed' }, some) ?? '').trim().split('\n'), [
     'flush chain inet vipd shut_input',
     'flush chain inet vipd shut_output',
@@ -50,11 +50,12 @@ test('shutting the gate only adds, opening it takes that away again', (t) => {
 
 test('beside another plane nothing is reset that may be its; shutting takes that rule away', (t) => {
   const beside = firewallScript(some, { ...some, gate: 'beside' }) ?? '';
+  t.regex(beside, /spare_input ip6 daddr @pools6 ct state invalid drop/);
   t.regex(beside, /spare_input ip daddr @pools4 ct direction original tcp flags & \(syn \| ack\) != syn drop/);
   t.true(beside.split('\n').every((line) => line === '' || line.startsWith('add ')));
   const shut = firewallScript({ ...some, gate: 'beside' }, { ...some, gate: 'closed' }) ?? '';
   t.regex(shut, /delete chain inet vipd spare_input/);
-  t.regex(shut, /shut_output ip6 daddr @pools6 ct state new jump refuse/);
+  t.regex(shut, /shut_output ip6 daddr @pools6 ct state new ct status & confirmed == 0 jump refuse/);
 });
 
 test('thousands of elements go in portions', (t) => {
