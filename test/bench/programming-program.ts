@@ -1,5 +1,7 @@
-import type { Step } from '../../ts/dataplane/dataplane.js';
+import { join } from 'node:path';
+import type { DataPlane, Step } from '../../ts/dataplane/dataplane.js';
 import { EbpfDataPlane } from '../../ts/dataplane/ebpf/ebpf.js';
+import { IpvsDataPlane } from '../../ts/dataplane/ipvs/ipvs.js';
 import { compareBackends, type ForwardedVip } from '../../ts/model/forwarding.js';
 import { median } from './statistics.js';
 
@@ -13,12 +15,17 @@ export interface Programming {
   readonly megabytes: number;
 }
 
-/** `programming-program.js PINS CGROUP VIPS`: a process of its own, so that its memory is only about this. */
-const [bpffs = '', cgroup = '', count = '0'] = process.argv.slice(2);
+/** `programming-program.js DIRECTORY CGROUP VIPS ebpf|ipvs`: pins are made in the directory's `bpf`; a process of its own, so that its memory is only about this. */
+const [directory = '', cgroup = '', count = '0', kind = 'ebpf'] = process.argv.slice(2);
 
 const limits = { vips: 32_768, backends: 131_072, flows: 65_536 };
 const interfaces = { tc: [], xdp: [], xdpMode: 'auto' } as const;
-const planeOf = () => new EbpfDataPlane({ bpffs, cgroup, interfaces, limits, sampleConnections: 0 });
+const bpffs = join(directory, 'bpf/programming');
+const settingsFile = join(directory, 'programming-settings.json');
+const planeOf = (): DataPlane =>
+  kind === 'ipvs'
+    ? new IpvsDataPlane({ settingsFile })
+    : new EbpfDataPlane({ bpffs, cgroup, interfaces, limits, sampleConnections: 0 });
 
 function vipOf(i: number, weight = 1): ForwardedVip {
   const address = (j: number) => `10.88.${(i >> 6) & 255}.${(i & 63) * 4 + (j & 3)}`;
@@ -37,7 +44,7 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - start;
 }
 
-async function applied(plane: EbpfDataPlane, steps: readonly Step[]): Promise<void> {
+async function applied(plane: DataPlane, steps: readonly Step[]): Promise<void> {
   const fault = (await plane.apply(steps)).find((outcome) => outcome !== undefined);
   if (fault) throw new Error(`${fault.object}: ${fault.cause}`);
 }

@@ -7,6 +7,12 @@ import { packageRoot } from '../../ts/util/paths.js';
 export const echo = join(packageRoot, 'out/bench/echo');
 /** The compiled cost.c. */
 export const cost = join(packageRoot, 'out/bench/cost');
+/** The compiled instructions.c. */
+export const instructions = join(packageRoot, 'out/bench/instructions');
+
+export function compileInstructions(): void {
+  compile('instructions', instructions);
+}
 
 export function compileEcho(): void {
   compile('echo', echo);

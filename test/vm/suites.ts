@@ -21,7 +21,7 @@ export interface SuiteOptions {
 }
 
 /** Emulation is ten times slower, more on a busy machine, and deadlines in tests are for machines. */
-const guestEnvironment = { VIPD_PATIENCE: '60', VIPD_GUEST: '1' };
+export const guestEnvironment = { VIPD_PATIENCE: '60', VIPD_GUEST: '1' };
 
 /** Runs suites, patterns of compiled test files, inside a guest. @throws Error when the guest or the runner dies */
 export async function runSuites(
