@@ -19,8 +19,6 @@ import { traffic, trafficNames } from './traffic.js';
  * cluster up to so many nodes; IPVS on one of the kernels for guests; see README.md here.
  */
 
-const names = [...trafficNames, 'dataplane', 'programming', 'start', 'sources', 'cluster', 'spread', 'dns', 'ipvs'];
-
 const undos: (() => Promise<void>)[] = [];
 const owner: Owner = { teardown: (undo) => void undos.unshift(undo) };
 
@@ -39,41 +37,60 @@ const { values, positionals: asked } = parseArgs({
 });
 const rounds = Number(values.rounds);
 const nodes = values.nodes === undefined ? undefined : Number(values.nodes);
-const kernel = kernelNames.find((name): name is KernelName => name === values.kernel);
 
-const said: string[] = [];
-const say: Say = (text) => {
-  said.push(text);
-  console.log(text);
+/** What each benchmark is, in the order they are run; `traffic` is the columns of its table too. */
+const benchmarks: Readonly<Record<string, (say: Say) => Promise<void>>> = {
+  traffic: (say) => traffic(owner, ways(), rounds, say),
+  dataplane: (say) => dataplane(owner, say),
+  programming: (say) => programming(owner, rounds, say),
+  start: (say) => start(rounds, say),
+  sources: (say) => sources(owner, rounds, say),
+  cluster: clusters,
+  spread: async (say) => spread(say),
+  dns: (say) => dns(owner, rounds, say),
+  ipvs: (say) => ipvs(kernelNamed(values.kernel), rounds, say),
 };
 
+/** The columns of traffic that are named, or all. */
+function ways(): readonly string[] {
+  const named = asked.filter((name) => trafficNames.includes(name));
+  return named.length > 0 ? named : trafficNames;
+}
+
+function chosen(): readonly string[] {
+  const unknown = asked.find((name) => !(name in benchmarks) && !trafficNames.includes(name));
+  const all = Object.keys(benchmarks);
+  if (unknown !== undefined)
+    throw new Error(`there is no benchmark ${unknown}; there are ${[...all, ...trafficNames].join(', ')}`);
+  // A cluster has its spread worked out too, with what was measured.
+  if (asked.length === 0) return all.filter((name) => name !== 'spread');
+  return all.filter(
+    (name) => asked.includes(name) || (name === 'traffic' && asked.some((one) => trafficNames.includes(one))),
+  );
+}
+
 async function bench(): Promise<void> {
-  const unknown = asked.find((name) => !names.includes(name));
-  if (unknown !== undefined) throw new Error(`there is no benchmark ${unknown}; there are ${names.join(', ')}`);
-  if (kernel === undefined) throw new Error(`there is no kernel ${values.kernel}; there are ${kernelNames.join(', ')}`);
-  say(`${machine()}\n`);
-  const chosen = asked.length === 0 ? names : asked;
-  const ways = chosen.filter((name) => trafficNames.includes(name));
-  if (ways.length > 0) await traffic(owner, ways, rounds, say);
-  await cleanUp();
-  if (chosen.includes('dataplane')) await dataplane(owner, say);
-  await cleanUp();
-  if (chosen.includes('programming')) await programming(owner, rounds, say);
-  if (chosen.includes('start')) await start(rounds, say);
-  if (values.record) record(said);
-  await cleanUp();
-  if (chosen.includes('sources')) await sources(owner, rounds, say);
-  await cleanUp();
-  if (chosen.includes('cluster')) await clusters();
-  else if (chosen.includes('spread')) spread(say);
-  await cleanUp();
-  if (chosen.includes('dns')) await dns(owner, rounds);
-  await cleanUp();
-  if (chosen.includes('ipvs')) await ipvs(kernel, rounds, say);
+  for (const name of chosen()) {
+    const said: string[] = [];
+    const say: Say = (text) => {
+      said.push(text);
+      console.log(text);
+    };
+    say(`${machine()}\n`);
+    await benchmarks[name]?.(say);
+    await cleanUp();
+    if (values.record) record(name, said);
+  }
+}
+
+function kernelNamed(name: string): KernelName {
+  const found = kernelNames.find((one) => one === name);
+  if (found === undefined) throw new Error(`there is no kernel ${name}; there are ${kernelNames.join(', ')}`);
+  return found;
 }
 
 /** Few nodes with all that belongs to them, more without their kernels, and as many as one likes worked out. */
-async function clusters(): Promise<void> {
+async function clusters(say: Say): Promise<void> {
   await cluster(owner, rounds, nodes, say);
   spread(say, await crowd(owner, [20, 50], say));
 }

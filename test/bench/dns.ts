@@ -4,6 +4,7 @@ import { Child } from '../../ts/quickstart/child.js';
 import { Lab, type Owner } from '../helpers/lab.js';
 import { knot, rivals, type Server } from './dns-servers.js';
 import { benchName, names, upstreamZone } from './dns-zone.js';
+import type { Say } from './record.js';
 import { figure, median, table } from './statistics.js';
 
 /** What one run of dnsperf measured. */
@@ -29,7 +30,7 @@ const ways = {
 type Way = keyof typeof ways;
 
 /** Prints queries a second of CPU time for every server and way, and how long answers take at half the load it can bear. */
-export async function dns(owner: Owner, rounds: number): Promise<void> {
+export async function dns(owner: Owner, rounds: number, say: Say): Promise<void> {
   const lab = Lab.create(owner);
   const files = questions(lab.directory, rounds);
   const upstream = Child.start(lab.node.inside(on(1, knot(lab.directory, 'upstream', upstreamPort).argv)));
@@ -37,13 +38,11 @@ export async function dns(owner: Owner, rounds: number): Promise<void> {
   await upstream.wrote('server started', 20_000);
   const rows = [];
   for (const server of rivals(lab.directory, upstreamPort)) rows.push(await measured(lab, server, files, rounds));
-  console.log(
+  say(
     `${table([['queries per CPU second', ...Object.keys(ways), 'local q/s', 'p50 µs', 'p99 µs at half load'], ...rows])}\n`,
   );
-  console.log(`medians of ${rounds} runs of ${seconds} s ± half the range; one thread each; 3 addresses an answer;`);
-  console.log(
-    'local: names of the server itself; cached: of another, asked before; forwarded: of another, each once\n',
-  );
+  say(`medians of ${rounds} runs of ${seconds} s ± half the range; one thread each; 3 addresses an answer;`);
+  say('local: names of the server itself; cached: of another, asked before; forwarded: of another, each once\n');
 }
 
 async function measured(lab: Lab, server: Server, files: Files, rounds: number): Promise<string[]> {

@@ -1,10 +1,12 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release } from 'node:os';
 import { join } from 'node:path';
 import { packageRoot } from '../../ts/util/paths.js';
 
 /** Prints a part of the results. */
 export type Say = (text: string) => void;
+
+const file = join(packageRoot, 'test/bench/README.md');
 
 /** What the figures hold for. */
 export function machine(): string {
@@ -13,20 +15,20 @@ export function machine(): string {
   return `${cpus().length} × ${cpus()[0]?.model.trim()}, Linux ${release()}, load ${load.join(' ')} at the start, ${when} UTC`;
 }
 
-/** Writes what was said to test/bench/README.md, in place of the run before. */
-export function record(said: readonly string[]): void {
-  const text = `# Benchmarks
+/** Writes what a benchmark said to test/bench/README.md, in place of its run before. */
+export function record(name: string, said: readonly string[]): void {
+  writeFileSync(file, withSection(readFileSync(file, 'utf8'), name, said.join('\n').trimEnd()));
+}
 
-\`npm run bench\` runs everything, \`npm run bench -- NAME…\` what is named: the columns of the first table (${'`connect`'},
-${'`exchange`'}, ${'`request`'}, ${'`datagram`'}, ${'`wrk`'}, ${'`rate`'}, ${'`iperf`'}), ${'`dataplane`'} for the second, ${'`programming`'} for the third, ${'`start`'} for the last.
-With \`--record\` it replaces the results below, which are those of the last recorded run; they hold for its machine, and only
-figures of one run compare. Latencies are medians of all operations of half a second; the other numbers are rates.
-
-\`direct\` is plain routing from the client's namespace to the server's, without a balancer.
-
-\`\`\`
-${said.join('\n').trimEnd()}
-\`\`\`
-`;
-  writeFileSync(join(packageRoot, 'test/bench/README.md'), text);
+/** Pure: the text with the results below the heading of that name replaced, or put at the end. */
+export function withSection(text: string, name: string, results: string): string {
+  const section = `## ${name}\n\n\`\`\`\n${results}\n\`\`\`\n`;
+  const [before = '', ...sections] = text.split(/^(?=## )/m);
+  const at = sections.findIndex((one) => one.startsWith(`## ${name}\n`));
+  if (at >= 0) sections[at] = section;
+  else sections.push(section);
+  return [before, ...sections]
+    .map((part) => part.trimEnd())
+    .join('\n\n')
+    .concat('\n');
 }
