@@ -71,19 +71,16 @@ class SampledGauge extends Gauge {
 
 class SampledHistogram extends Histogram {
   constructor(
-    configuration: HistogramConfiguration<string>,
+    private readonly configuration: HistogramConfiguration<string>,
     private readonly samples: readonly Sample[],
   ) {
     super(configuration);
   }
 
-  override async get() {
-    const family = await super.get();
-    const values = this.samples.map(({ suffix = '', ...sample }) => ({
-      ...sample,
-      metricName: `${family.name}${suffix}`,
-      exemplar: null,
-    }));
-    return { ...family, values };
+  /** What the registry asks a histogram for in place of `get`. */
+  async getForPromString() {
+    const { name, help } = this.configuration;
+    const values = this.samples.map(({ suffix = '', ...sample }) => ({ ...sample, metricName: `${name}${suffix}` }));
+    return { name, help, type: 'histogram', aggregator: 'sum', values };
   }
 }
