@@ -24,6 +24,8 @@ enum lb_size {
 	POOLS_MAX = 8,
 	REPLY_CHAIN = 32,	/* VIPs that may share one backend endpoint */
 	SOCK_QUERIES = 32,	/* answered by one run of sock_origins_of */
+	CONNECT_BUCKETS = 23,	/* of the latency of connects; the first ends at 1 << CONNECT_BUCKET_SHIFT µs, each at twice the one before */
+	CONNECT_BUCKET_SHIFT = 3,
 };
 
 /*
@@ -64,6 +66,7 @@ enum schedule {
 	SCHEDULE_MAGLEV = 0,		/* by the flow's hash: any node picks the same */
 	SCHEDULE_RANDOM = 1,
 	SCHEDULE_ROUND_ROBIN = 2,	/* one slot after the other */
+	SCHEDULE_LATENCY = 3,		/* connect(): of two at random, the one connects to which are faster; else by hash */
 };
 
 /* What else a new connection has to do with. */
@@ -217,6 +220,23 @@ struct counters {
 	__u64 refused;		/* for want of a backend */
 };
 
+/*
+ * How TCP connections to a backend began, of sockets that were translated. Shared by all CPUs: a connection is rare, and
+ * memory for each CPU would be some. All but `failing` and `recent` only grow.
+ */
+struct connects {
+	__u64 connected;
+	__u64 refused;		/* RST or ICMP port unreachable in answer to the SYN */
+	__u64 timed_out;	/* no answer: the kernel gave up, or the owner did after a second or more */
+	__u64 unreachable;	/* any other error */
+	__u64 reset;		/* of those that were connected: RST within a second */
+	__u64 abandoned;	/* closed by the owner within a second, before there was an answer */
+	__u64 failing;		/* refused, timed out or unreachable in a row: since the last that was connected */
+	__u64 latency;		/* of those that were connected, from the SYN on, summed, ns */
+	__u64 recent;		/* of their latency, a moving average: each counts an eighth, ns */
+	__u64 bucket[CONNECT_BUCKETS];	/* the same by powers of two of µs; the last has no end */
+};
+
 enum verdict {
 	VERDICT_NOT_OURS = 0,
 	VERDICT_FORWARDED = 1,
@@ -284,6 +304,13 @@ struct sock_origin {
 	__u32 backend;
 	__u32 generation;
 	__u32 vip;
+};
+
+/* What a translated TCP socket is about to show of its backend; per socket. */
+struct sock_attempt {
+	__u64 since;	/* CLOCK_MONOTONIC, ns: of the SYN, then of the moment it was connected; 0: nothing more is to be told */
+	__u32 backend;
+	__u32 generation;
 };
 
 /* User space names a connected socket, sock_origins_of fills in its origin; backend_port 0: it was never translated. */

@@ -110,6 +110,14 @@ struct {
 	__type(value, struct counters);
 } backend_counters SEC(".maps");
 
+/* By backend id */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 32768);
+	__type(key, __u32);
+	__type(value, struct connects);
+} backend_connects SEC(".maps");
+
 /* By VIP id: how many slots have been given in turn */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -161,6 +169,13 @@ struct {
 	__type(key, int);
 	__type(value, struct sock_origin);
 } sock_origins SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct sock_attempt);
+} sock_attempts SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -150,6 +150,41 @@ static __always_inline bool admitted(struct bpf_sock_addr *ctx, struct choice *c
 	return false;
 }
 
+/* What nobody has connected to is tried first, what fails last. */
+static __always_inline __u64 slowness(__u32 id)
+{
+	struct connects *c = bpf_map_lookup_elem(&backend_connects, &id);
+
+	if (!c)
+		return 0;
+	return c->failing ? ~0ULL : c->recent;
+}
+
+/* Draws for the second of two, in the hope that it is another one than the first. */
+#define OTHER_ATTEMPTS 3
+
+/*
+ * Power of two choices: the slower of two takes nothing, so the slowest is met only where it is both of them, often
+ * enough to be noticed when it is better.
+ */
+static __always_inline struct backend *choose_faster(const struct vip *vip, __u32 vip_id, __u32 *id)
+{
+	__u64 table = table_ref_of(&vip->current);
+	struct backend *one, *other = NULL;
+	__u32 other_id = 0;
+
+	*id = 0;
+	if (!vip->selectable)
+		return NULL;
+	one = table_pick(table, vip_id, bpf_get_prandom_u32(), false, id);
+	for (int i = 0; i < OTHER_ATTEMPTS && (!other_id || other_id == *id); i++)
+		other = table_pick(table, vip_id, bpf_get_prandom_u32(), false, &other_id);
+	if (!other || (one && slowness(*id) <= slowness(other_id)))
+		return one;
+	*id = other_id;
+	return other;
+}
+
 static __always_inline void choose_for_connect(struct bpf_sock_addr *ctx, struct choice *c, const struct end *target,
 					       __u8 protocol)
 {
@@ -164,6 +199,8 @@ static __always_inline void choose_for_connect(struct bpf_sock_addr *ctx, struct
 		return;
 	if (c->vip->flags & VIP_AFFINE)
 		c->backend = choose_affine(c->vip, &o, c->vip->affinity, hash, &c->id);
+	else if (c->vip->schedule == SCHEDULE_LATENCY)
+		c->backend = choose_faster(c->vip, c->vip_id, &c->id);
 	else
 		c->backend = choose(c->vip, c->vip_id, hash, &c->id);
 	if (!c->backend)

@@ -9,6 +9,7 @@ import type {
   VipCounters,
 } from '../../ts/dataplane/dataplane.js';
 import type { Prefix } from '../../ts/model/address.js';
+import type { ConnectsByVip } from '../../ts/model/connects.js';
 import type { Forwarding } from '../../ts/model/forwarding.js';
 import { type VipKey, vipKey } from '../../ts/model/service.js';
 import { type Fault, VipdError } from '../../ts/util/errors.js';
@@ -57,6 +58,11 @@ export class FaultyDataPlane implements DataPlane {
   async counters(): Promise<readonly VipCounters[]> {
     this.#mayThrow('counters');
     return this.#plane.counters();
+  }
+
+  async connects(wanted?: ReadonlySet<VipKey>): Promise<ConnectsByVip> {
+    this.#mayThrow('connects');
+    return this.#plane.connects(wanted);
   }
 
   async verdicts(): Promise<Readonly<Record<string, bigint>>> {

@@ -65,7 +65,10 @@ export interface EventsPort {
   subscribe(listener: (event: Event) => void): () => void;
 }
 
-export type PlanePort = Pick<DataPlane, 'name' | 'counters' | 'verdicts' | 'flows' | 'hooks' | 'inspect'> & {
+export type PlanePort = Pick<
+  DataPlane,
+  'name' | 'counters' | 'connects' | 'verdicts' | 'flows' | 'hooks' | 'inspect'
+> & {
   /** What the kernel holds for one VIP now. */
   held(key: VipKey): Promise<ForwardedVip | undefined>;
 };

@@ -31,6 +31,13 @@ export function count(value: number | undefined): string {
   return value === undefined ? '-' : String(value);
 }
 
+/** A time in seconds, as short as makes sense: `0.9 µs`, `26 µs`, `1.4 ms`, `3.2 s`. */
+export function duration(seconds: number | undefined): string {
+  if (seconds === undefined) return '-';
+  const [value, unit] = seconds < 1e-3 ? [seconds * 1e6, 'µs'] : seconds < 1 ? [seconds * 1e3, 'ms'] : [seconds, 's'];
+  return `${value < 10 ? value.toFixed(1) : value.toFixed(0)} ${unit}`;
+}
+
 /** 1024-based size: `17 B`, `3.4 MiB`. */
 export function size(bytes: number | undefined): string {
   if (bytes === undefined) return '-';

@@ -127,7 +127,7 @@ function report(options: DaemonOptions, hooks: readonly HookStatus[] | undefined
 }
 
 function planesOf(options: DaemonOptions, cgroup: string, logger: Logger): readonly DataPlane[] {
-  const { bpffs, sampleConnections, tunnelSources } = options;
+  const { bpffs, sampleConnections, tunnelSources, passiveHealth } = options;
   const interfaces = {
     tc: options['interfaces.tc'],
     xdp: options['interfaces.xdp'],
@@ -140,8 +140,8 @@ function planesOf(options: DaemonOptions, cgroup: string, logger: Logger): reado
   };
   const sever = options.sever ? { delayMs: options.severDelay } : undefined;
   const redirect = options['interfaces.redirect'];
-  const asked = { bpffs, cgroup, interfaces, redirect, limits, tunnelSources, sampleConnections, sever };
-  const ebpf = new EbpfDataPlane(asked, { logger });
+  const taken = { bpffs, cgroup, interfaces, redirect, tunnelSources };
+  const ebpf = new EbpfDataPlane({ ...taken, limits, sampleConnections, sever, passiveHealth }, { logger });
   const ipvs = new IpvsDataPlane({ settingsFile: join(options.stateDir, 'ipvs-settings.json') }, { logger });
   return [ebpf, ipvs];
 }

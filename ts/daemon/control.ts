@@ -2,6 +2,7 @@ import type { Event } from '../api/routes/traffic.js';
 import type { DataPlane } from '../dataplane/dataplane.js';
 import { SeveredSockets } from '../dataplane/metrics.js';
 import { HealthMonitor } from '../health/health.js';
+import { Outliers } from '../health/outliers.js';
 import type { Forwarding } from '../model/forwarding.js';
 import { NameBook, type Names } from '../model/names.js';
 import type { Policy } from '../model/policy.js';
@@ -9,6 +10,7 @@ import { Reconciler } from '../reconcile/reconcile.js';
 import { ApiSource } from '../sources/api.js';
 import { FileSource } from '../sources/file.js';
 import { Sources } from '../sources/sources.js';
+import { faultOf } from '../util/errors.js';
 import type { Logger } from '../util/logger.js';
 import { Clustering } from './clustering.js';
 import { Cover } from './cover.js';
@@ -43,6 +45,7 @@ export class Control {
   readonly reconciler: Reconciler;
   readonly journal = new Journal({ capacity: journalCapacity });
   readonly severed = new SeveredSockets();
+  readonly outliers: Outliers;
   readonly #health: HealthMonitor;
   readonly #tasks: TaskSources;
   readonly #labels = new LabelWatch();
@@ -69,7 +72,12 @@ export class Control {
       concurrency: healthConcurrency,
       pendingReady: options.pendingChecks === 'ready',
     });
-    const modules = { sources: this.sources, health: this.#health, api, machine, onEvent };
+    this.outliers = new Outliers({
+      connects: (vips) => plane.connects(vips),
+      onFault: (error) => logger.warn({ fault: faultOf(error, 'connects') }, 'outliers not looked for'),
+    });
+    const { outliers } = this;
+    const modules = { sources: this.sources, health: this.#health, outliers, api, machine, onEvent };
     this.intent = new Intent({ pools, adopted, zone: options.zone }, modules);
     this.cover = new Cover(pools, { machine, logger });
     const desired = () => {
@@ -87,6 +95,7 @@ export class Control {
       this.sources.onChange(trigger),
       this.sources.onChange(() => this.#labels.news(this.sources.labels(), Date.now()).forEach(onEvent)),
       this.#health.onChange(trigger),
+      outliers.onChange(trigger),
       api.onDrainChange(trigger),
     ];
   }
@@ -124,6 +133,7 @@ export class Control {
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
     await this.#tasks.close();
     await this.#health.stop();
+    await this.outliers.stop();
     await this.reconciler.stop();
   }
 

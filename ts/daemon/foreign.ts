@@ -33,12 +33,14 @@ const cgroupTypes = {
   recvmsg6: 20,
   getpeername4: 29,
   getpeername6: 30,
+  sock_ops: 3,
 } as const;
 
 const directions = ['ingress', 'egress'] as const;
 
 /** By the names of the functions in bpf/, of which the kernel keeps the first 15 characters. */
-const ownName = /^(sock_(connect|sendmsg|recvmsg)[46]|sock_getpeernam(e[46])?|tc_(ingress|egress)|xdp_ingress)$/;
+const ownName =
+  /^(sock_(connect|sendmsg|recvmsg)[46]|sock_getpeernam(e[46])?|sock_outcome|tc_(ingress|egress)|xdp_ingress)$/;
 
 /**
  * Ids of the programs pinned, or attached by links pinned, under the daemon's directory. The kernel tells names to root

@@ -1,5 +1,6 @@
 import type { Event } from '../api/routes/traffic.js';
 import type { HealthMonitor } from '../health/health.js';
+import type { Outliers } from '../health/outliers.js';
 import type { Prefix } from '../model/address.js';
 import type { Forwarding } from '../model/forwarding.js';
 import type { VipStatus } from '../model/status.js';
@@ -24,6 +25,7 @@ export interface IntentOptions {
 export interface IntentModules {
   readonly sources: Sources;
   readonly health: HealthMonitor;
+  readonly outliers: Outliers;
   readonly api: ApiSource;
   readonly machine: Pick<Machine, 'localAddresses'>;
   readonly onEvent: (event: Event) => void;
@@ -45,13 +47,14 @@ export class Intent {
 
   /** Works it out anew; for the reconciler. */
   wanted(): Wanted {
-    const { sources, health, api, machine, onEvent } = this.modules;
+    const { sources, health, outliers, api, machine, onEvent } = this.modules;
     const { pools, adopted } = this.options;
     const now = Date.now();
     const local = machine.localAddresses();
     const around = { local, pools: this.#pools, now };
     const { table, refused } = admit(sources.table(), around, this.#refused);
     health.sync(table);
+    outliers.sync(table);
     const next = desired(
       {
         table,
@@ -61,6 +64,7 @@ export class Intent {
         pools,
         local: around.local,
         here: this.#where(local),
+        ejections: outliers,
         now,
       },
       this.#last,

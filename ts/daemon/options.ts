@@ -220,6 +220,11 @@ export const fields = {
     fallback: true,
   }),
   severDelay: delay({ flag: 'sever-delay', help: 'but leave them so long', fallback: 0 }),
+  passiveHealth: yesOrNo({
+    flag: 'passive-health',
+    help: 'count how connections of sockets to backends begin, and how long that takes',
+    fallback: true,
+  }),
   sampleConnections: integer(0, 1 << 30, {
     flag: 'sample-connections',
     help: 'report every nth new connection as an event, 0 for none',

@@ -77,6 +77,7 @@ function planePort(plane: DataPlane): PlanePort {
       return plane.name; // another one after an exchange
     },
     counters: () => plane.counters(),
+    connects: (wanted) => plane.connects(wanted),
     verdicts: () => plane.verdicts(),
     flows: (limit) => plane.flows(limit),
     hooks: () => plane.hooks(),
@@ -85,12 +86,20 @@ function planePort(plane: DataPlane): PlanePort {
   };
 }
 
-function collectors(plane: DataPlane, { sources, reconciler, severed, clustering }: Control, status: StatusPort) {
+function collectors(
+  plane: DataPlane,
+  { sources, reconciler, outliers, severed, clustering }: Control,
+  status: StatusPort,
+) {
   const names = () => new Map(reconciler.vips().map((vip) => [vip.key, vip.name]));
   return [
     planeCollector(plane, names),
     () => severed.collect(),
-    reconcileCollector({ status: () => reconciler.status(), vips: status.vips }),
+    reconcileCollector({
+      status: () => reconciler.status(),
+      vips: status.vips,
+      ejections: () => outliers.counts(),
+    }),
     sourceCollector(sources),
     clusterCollector(() => clustering.source?.cluster),
   ];

@@ -1,4 +1,5 @@
 import type { Endpoint, Prefix } from '../model/address.js';
+import type { ConnectsByVip } from '../model/connects.js';
 import type { ForwardedVip, Forwarding } from '../model/forwarding.js';
 import type { BackendKey, VipKey } from '../model/service.js';
 import type { Fault } from '../util/errors.js';
@@ -37,7 +38,7 @@ export interface HookStatus {
   readonly hook: 'sock' | 'tc' | 'xdp' | 'ipvs';
   /** The cgroup's path or the interface's name; for ipvs what of the network namespace it stands on. */
   readonly where: string;
-  /** sock: `link`; tc: `tcx` or `clsact`; xdp: `native` or `generic`; ipvs: `kernel`. */
+  /** sock: `link`, or `health` for what watches connects; tc: `tcx` or `clsact`; xdp: `native` or `generic`; ipvs: `kernel`. */
   readonly mode: string;
   readonly attached: boolean;
   readonly fault?: Fault;
@@ -96,6 +97,8 @@ export interface DataPlane {
   /** New connections go elsewhere; established ones stay. */
   disengage(): Promise<void>;
   counters(): Promise<readonly VipCounters[]>;
+  /** How connections began, of these VIPs or all; empty where the plane does not see it. */
+  connects(wanted?: ReadonlySet<VipKey>): Promise<ConnectsByVip>;
   /** Whole-node verdict counts by name (`forwarded`, `replied`, `no_backend`, …), monotonic while the plane stays programmed. */
   verdicts(): Promise<Readonly<Record<string, bigint>>>;
   /** What is tracked now and `wanted`, at most `limit` of them. */

@@ -1,4 +1,5 @@
 import type { Endpoint, Prefix } from '../model/address.js';
+import type { ConnectsByVip } from '../model/connects.js';
 import { type ForwardedVip, type Forwarding, sameVip } from '../model/forwarding.js';
 import { type BackendKey, backendKey, type Frontend, type VipKey, vipKey } from '../model/service.js';
 import { VipdError } from '../util/errors.js';
@@ -28,6 +29,7 @@ export class MemoryKernel {
   readonly vips = new Map<VipKey, VipEntry>();
   readonly verdicts = new Map<string, bigint>();
   readonly flows: Flow[] = [];
+  connects: ConnectsByVip = new Map();
   pools: readonly Prefix[] = [];
   engaged = false;
   /** What a read returns, until something changes. */
@@ -87,6 +89,10 @@ export class MemoryDataPlane implements DataPlane {
     });
   }
 
+  async connects(wanted?: ReadonlySet<VipKey>): Promise<ConnectsByVip> {
+    return new Map([...this.#kernel().connects].filter(([key]) => wanted?.has(key) ?? true));
+  }
+
   async verdicts(): Promise<Readonly<Record<string, bigint>>> {
     return Object.fromEntries(this.#kernel().verdicts);
   }
@@ -119,7 +125,7 @@ export class MemoryDataPlane implements DataPlane {
     kernel.vips.clear();
     kernel.verdicts.clear();
     kernel.flows.length = 0;
-    Object.assign(kernel, { pools: [], engaged: false, snapshot: undefined });
+    Object.assign(kernel, { pools: [], engaged: false, snapshot: undefined, connects: new Map() });
     this.#open = false;
   }
 

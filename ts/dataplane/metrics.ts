@@ -1,16 +1,18 @@
-import type { VipKey } from '../model/service.js';
-import { type Collector, counter, gauge, type Measured, type Sample, single } from '../util/metric.js';
+import { type Connects, type ConnectsByVip, outcomes, quantile, sumOfConnects } from '../model/connects.js';
+import type { BackendKey, VipKey } from '../model/service.js';
+import { type Collector, counter, gauge, histogram, type Measured, type Sample, single } from '../util/metric.js';
 import type { Counters, DataPlane, HookStatus, PlaneEvent, VipCounters } from './dataplane.js';
 
-type Counting = Pick<DataPlane, 'counters' | 'verdicts' | 'hooks'>;
+type Counting = Pick<DataPlane, 'counters' | 'connects' | 'verdicts' | 'hooks'>;
 
 /** What the data plane counts. `names` tells the services of VIPs; the kernel may still hold one that has none. */
 export function planeCollector(plane: Counting, names: () => ReadonlyMap<VipKey, string>): Collector {
   return async () => {
-    const [vips, verdicts] = await Promise.all([plane.counters(), plane.verdicts()]);
+    const [vips, connects, verdicts] = await Promise.all([plane.counters(), plane.connects(), plane.verdicts()]);
     return [
       ...vipFamilies(vips, names()),
       ...backendFamilies(vips),
+      ...connectFamilies(connects, names()),
       verdictFamily(verdicts),
       hookFamily(plane.hooks()),
     ];
@@ -59,6 +61,54 @@ function trafficFamilies(subject: string, whose: string, counted: Counted): Meas
     family('packets', 'Packets in both directions'),
     family('bytes', 'Bytes in both directions'),
   ];
+}
+
+/** A histogram for each VIP; backends, which may be very many, have their quantiles alone. */
+function connectFamilies(connects: ConnectsByVip, names: ReadonlyMap<VipKey, string>): Measured[] {
+  const backends = [...connects].flatMap(([vip, each]) => [...each].map(([backend, one]) => ({ vip, backend, one })));
+  const ends = backends.flatMap(({ vip, backend, one }) =>
+    outcomes.map((outcome) => ({ labels: { vip, backend, outcome: snakeCase(outcome) }, value: Number(one[outcome]) })),
+  );
+  const durations = [...connects].flatMap(([vip, each]) => {
+    const total = sumOfConnects(each.values());
+    return total === undefined ? [] : histogramOf(total, { vip, name: names.get(vip) ?? '' });
+  });
+  const help = 'of TCP connects by sockets of this node';
+  return [
+    counter('vipd_backend_connects_total', `Ends ${help}`, ends),
+    histogram('vipd_vip_connect_duration_seconds', `Duration ${help}, of those that came about`, durations),
+    gauge(
+      'vipd_backend_connect_duration_seconds',
+      `Quantiles of the same for each backend`,
+      backends.flatMap(quantiles),
+    ),
+  ];
+}
+
+function histogramOf({ latency }: Connects, labels: Sample['labels']): Sample[] {
+  const count = Number(latency.counts.reduce((sum, one) => sum + one, 0n));
+  let below = 0n;
+  const buckets = latency.bounds.map((bound, i) => {
+    below += latency.counts[i]!;
+    return { labels: { ...labels, le: String(bound) }, value: Number(below), suffix: '_bucket' };
+  });
+  return [
+    ...buckets,
+    { labels: { ...labels, le: '+Inf' }, value: count, suffix: '_bucket' },
+    { labels, value: latency.sum, suffix: '_sum' },
+    { labels, value: count, suffix: '_count' },
+  ];
+}
+
+function quantiles({ vip, backend, one }: { vip: VipKey; backend: BackendKey; one: Connects }): Sample[] {
+  return [0.5, 0.9, 0.99].flatMap((share) => {
+    const value = quantile(one.latency, share);
+    return value === undefined ? [] : [{ labels: { vip, backend, quantile: String(share) }, value }];
+  });
+}
+
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
 function verdictFamily(verdicts: Readonly<Record<string, bigint>>): Measured {

@@ -1,24 +1,37 @@
 import { formatPrefix, type Prefix, parseEndpoint, parsePrefix } from './address.js';
 import { formatDuration, parseDuration } from './duration.js';
-import type { Policy } from './policy.js';
-import type { LocalityJson, PolicyJson } from './policy-schema.js';
+import type { OutlierPolicy, Policy } from './policy.js';
+import type { LocalityJson, OutlierJson, PolicyJson } from './policy-schema.js';
 import type { Findings } from './rules.js';
 import type { LongServiceJson } from './schema.js';
 
 const DEFAULT_SPILLOVER = 50;
+const OUTLIER_DEFAULTS: OutlierPolicy = {
+  consecutive: 5,
+  failurePercent: 50,
+  minimumConnects: 20,
+  windowMs: 30_000,
+  ejectionMs: 30_000,
+  maxEjectionMs: 600_000,
+  maxEjectedPercent: 50,
+};
 
 /** Undefined when the service says nothing of it, so that a definition without is as small as before. */
 export function readPolicy(json: PolicyJson, findings: Findings): Policy | undefined {
   const { schedule, affinity, locality, allow, deny, connectionRate } = json;
-  const { forwarding, exact, clampMss } = json;
+  const { forwarding, exact, clampMss, outlier } = json;
   if (clampMss !== undefined && (json as LongServiceJson).protocol === 'udp') {
     findings.add(['clampMss'], 'POLICY_INVALID', 'UDP has no MSS', 'leave it out, or make the service tcp');
+  }
+  if (outlier !== undefined && (json as LongServiceJson).protocol === 'udp') {
+    findings.add(['outlier'], 'POLICY_INVALID', 'UDP does not connect', 'leave it out; a health check sees UDP too');
   }
   const fresh = (...path: string[]) => !findings.spoiled(path);
   const policy: Policy = {
     ...(schedule !== undefined && schedule !== 'maglev' && { schedule }),
     ...(affinity !== undefined && fresh('affinity') && duration(affinity, findings)),
     ...(locality !== undefined && fresh('locality') && { locality: readLocality(locality) }),
+    ...(outlier !== undefined && fresh('outlier') && { outlier: readOutlier(outlier, findings) }),
     ...(allow !== undefined && fresh('allow') && { allow: prefixes(allow, 'allow', findings) }),
     ...(deny !== undefined && fresh('deny') && { deny: prefixes(deny, 'deny', findings) }),
     ...(connectionRate !== undefined && { connectionRate }),
@@ -38,6 +51,27 @@ function readLocality({ prefer, spillover = DEFAULT_SPILLOVER }: LocalityJson) {
   return { prefer, spillover };
 }
 
+function readOutlier({ window, ejection, maxEjection, ...numbers }: OutlierJson, findings: Findings): OutlierPolicy {
+  const time = (key: string, text: string | undefined, otherwise: number) =>
+    text === undefined ? otherwise : (findings.attempt(['outlier', key], () => parseDuration(text)) ?? otherwise);
+  const ejectionMs = time('ejection', ejection, OUTLIER_DEFAULTS.ejectionMs);
+  return {
+    ...OUTLIER_DEFAULTS,
+    ...numbers,
+    windowMs: time('window', window, OUTLIER_DEFAULTS.windowMs),
+    ejectionMs,
+    maxEjectionMs: Math.max(ejectionMs, time('maxEjection', maxEjection, OUTLIER_DEFAULTS.maxEjectionMs)),
+  };
+}
+
+function outlierToJson({ windowMs, ejectionMs, maxEjectionMs, ...numbers }: OutlierPolicy): OutlierJson {
+  const times = { window: windowMs, ejection: ejectionMs, maxEjection: maxEjectionMs };
+  return {
+    ...numbers,
+    ...Object.fromEntries(Object.entries(times).map(([key, ms]) => [key, formatDuration(ms)])),
+  };
+}
+
 /** Each once and sorted, so that the order in a file never matters. */
 function prefixes(texts: readonly string[], key: string, findings: Findings): readonly Prefix[] {
   const read = texts.flatMap((text, i) => findings.attempt([key, i], () => parsePrefix(text)) ?? []);
@@ -48,11 +82,12 @@ function prefixes(texts: readonly string[], key: string, findings: Findings): re
 /** The inverse of {@link readPolicy}. */
 export function policyToJson(policy: Policy | undefined): PolicyJson {
   const { schedule, affinityMs, locality, allow, deny, connectionRate } = policy ?? {};
-  const { forwarding, exact, clampMss } = policy ?? {};
+  const { forwarding, exact, clampMss, outlier } = policy ?? {};
   return {
     ...(schedule !== undefined && { schedule: schedule as NonNullable<PolicyJson['schedule']> }),
     ...(affinityMs !== undefined && { affinity: formatDuration(affinityMs) }),
     ...(locality !== undefined && { locality: { ...locality } }),
+    ...(outlier !== undefined && { outlier: outlierToJson(outlier) }),
     ...(allow !== undefined && { allow: allow.map(formatPrefix) }),
     ...(deny !== undefined && { deny: deny.map(formatPrefix) }),
     ...(connectionRate !== undefined && { connectionRate }),

@@ -17,6 +17,21 @@ export interface Locality {
   readonly spillover: number;
 }
 
+/** When a backend is left alone for a while because connects to it fail. */
+export interface OutlierPolicy {
+  /** So many failures in a row are enough. */
+  readonly consecutive: number;
+  /** Or such a share of the connects within the window, 1–100, of which there must be `minimumConnects`. */
+  readonly failurePercent: number;
+  readonly minimumConnects: number;
+  readonly windowMs: number;
+  /** The first time; each next one twice as long. */
+  readonly ejectionMs: number;
+  readonly maxEjectionMs: number;
+  /** Of the backends that would serve, at most such a share at a time, 0–100, and never all. */
+  readonly maxEjectedPercent: number;
+}
+
 /** How a service's connections are given to backends and carried there. Absent fields mean the default. */
 export interface Policy {
   /** Default `maglev`. */
@@ -36,6 +51,8 @@ export interface Policy {
   /** New connections a second from one source address, more are refused; absent: no limit. */
   readonly connectionRate?: number;
   readonly locality?: Locality;
+  /** Absent: nothing is left alone for how connects to it fare. */
+  readonly outlier?: OutlierPolicy;
 }
 
 export const defaultPolicy: Policy = {};

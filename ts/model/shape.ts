@@ -1,7 +1,7 @@
 import { Compile, type Validator } from 'typebox/compile';
 import { Settings } from 'typebox/system';
 import { nearest } from './nearest.js';
-import { LocalitySchema } from './policy-schema.js';
+import { LocalitySchema, OutlierSchema } from './policy-schema.js';
 import { type Path, type Problem, pathText, preview } from './problem.js';
 import { BackendSchema, HealthSchema, LongServiceSchema } from './schema.js';
 
@@ -30,12 +30,20 @@ const FIELDS: Readonly<Record<string, { code: string; must: string; hint?: strin
   zone: { code: 'ZONE_INVALID', must: 'must be text of 1 to 63 letters, digits, ".", "_" or "-"' },
   schedule: {
     code: 'SCHEDULE_INVALID',
-    must: 'must be maglev, random or round-robin',
+    must: 'must be maglev, random, round-robin or latency',
   },
   affinity: { code: 'DURATION_INVALID', must: 'must be a duration', hint: 'write 30m' },
   locality: { code: 'LOCALITY_INVALID', must: 'must be a map', hint: 'write { prefer: zone, spillover: 50 }' },
   prefer: { code: 'LOCALITY_INVALID', must: 'must be node or zone' },
   spillover: { code: 'LOCALITY_INVALID', must: 'must be a whole number from 0 to 100' },
+  outlier: { code: 'OUTLIER_INVALID', must: 'must be a map', hint: 'write { consecutive: 5 }, or {} for the defaults' },
+  consecutive: { code: 'OUTLIER_INVALID', must: 'must be a whole number from 1 to 1000000' },
+  failurePercent: { code: 'OUTLIER_INVALID', must: 'must be a whole number from 1 to 100' },
+  minimumConnects: { code: 'OUTLIER_INVALID', must: 'must be a whole number from 1 to 1000000' },
+  window: { code: 'DURATION_INVALID', must: 'must be a duration', hint: 'write 30s' },
+  ejection: { code: 'DURATION_INVALID', must: 'must be a duration', hint: 'write 30s' },
+  maxEjection: { code: 'DURATION_INVALID', must: 'must be a duration', hint: 'write 10m' },
+  maxEjectedPercent: { code: 'OUTLIER_INVALID', must: 'must be a whole number from 0 to 100' },
   allow: { code: 'SOURCES_INVALID', must: 'must be a list of prefixes', hint: 'write [10.0.0.0/8]' },
   deny: { code: 'SOURCES_INVALID', must: 'must be a list of prefixes', hint: 'write [10.0.0.0/8]' },
   connectionRate: { code: 'RATE_INVALID', must: 'must be a whole number from 1 to 1000000' },
@@ -45,6 +53,7 @@ const SERVICE_KEYS = Object.keys(LongServiceSchema.properties);
 const BACKEND_KEYS = Object.keys(BackendSchema.properties);
 const HEALTH_KEYS = Object.keys(HealthSchema.properties);
 const LOCALITY_KEYS = Object.keys(LocalitySchema.properties);
+const OUTLIER_KEYS = Object.keys(OutlierSchema.properties);
 
 type SchemaError = ReturnType<Validator['Errors']>[number];
 
@@ -110,6 +119,7 @@ function wrongValue(path: Path, root: unknown): Problem {
 function knownKeys(path: Path): readonly string[] {
   if (path.length === 0) return SERVICE_KEYS;
   if (path[0] === 'health') return HEALTH_KEYS;
+  if (path[0] === 'outlier') return OUTLIER_KEYS;
   return path[0] === 'locality' ? LOCALITY_KEYS : BACKEND_KEYS;
 }
 

@@ -10,6 +10,7 @@ import type {
   VipCounters,
 } from '../dataplane/dataplane.js';
 import type { Prefix } from '../model/address.js';
+import type { ConnectsByVip } from '../model/connects.js';
 import type { Forwarding } from '../model/forwarding.js';
 import type { VipKey } from '../model/service.js';
 import type { Fault } from '../util/errors.js';
@@ -78,6 +79,10 @@ export class ActivePlane implements DataPlane {
 
   async counters(): Promise<readonly VipCounters[]> {
     return (await this.toggle.active?.counters()) ?? [];
+  }
+
+  async connects(wanted?: ReadonlySet<VipKey>): Promise<ConnectsByVip> {
+    return (await this.toggle.active?.connects(wanted)) ?? new Map();
   }
 
   async verdicts(): Promise<Readonly<Record<string, bigint>>> {

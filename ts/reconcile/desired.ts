@@ -10,7 +10,8 @@ import type { Policy } from '../model/policy.js';
 import { type BackendDefinition, type BackendKey, backendKey, type VipKey, vipKey } from '../model/service.js';
 import type { BackendStatus, VipStatus } from '../model/status.js';
 import type { ServiceTable, SourcedService } from '../model/table.js';
-import type { Verdicts } from '../model/verdict.js';
+import type { Ejection, Ejections, Verdicts } from '../model/verdict.js';
+import { ejected } from './ejection.js';
 import { type Here, type Located, nearest } from './locality.js';
 import { type Place, place } from './rotation.js';
 
@@ -26,6 +27,8 @@ export interface DesiredInputs {
   readonly local?: { has(address: string): boolean };
   /** The same object while nothing changes. */
   readonly here?: Here;
+  /** Backends that are to be left alone, for services that say so. */
+  readonly ejections?: Ejections;
   /** Milliseconds since the epoch. */
   readonly now: number;
 }
@@ -51,6 +54,7 @@ interface Worked {
   /** Backends that this node reaches otherwise than others do. */
   readonly rewritten: string;
   readonly here: Here;
+  readonly ejections: ReadonlyMap<BackendKey, Ejection> | undefined;
   readonly row: DesiredVip;
   readonly vip: ForwardedVip;
 }
@@ -73,7 +77,9 @@ export function desired(inputs: DesiredInputs, before?: Desired): Desired {
     const rewritten = rewrites(service, inputs);
     const same = last?.service === service && last.drained === drains && last.rewritten === rewritten;
     const fresh = same && revision !== undefined;
-    const stays = service.definition.policy?.locality === undefined || last?.here === here;
+    const ejections = inputs.ejections?.of(vipKey(service.definition.frontend));
+    const { locality } = service.definition.policy ?? {};
+    const stays = (locality === undefined || last?.here === here) && last?.ejections === ejections;
     const worked =
       fresh && stays && last.revision === revision
         ? last
@@ -82,6 +88,7 @@ export function desired(inputs: DesiredInputs, before?: Desired): Desired {
             drained: drains,
             rewritten,
             here,
+            ejections,
           });
     services.set(name, worked);
     vips.set(worked.row.key, worked.vip);
@@ -98,7 +105,7 @@ function work(
   last: Worked | undefined,
   current: ReadonlyMap<VipKey, ForwardedVip>,
   adopted: ReadonlyMap<VipKey, ForwardedVip>,
-  madeFrom: Pick<Worked, 'revision' | 'drained' | 'rewritten' | 'here'>,
+  madeFrom: Pick<Worked, 'revision' | 'drained' | 'rewritten' | 'here' | 'ejections'>,
 ): Worked {
   const { definition, source } = service;
   const { name, frontend, vipName, policy } = definition;
@@ -112,7 +119,8 @@ function work(
     const verdict = backend.origin ? backend.origin.verdict : inputs.verdicts.verdict(name, id);
     return place(reached, { drained, verdict, held: held.get(backendKey(reached)) });
   });
-  const places = policy?.locality ? nearest(policy.locality, located(definition.backends, each), madeFrom.here) : each;
+  const fit = withoutFailing(each, policy, madeFrom.ejections);
+  const places = policy?.locality ? nearest(policy.locality, located(definition.backends, fit), madeFrom.here) : fit;
   const backends = definition.backends.map((backend, i) =>
     status(backend, places[i]!, rows.get(backendKey(backend)), inputs.now),
   );
@@ -152,14 +160,25 @@ function distinct(backends: readonly ForwardedBackend[], rewritten: string): rea
   return [...byKey.values()].sort(compareBackends);
 }
 
+/** A backend goes by the address at which its connects were counted. */
+function withoutFailing(places: readonly Place[], policy: Policy | undefined, ejections: Worked['ejections']) {
+  const { outlier } = policy ?? {};
+  if (outlier === undefined || ejections === undefined) return places;
+  const judged = places.map((place) => ({
+    place,
+    ejection: place.forwarded && ejections.get(backendKey(place.forwarded)),
+  }));
+  return ejected(outlier.maxEjectedPercent, judged);
+}
+
 const NOWHERE: Here = { addresses: new Set() };
 
 function located(backends: readonly BackendDefinition[], places: readonly Place[]): readonly Located[] {
   return backends.map((backend, i) => ({ backend, place: places[i]! }));
 }
 
-/** What is near is decided here; a data plane gets the weights that follow from it. */
-function forDataPlane({ locality: _, ...carried }: Policy): Policy | undefined {
+/** What is near and what fails is decided here; a data plane gets the weights that follow from it. */
+function forDataPlane({ locality: _near, outlier: _failing, ...carried }: Policy): Policy | undefined {
   return Object.keys(carried).length === 0 ? undefined : carried;
 }
 

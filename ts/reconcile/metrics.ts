@@ -1,15 +1,23 @@
-import { backendKey } from '../model/service.js';
+import { backendKey, type VipKey } from '../model/service.js';
 import type { BackendState, ReconcileStatus, VipStatus } from '../model/status.js';
 import { type Collector, counter, gauge, type Measured, single } from '../util/metric.js';
+
+/** Ejections so far, by VIP. */
+export type EjectionCounts = ReadonlyMap<VipKey, number>;
 
 export interface Reconciled {
   status(): ReconcileStatus;
   vips(): readonly VipStatus[];
+  ejections?(): EjectionCounts;
 }
 
 /** How the loop fares, and which backends are in rotation. */
 export function reconcileCollector(reconciler: Reconciled): Collector {
-  return async () => [...loopFamilies(reconciler.status()), ...rotationFamilies(reconciler.vips())];
+  return async () => [
+    ...loopFamilies(reconciler.status()),
+    ...rotationFamilies(reconciler.vips()),
+    ejectionFamily(reconciler.ejections?.() ?? new Map()),
+  ];
 }
 
 function loopFamilies({ converged, lastPass, passes, drift, faults }: ReconcileStatus): Measured[] {
@@ -25,6 +33,15 @@ function loopFamilies({ converged, lastPass, passes, drift, faults }: ReconcileS
     gauge('vipd_reconcile_faults', 'What the last pass could not do', single(faults.length)),
     gauge('vipd_reconcile_last_pass_timestamp_seconds', 'When the last pass was completed, since the epoch', last),
   ];
+}
+
+function ejectionFamily(counts: EjectionCounts): Measured {
+  const samples = [...counts].map(([vip, value]) => ({ labels: { vip }, value }));
+  return counter(
+    'vipd_ejections_total',
+    'Backends left alone because connects failed, since the daemon started',
+    samples,
+  );
 }
 
 function rotationFamilies(vips: readonly VipStatus[]): Measured[] {

@@ -1,6 +1,7 @@
 import type { ApiPorts } from '../../../ts/api/ports.js';
 import type { Event } from '../../../ts/api/routes/traffic.js';
 import type { Flow, HookStatus, VipCounters } from '../../../ts/dataplane/dataplane.js';
+import type { Connects } from '../../../ts/model/connects.js';
 import type { Forwarding } from '../../../ts/model/forwarding.js';
 import type { RejectedLabel } from '../../../ts/model/label.js';
 import { namesOf } from '../../../ts/model/names.js';
@@ -39,6 +40,17 @@ const counters: VipCounters = {
   bytes: 7_000n,
   refused: 1n,
   backends: new Map([['10.0.0.1:8080', { connections: 5n, packets: 60n, bytes: 7_000n }]]),
+};
+
+const connects: Connects = {
+  connected: 4n,
+  refused: 1n,
+  timedOut: 0n,
+  unreachable: 0n,
+  reset: 2n,
+  abandoned: 0n,
+  failing: 1n,
+  latency: { bounds: [0.000008, 0.000016], counts: [2n, 1n, 1n], sum: 0.25 },
 };
 
 export const flow: Flow = {
@@ -185,6 +197,7 @@ export class FakePorts implements ApiPorts {
   readonly plane: ApiPorts['plane'] = {
     name: 'memory',
     counters: async () => [counters],
+    connects: async () => new Map([[webStatus.key, new Map([['10.0.0.1:8080', connects]])]]),
     verdicts: async () => ({ forwarded: 60n, refused: 1n }),
     flows: async (limit) => [flow].slice(0, limit),
     hooks: () => [hook],

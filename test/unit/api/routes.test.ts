@@ -28,10 +28,15 @@ interface Case {
 }
 
 const [first, second] = webStatus.backends;
+const connects = {
+  ...{ connected: 4, refused: 1, timedOut: 0, unreachable: 0, reset: 2, abandoned: 0, failing: 1 },
+  ...{ p50Seconds: 0.000008, p90Seconds: 0.000016, p99Seconds: 0.000016 },
+};
 const vip = {
   ...webStatus,
-  backends: [{ ...first, counters: { connections: 5, packets: 60, bytes: 7_000 } }, second],
+  backends: [{ ...first, counters: { connections: 5, packets: 60, bytes: 7_000 }, connects }, second],
   counters: { connections: 5, packets: 60, bytes: 7_000, refused: 1 },
+  connects,
 };
 const named = {
   name: 'web.marathon',

@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { age, properties, size, table } from '../../../ts/cli/output.js';
+import { age, duration, properties, size, table } from '../../../ts/cli/output.js';
 
 test('columns are aligned, numbers to the right, no blanks at the end', (t) => {
   const columns = [{ title: 'NAME' }, { title: 'N', right: true }, { title: 'WHY' }];
@@ -56,3 +56,17 @@ const ages: readonly [number, string][] = [
 ];
 for (const [ms, text] of ages)
   test(`${ms} ms ago is ${text}`, (t) => t.is(age(1_000_000_000, 1_000_000_000 + ms), text));
+
+const durations: readonly [number | undefined, string][] = [
+  [undefined, '-'],
+  [0.9e-6, '0.9 µs'],
+  [26e-6, '26 µs'],
+  [0.0014, '1.4 ms'],
+  [0.25, '250 ms'],
+  [3.25, '3.3 s'],
+];
+for (const [seconds, text] of durations) {
+  test(`${seconds} seconds are ${text}`, (t) => {
+    t.is(duration(seconds), text);
+  });
+}

@@ -37,10 +37,19 @@ const views: readonly Case[] = [
   },
   {
     args: ['vip', 'web'],
-    lines: [/^vip +tcp\/11\.0\.0\.80:80$/, /^10\.0\.0\.2:8080 +- +3 .* down .* tcp: ECONNREFUSED, 2 of 2 failures$/],
+    lines: [
+      /^vip +tcp\/11\.0\.0\.80:80$/,
+      /^connects +4 connected in 8\.0 µs \(P50\), 16 µs \(P90\), 16 µs \(P99\); 1 refused; 2 reset within a second$/,
+      /^BACKEND .* BYTES +P50 +P90 +P99 +FAILED +STATE/,
+      /^10\.0\.0\.1:8080 .* 8\.0 µs +16 µs +16 µs +3 +active/,
+      /^10\.0\.0\.2:8080 +- +3 .* - +- +- +- +down .* tcp: ECONNREFUSED, 2 of 2 failures$/,
+    ],
   },
   { args: ['vip', '11.0.0.80:80'], lines: [/^vip +tcp\/11\.0\.0\.80:80$/] },
-  { args: ['backends'], lines: [/^web +tcp\/11\.0\.0\.80:80 +10\.0\.0\.1:8080 +1 +5 +active .* healthy$/] },
+  {
+    args: ['backends'],
+    lines: [/^web +tcp\/11\.0\.0\.80:80 +10\.0\.0\.1:8080 +1 +5 +8\.0 µs +16 µs +16 µs +3 +active .* healthy$/],
+  },
   {
     args: ['where', 'web.marathon.l4lb.thisdcos.directory'],
     lines: [/^name +web\.marathon\.l4lb/, /^addresses +11\.0\.0\.80$/, /^10\.0\.0\.1:8080 .*healthy$/],

@@ -12,6 +12,7 @@ test('a service says how its connections are given out', (t) => {
     allow: [10.0.0.0/8, "fd00::/8", 10.0.0.0/8]
     deny: [10.1.0.0/16]
     connectionRate: 100
+    outlier: { consecutive: 3, ejection: 20m }
 `;
   const { services, faults } = parseServices(text, 'a.yaml');
   t.deepEqual(faults, []);
@@ -25,6 +26,10 @@ test('a service says how its connections are given out', (t) => {
     ],
     deny: [{ address: '10.1.0.0', bits: 16 }],
     connectionRate: 100,
+    outlier: {
+      ...{ consecutive: 3, failurePercent: 50, minimumConnects: 20, windowMs: 30_000 },
+      ...{ ejectionMs: 1_200_000, maxEjectionMs: 1_200_000, maxEjectedPercent: 50 },
+    },
   });
   t.is(services[0]?.backends[0]?.zone, 'a');
   t.deepEqual(validateService(serviceToJson(services[0]!), 'again'), services[0]);
@@ -37,6 +42,10 @@ test('what is wrong with a policy is told with its place', (t) => {
   - { name: c, vip: "11.0.0.3:80", backends: [], locality: { prefer: zone, spilover: 9 } }
   - { name: d, vip: "11.0.0.4:80", backends: [], allow: [10.0.0.1/8] }
   - { name: e, vip: "11.0.0.5:80", backends: [], connectionRate: 0 }
+  - { name: f, vip: "11.0.0.6:80", backends: [], outlier: { window: never } }
+  - { name: g, vip: "11.0.0.7:80", backends: [], outlier: { maxEjectedPercent: 101 } }
+  - { name: i, vip: "11.0.0.9:80", backends: [], outlier: { consecutve: 3 } }
+  - { name: h, vip: "11.0.0.8:80", backends: [], protocol: udp, outlier: {} }
 `;
   const { services, faults } = parseServices(text, 'a.yaml');
   t.deepEqual(services, []);
@@ -48,6 +57,10 @@ test('what is wrong with a policy is told with its place', (t) => {
       ['4', 'KEY_UNKNOWN'],
       ['5', 'ADDRESS_INVALID'],
       ['6', 'RATE_INVALID'],
+      ['7', 'DURATION_INVALID'],
+      ['8', 'OUTLIER_INVALID'],
+      ['9', 'KEY_UNKNOWN'],
+      ['10', 'POLICY_INVALID'],
     ],
   );
   t.is(faults[2]?.hint, 'did you mean "spillover"?');

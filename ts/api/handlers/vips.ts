@@ -1,15 +1,16 @@
 import type { Counters, VipCounters } from '../../dataplane/dataplane.js';
+import { type Connects, quantile, sumOfConnects } from '../../model/connects.js';
 import type { ForwardedVip } from '../../model/forwarding.js';
 import { type Policy, samePolicy } from '../../model/policy.js';
 import { policyToJson } from '../../model/policy-rules.js';
-import { backendKey, declaredName, formatFrontend, type VipKey } from '../../model/service.js';
+import { type BackendKey, backendKey, declaredName, formatFrontend, type VipKey } from '../../model/service.js';
 import type { BackendStatus, VipStatus } from '../../model/status.js';
 import { RequestError } from '../errors.js';
 import type { ApiPorts, StatusPort } from '../ports.js';
 import type { MemberView } from '../routes/cluster.js';
 import type { Frozen } from '../routes/route.js';
 import type { Handlers } from '../routes/routes.js';
-import type { BackendView, VipView, vipRoutes } from '../routes/vips.js';
+import type { BackendView, ConnectsView, VipView, vipRoutes } from '../routes/vips.js';
 
 export function vipHandlers(ports: ApiPorts): Handlers<typeof vipRoutes> {
   const { status, plane } = ports;
@@ -39,7 +40,8 @@ export function vipHandlers(ports: ApiPorts): Handlers<typeof vipRoutes> {
 /** The given VIPs with their counters. */
 export async function viewsOf({ plane }: ApiPorts, vips: readonly VipStatus[]): Promise<Frozen<VipView>[]> {
   const counters = new Map((await plane.counters()).map((one) => [one.key, one]));
-  return vips.map((vip) => vipView(vip, counters.get(vip.key)));
+  const connects = await plane.connects(vips.length === 1 ? new Set([vips[0]!.key]) : undefined);
+  return vips.map((vip) => vipView(vip, counters.get(vip.key), connects.get(vip.key)));
 }
 
 /**
@@ -106,15 +108,49 @@ function placed(vip: Frozen<VipView>) {
   return vip.backends.map((backend) => ({ vip: vip.key, service: vip.name, backend }));
 }
 
-function vipView({ policy, ...vip }: VipStatus, counters: VipCounters | undefined): Frozen<VipView> {
-  const backends = vip.backends.map((one) => backendView(one, counters?.backends.get(backendKey(one))));
-  const view = { ...vip, backends, ...(policy && { policy: policyToJson(policy) }) };
-  if (counters === undefined) return view;
-  return { ...view, counters: { ...traffic(counters), refused: Number(counters.refused) } };
+function vipView(
+  { policy, ...vip }: VipStatus,
+  counters: VipCounters | undefined,
+  connects: ReadonlyMap<BackendKey, Connects> | undefined,
+): Frozen<VipView> {
+  const backends = vip.backends.map((one) => {
+    const key = backendKey(one);
+    return backendView(one, counters?.backends.get(key), connects?.get(key));
+  });
+  const total = connects && sumOfConnects(connects.values());
+  return {
+    ...vip,
+    backends,
+    ...(policy && { policy: policyToJson(policy) }),
+    ...(counters && { counters: { ...traffic(counters), refused: Number(counters.refused) } }),
+    ...(total && { connects: connectsView(total) }),
+  };
 }
 
-function backendView(backend: BackendStatus, counters: Counters | undefined): Frozen<BackendView> {
-  return counters === undefined ? backend : { ...backend, counters: traffic(counters) };
+function backendView(
+  backend: BackendStatus,
+  counters: Counters | undefined,
+  connects: Connects | undefined,
+): Frozen<BackendView> {
+  return {
+    ...backend,
+    ...(counters && { counters: traffic(counters) }),
+    ...(connects && { connects: connectsView(connects) }),
+  };
+}
+
+function connectsView(connects: Connects): ConnectsView {
+  const { connected, refused, timedOut, unreachable, reset, abandoned, failing, latency } = connects;
+  const counts = { connected, refused, timedOut, unreachable, reset, abandoned, failing };
+  const [p50, p90, p99] = [quantile(latency, 0.5), quantile(latency, 0.9), quantile(latency, 0.99)];
+  return {
+    ...mapValues(counts, Number),
+    ...(p50 !== undefined && { p50Seconds: p50, p90Seconds: p90!, p99Seconds: p99! }),
+  };
+}
+
+function mapValues<K extends string, V, W>(record: Readonly<Record<K, V>>, change: (value: V) => W): Record<K, W> {
+  return Object.fromEntries(Object.entries<V>(record).map(([key, value]) => [key, change(value)])) as Record<K, W>;
 }
 
 /** JSON has doubles: exact up to 2^53, then rounded. */

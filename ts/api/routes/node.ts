@@ -52,6 +52,8 @@ export const NodeStatus = Type.Object({
     draining: Type.Integer(),
     down: Type.Integer(),
     pending: Type.Integer(),
+    standby: Type.Integer(),
+    ejected: Type.Integer(),
   }),
   dns: Type.Optional(
     Type.Object(

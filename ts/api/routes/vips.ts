@@ -11,6 +11,24 @@ const Traffic = {
   bytes: count('Bytes in both directions'),
 };
 
+const Quantile = (percent: number) =>
+  Type.Optional(Type.Number({ description: `Seconds that ${percent} % of the connects did not exceed` }));
+
+/** Ends of TCP connects by sockets of this node. */
+const Connects = Type.Object({
+  connected: count('Connects that came about'),
+  refused: count('Connects refused'),
+  timedOut: count('Connects without an answer'),
+  unreachable: count('Connects that failed otherwise'),
+  reset: count('Connections ended by RST within a second'),
+  abandoned: count('Connects given up by the client within a second'),
+  failing: Type.Number({ description: 'Refused, timed out or unreachable since the last that came about' }),
+  p50Seconds: Quantile(50),
+  p90Seconds: Quantile(90),
+  p99Seconds: Quantile(99),
+});
+export type ConnectsView = Static<typeof Connects>;
+
 const BackendState = Type.Union([
   Type.Literal('active'),
   Type.Literal('draining'),
@@ -29,6 +47,7 @@ const BackendView = Type.Object({
   reason: Type.String({ description: 'Why it is, or is not, in rotation' }),
   since: Type.Number({ description: 'When it entered the state, milliseconds since the epoch' }),
   counters: Type.Optional(Type.Object(Traffic)),
+  connects: Type.Optional(Connects),
 });
 export type BackendView = Static<typeof BackendView>;
 
@@ -51,6 +70,7 @@ export const VipView = Type.Object({
   programmed: Type.Union([Type.Literal('yes'), Type.Literal('no'), Type.Literal('failed')]),
   fault: Type.Optional(Fault),
   counters: Type.Optional(Type.Object({ ...Traffic, refused: count('Connections refused for want of a backend') })),
+  connects: Type.Optional(Connects),
 });
 export type VipView = Static<typeof VipView>;
 

@@ -4,6 +4,7 @@ import { formatEndpoint } from '../../model/address.js';
 import { vipFqdn } from '../../model/name.js';
 import { faultText } from '../../util/errors.js';
 import { exitStatus } from '../../util/exit.js';
+import { connectCells, connectColumns, connectText } from '../connects.js';
 import { age, count, properties, size, table } from '../output.js';
 import type { Commands } from '../session.js';
 
@@ -33,47 +34,55 @@ export function vipText(vip: Vip, now: number): string {
       'traffic',
       `${count(connections)} connections, ${count(packets)} packets, ${size(bytes)}, ${count(refused)} refused`,
     ],
+    ...line('connects', vip.connects && connectText(vip.connects)),
   ]);
   return `${head}\n\n${backendTable(vip, now)}`;
 }
 
 function policyLines(policy: Vip['policy'] = {}): [name: string, value: string][] {
-  const { schedule, affinity, locality, allow, deny, connectionRate } = policy;
+  const { schedule, affinity, locality, outlier, allow, deny, connectionRate } = policy;
   return [
     ['schedule', schedule ?? 'maglev'],
     ...line('affinity', affinity && `a client keeps its backend until silent for ${affinity}`),
     ...line('locality', locality && `prefers its ${locality.prefer}, spills over below ${locality.spillover} % usable`),
+    ...line('outliers', outlier && outlierText(outlier)),
     ...line('allow', allow && (allow.join(', ') || 'nobody')),
     ...line('deny', deny?.join(', ')),
     ...line('limit', connectionRate && `${connectionRate} new connections a second from one source`),
   ];
 }
 
+function outlierText(outlier: NonNullable<NonNullable<Vip['policy']>['outlier']>): string {
+  const { consecutive, failurePercent, minimumConnects, window, ejection, maxEjection, maxEjectedPercent } = outlier;
+  const when = `${consecutive} failed connects in a row or ${failurePercent} % of ${minimumConnects} in ${window}`;
+  return `left alone after ${when}, for ${ejection} to ${maxEjection}, at most ${maxEjectedPercent} %`;
+}
+
 function line(name: string, value: string | 0 | undefined): [name: string, value: string][] {
   return value ? [[name, value]] : [];
 }
 
-const columns = [
+const traffic = [
   { title: 'BACKEND' },
   { title: 'NODE' },
   { title: 'WEIGHT', right: true },
   { title: 'CONNECTIONS', right: true },
   { title: 'BYTES', right: true },
-  { title: 'STATE' },
-  { title: 'FOR' },
-  { title: 'REASON' },
 ];
+const standing = [{ title: 'STATE' }, { title: 'FOR' }, { title: 'REASON' }];
 
 function backendTable(vip: Vip, now: number): string {
+  const connects = connectColumns(vip.backends.map((backend) => backend.connects));
   const rows = vip.backends.map((backend) => [
     formatEndpoint(backend),
     backend.node ?? '-',
     String(backend.weight),
     count(backend.counters?.connections),
     size(backend.counters?.bytes),
+    ...connectCells(backend.connects, connects),
     backend.state,
     age(backend.since, now),
     backend.reason,
   ]);
-  return table(columns, rows);
+  return table([...traffic, ...connects, ...standing], rows);
 }

@@ -379,7 +379,7 @@ function checkPolicy({ frontend, policy = {} }: ForwardedVip): void {
   const field = unsupportedIn(policy);
   if (field === undefined) return;
   const cause = `the ebpf data plane cannot do ${field}`;
-  const hint = 'leave it out; forwarding may be nat, tunnel or direct, schedule maglev, random or round-robin';
+  const hint = 'leave it out; forwarding may be nat, tunnel or direct, schedule anything but least-connections';
   throw new VipdError({ code: 'POLICY_UNSUPPORTED', object: `vip ${vipKey(frontend)}`, cause, hint });
 }
 

@@ -1,6 +1,6 @@
-import { rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Prefix } from '../../model/address.js';
+import type { ConnectsByVip } from '../../model/connects.js';
 import type { Forwarding } from '../../model/forwarding.js';
 import { type VipKey, vipKey } from '../../model/service.js';
 import { faultOf, VipdError } from '../../util/errors.js';
@@ -8,6 +8,7 @@ import type { Logger } from '../../util/logger.js';
 import type { DataPlane, Flow, HookStatus, Outcome, PlaneEvent, Step, Support, VipCounters } from '../dataplane.js';
 import { pinnedPools } from './adopt.js';
 import { planCleanup, planDrain, planPools, planRemove, planRetire, planUpsert, planWays } from './changes.js';
+import { readConnects } from './connecting.js';
 import { connectionsOf, readCounters, readVerdicts, resetCounters } from './counting.js';
 import { Drift } from './drift.js';
 import { Happenings } from './happenings.js';
@@ -15,11 +16,11 @@ import type { HeldBackend } from './held.js';
 import { Hooks, type Interfaces, nameMatches, removeHooks } from './hooks.js';
 import { Image } from './image.js';
 import { inspectVip } from './inspect.js';
-import { Engagement, type Event, type SockQuery } from './lb.gen.js';
+import { type Connects, Engagement, type Event, type SockQuery } from './lb.gen.js';
 import { codecsOf, mirrorsOf, offsetsOf } from './mirrors.js';
 import { followAddresses, Node } from './node.js';
 import { Origins } from './origins.js';
-import { pinsIn, removePins } from './pins.js';
+import { removeIfEmpty, removePins } from './pins.js';
 import { type Limits, type Loaded, loadPrograms } from './programs.js';
 import { type TableSpan, tunnelSourceRecords } from './records.js';
 import { Severing, type SeveringOptions } from './severing.js';
@@ -46,6 +47,8 @@ export interface EbpfOptions {
   readonly tunnelSources?: readonly Prefix[];
   /** One in so many new connections makes an event; 0 none. */
   readonly sampleConnections: number;
+  /** Whether it is counted how connections of sockets begin; yes when absent. */
+  readonly passiveHealth?: boolean;
   /** Ends connected sockets of backends that are removed; absent leaves them to their peers and timeouts. */
   readonly sever?: SeveringOptions | undefined;
 }
@@ -97,7 +100,7 @@ export class EbpfDataPlane implements DataPlane {
 
   async open(): Promise<void> {
     if (this.#running !== undefined) return;
-    const { bpffs, limits, sampleConnections, cgroup, interfaces } = this.options;
+    const { bpffs, limits, sampleConnections, cgroup, interfaces, passiveHealth = true } = this.options;
     const node = new Node();
     const loaded = loadPrograms(bpffs, limits, { sampleConnections, nodeNamespace: node.cookie });
     for (const map of loaded.kept) {
@@ -126,7 +129,10 @@ export class EbpfDataPlane implements DataPlane {
       mirrors,
       image,
       drift: new Drift(image, mirrors, loaded.map('tables')),
-      hooks: new Hooks({ pins: this.#links, cgroup, interfaces }, { program, logger: this.modules.logger }),
+      hooks: new Hooks(
+        { pins: this.#links, cgroup, interfaces, passiveHealth },
+        { program, logger: this.modules.logger },
+      ),
       workloads: this.#workloads(loaded),
       happenings,
       severing: this.#severing(loaded, image, happenings),
@@ -211,6 +217,11 @@ export class EbpfDataPlane implements DataPlane {
     return readCounters(image, loaded.map('vip_counters'), loaded.map('backend_counters'));
   }
 
+  async connects(wanted?: ReadonlySet<VipKey>): Promise<ConnectsByVip> {
+    const { image, loaded } = this.#open('connects');
+    return readConnects(image, loaded.map('backend_connects'), loaded.codec<Connects>('connects'), wanted);
+  }
+
   async verdicts(): Promise<Readonly<Record<string, bigint>>> {
     return readVerdicts(this.#open('verdicts').loaded.map('verdicts'));
   }
@@ -272,7 +283,7 @@ export class EbpfDataPlane implements DataPlane {
     await this.release();
     removeHooks(this.#links);
     for (const directory of ['programs', 'maps']) removePins(join(this.options.bpffs, directory));
-    if (pinsIn(this.options.bpffs).length === 0) removeDirectory(this.options.bpffs);
+    removeIfEmpty(this.options.bpffs);
   }
 
   get #links(): string {
@@ -302,6 +313,7 @@ export class EbpfDataPlane implements DataPlane {
   #flushAdditions({ loaded, mirrors }: Running, writes: Writes): void {
     resetCounters(loaded.map('vip_counters'), writes.freshVips);
     resetCounters(loaded.map('backend_counters'), writes.freshBackends);
+    resetCounters(loaded.map('backend_connects'), writes.freshBackends);
     writes.flush(mirrors, BEFORE_TABLES);
     writeTables(loaded.map('tables'), writes.tables);
     writes.flush(mirrors, AFTER_TABLES);
@@ -377,13 +389,5 @@ function attempt(step: Step, plan: () => void): Outcome {
     return undefined;
   } catch (error) {
     return faultOf(error, step.kind);
-  }
-}
-
-function removeDirectory(path: string): void {
-  try {
-    rmdirSync(path);
-  } catch {
-    // Never made, or not ours alone.
   }
 }

@@ -32,6 +32,8 @@ export interface HooksOptions {
   readonly pins: string;
   readonly cgroup: string;
   readonly interfaces: Interfaces;
+  /** Whether connects of the cgroup's sockets are watched. */
+  readonly passiveHealth: boolean;
 }
 
 export interface HooksModules {
@@ -50,6 +52,7 @@ const SOCK_HOOKS = {
   sock_getpeername4: 29,
   sock_getpeername6: 30,
 } as const;
+const SOCK_OPS = 3;
 
 /** A place where one program of ours belongs. */
 interface Place {
@@ -197,14 +200,20 @@ export class Hooks {
   }
 
   #sockPlaces(): Place[] {
+    const serving = Object.entries(SOCK_HOOKS).map(([name, type]) => this.#sockPlace('sock_lb', name, type, 'link'));
+    if (!this.options.passiveHealth) return serving;
+    return [...serving, this.#sockPlace('sock_health', 'sock_outcome', SOCK_OPS, 'health')];
+  }
+
+  #sockPlace(object: ObjectName, name: string, attachType: number, mode: string): Place {
     const { cgroup } = this.options;
-    return Object.entries(SOCK_HOOKS).map(([name, attachType]) => ({
+    return {
       pin: name,
       hook: 'sock',
       where: cgroup,
-      program: this.modules.program('sock_lb', name),
-      targets: [{ kind: 'cgroup', path: cgroup, attachType, mode: 'link' }],
-    }));
+      program: this.modules.program(object, name),
+      targets: [{ kind: 'cgroup', path: cgroup, attachType, mode }],
+    };
   }
 
   #placesOn(link: NetworkLink): Place[] {

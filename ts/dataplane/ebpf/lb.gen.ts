@@ -74,6 +74,8 @@ export const LbSize = {
   POOLS_MAX: 8,
   REPLY_CHAIN: 32,
   SOCK_QUERIES: 32,
+  CONNECT_BUCKETS: 23,
+  CONNECT_BUCKET_SHIFT: 3,
 } as const;
 export type LbSize = (typeof LbSize)[keyof typeof LbSize];
 
@@ -81,6 +83,7 @@ export const Schedule = {
   SCHEDULE_MAGLEV: 0,
   SCHEDULE_RANDOM: 1,
   SCHEDULE_ROUND_ROBIN: 2,
+  SCHEDULE_LATENCY: 3,
 } as const;
 export type Schedule = (typeof Schedule)[keyof typeof Schedule];
 
@@ -178,6 +181,19 @@ export interface Backend {
   readonly reserved: readonly number[];
 }
 
+export interface Connects {
+  readonly connected: bigint;
+  readonly refused: bigint;
+  readonly timed_out: bigint;
+  readonly unreachable: bigint;
+  readonly reset: bigint;
+  readonly abandoned: bigint;
+  readonly failing: bigint;
+  readonly latency: bigint;
+  readonly recent: bigint;
+  readonly bucket: readonly bigint[];
+}
+
 export interface Counters {
   readonly connections: bigint;
   readonly packets: bigint;
@@ -257,6 +273,12 @@ export interface Settings {
   readonly carrying: number;
   readonly pool: readonly Pool[];
   readonly tunnel_source: readonly Pool[];
+}
+
+export interface SockAttempt {
+  readonly since: bigint;
+  readonly backend: number;
+  readonly generation: number;
 }
 
 export interface SockOrigin {
@@ -339,6 +361,7 @@ export interface WorkloadKey {
 export interface Maps {
   readonly affinities: { key: Source; value: Affinity };
   readonly arrival_sets: { key: number; value: IdSet };
+  readonly backend_connects: { key: number; value: Connects };
   readonly backend_counters: { key: number; value: Counters };
   readonly backends: { key: number; value: Backend };
   readonly datagram_origins: { key: DatagramKey; value: DatagramOrigin };
@@ -356,6 +379,7 @@ export interface Maps {
   readonly scratch_refusal: { key: undefined; value: undefined };
   readonly scratch_tuple: { key: undefined; value: undefined };
   readonly settings: { key: number; value: Settings };
+  readonly sock_attempts: { key: number; value: SockAttempt };
   readonly sock_origins: { key: number; value: SockOrigin };
   readonly source_rates: { key: Source; value: SourceRate };
   readonly source_rules: { key: SourceRuleKey; value: SourceRule };

@@ -26,6 +26,16 @@ export function keepPinned(directory: string, things: ReadonlyMap<string, { pin(
   return missing.map(([name]) => name);
 }
 
+/** Removes a directory that nothing is in any more. */
+export function removeIfEmpty(directory: string): void {
+  if (pinsIn(directory).length > 0) return;
+  try {
+    rmdirSync(directory);
+  } catch {
+    // Never made, or not ours alone.
+  }
+}
+
 /** Removes a directory of pins with all that is in it; maps and programs end when nothing else holds them. */
 export function removePins(directory: string): void {
   for (const name of pinsIn(directory)) unlinkSync(join(directory, name));

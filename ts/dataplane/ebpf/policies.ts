@@ -10,6 +10,7 @@ const CODES: Readonly<Partial<Record<Schedule, number>>> = {
   maglev: Code.SCHEDULE_MAGLEV,
   random: Code.SCHEDULE_RANDOM,
   'round-robin': Code.SCHEDULE_ROUND_ROBIN,
+  latency: Code.SCHEDULE_LATENCY,
 };
 
 /** What of a policy this plane cannot do, as a service writes it; undefined: all of it can be done. */

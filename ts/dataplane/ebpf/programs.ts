@@ -29,7 +29,7 @@ export interface Asked {
   readonly nodeNamespace: bigint;
 }
 
-const OBJECTS = ['sock_lb', 'tc_lb', 'xdp_lb'] as const;
+const OBJECTS = ['sock_lb', 'sock_health', 'tc_lb', 'xdp_lb'] as const;
 export type ObjectName = (typeof OBJECTS)[number];
 
 /** Maps that live on without the daemon; the others are scratch space of one object. */
@@ -47,6 +47,7 @@ const SHARED = [
   'overflow_flows',
   'vip_counters',
   'backend_counters',
+  'backend_connects',
   'vip_turns',
   'affinities',
   'source_rates',
@@ -54,6 +55,7 @@ const SHARED = [
   'verdicts',
   'event_budgets',
   'sock_origins',
+  'sock_attempts',
   'datagram_origins',
   'workloads',
   'events',
@@ -150,6 +152,7 @@ function sizesOf(limits: Limits): Sizes {
     vip_sets: powerOfTwo(limits.vips),
     backends: limits.backends + 1,
     backend_counters: limits.backends + 1,
+    backend_connects: limits.backends + 1,
     vip_turns: limits.vips * 2 + 1,
     reply_sets: powerOfTwo(limits.backends / 2),
     hops: limits.backends + 1,

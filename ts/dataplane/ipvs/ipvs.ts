@@ -1,5 +1,6 @@
 import { release } from 'node:os';
 import type { Prefix } from '../../model/address.js';
+import type { ConnectsByVip } from '../../model/connects.js';
 import type { ForwardedVip, Forwarding } from '../../model/forwarding.js';
 import { backendKey, type VipKey, vipKey } from '../../model/service.js';
 import { faultOf, VipdError } from '../../util/errors.js';
@@ -106,6 +107,11 @@ export class IpvsDataPlane implements DataPlane {
       refused: 0n,
       backends: new Map(destinations.map((one) => [backendKey(one), one.totals])),
     }));
+  }
+
+  /** Packets are all it sees. */
+  async connects(): Promise<ConnectsByVip> {
+    return new Map();
   }
 
   async verdicts(): Promise<Readonly<Record<string, bigint>>> {
