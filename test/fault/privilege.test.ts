@@ -9,6 +9,7 @@ import { Agent } from '../helpers/agent.js';
 import { ipvs } from '../helpers/kernel-needs.js';
 import { Lab, pools } from '../helpers/lab.js';
 import { program, rootTest } from '../helpers/needs.js';
+import { publicTree } from '../helpers/public-tree.js';
 import { startEcho } from '../helpers/servers.js';
 import { targetOf } from '../helpers/services.js';
 
@@ -36,7 +37,15 @@ function directoryOf(lab: Lab): string {
   return directory;
 }
 
-function startUnprivileged(lab: Lab, directory: string, without: readonly string[] = [], ...more: string[]): Child {
+interface Place {
+  readonly lab: Lab;
+  /** The checkout, where this user can get to it. */
+  readonly tree: string;
+  readonly directory: string;
+}
+
+function startUnprivileged(place: Place, without: readonly string[] = [], ...more: string[]): Child {
+  const { lab, tree, directory } = place;
   const held = capabilitiesOfUnit(without);
   const ids = ['--reuid', `${nobody}`, '--regid', `${nobody}`, '--clear-groups', '--no-new-privs'];
   const capabilities = ['--inh-caps', held, '--ambient-caps', held, '--bounding-set', held];
@@ -45,7 +54,7 @@ function startUnprivileged(lab: Lab, directory: string, without: readonly string
     ...['--cgroup', lab.cgroup.path, '--tc', 'w*', '--pool', pools.v4, '--pool', pools.v6, '--source-wait', '1s'],
     ...more,
   ];
-  const vipd = join(packageRoot, 'packaging/bin/vipd');
+  const vipd = join(tree, 'packaging/bin/vipd');
   return Child.start(lab.node.inside(['setpriv', ...ids, ...capabilities, vipd, ...flags]));
 }
 
@@ -56,13 +65,14 @@ rootTest(
     const server = await startEcho(lab, lab.site('one'), 'one');
     const agents = [await Agent.start(lab, lab.node, lab.cgroup), await Agent.start(lab, lab.site('client').namespace)];
     const directory = directoryOf(lab);
+    const place = { lab, tree: publicTree(t), directory };
     const client = createClient(unixTransport(`${directory}/vipd.sock`));
     const healthy = (child: Child) =>
       until('a healthy daemon', 30_000, async () => {
         if (child.result !== undefined) throw new Error(child.output);
         return (await client.status().catch(() => undefined))?.healthy;
       });
-    const first = startUnprivileged(lab, directory);
+    const first = startUnprivileged(place);
     await healthy(first);
     await client.setService({ name: 'web', body: { ...service, backends: [`${server.v4}:${server.port}`] } });
     await until(
@@ -73,7 +83,7 @@ rootTest(
     first.kill('SIGKILL');
     await first.exited;
     for (const agent of agents) t.like(await agent.ask('tcp', targetOf(service)), { name: 'one' });
-    const second = startUnprivileged(lab, directory);
+    const second = startUnprivileged(place);
     await healthy(second);
     const { checks } = await client.doctor();
     const strange = checks.filter(({ name, result }) => name === 'other programs' && result !== 'ok');
@@ -98,8 +108,9 @@ for (const { what, without, flags, reason } of lacking) {
       const server = await startEcho(lab, lab.site('one'), 'one');
       const agent = await Agent.start(lab, lab.site('client').namespace);
       const directory = directoryOf(lab);
+      const place = { lab, tree: publicTree(t), directory };
       const client = createClient(unixTransport(`${directory}/vipd.sock`));
-      const child = startUnprivileged(lab, directory, without, ...flags);
+      const child = startUnprivileged(place, without, ...flags);
       lab.beforeRemoval(() => child.stop());
       await until('an answer', 60_000, async () => {
         if (child.result !== undefined) throw new Error(child.output);

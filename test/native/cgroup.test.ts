@@ -7,6 +7,7 @@ import type { ExecutionContext } from 'ava';
 import { BpfError } from '../../ts/libbpf/errors.js';
 import { cgroup2Mount } from '../../ts/libbpf/features.js';
 import { attachedToCgroup, BpfLink } from '../../ts/libbpf/link.js';
+import { publicTree } from '../helpers/public-tree.js';
 import { openFixture } from './objects.js';
 import { kernelTest, pinPath } from './privileged.js';
 
@@ -84,7 +85,7 @@ kernelTest('names the place when a program cannot be attached', (t) => {
 });
 
 kernelTest('opens an object without privilege and says what loading it needs', (t) => {
-  const script = join(import.meta.dirname, 'unprivileged.js');
+  const script = join(publicTree(t), 'dist/test/native/unprivileged.js');
   const nobody = ['--reuid=65534', '--regid=65534', '--clear-groups', '--inh-caps=-all'];
   const run = spawnSync('setpriv', [...nobody, process.execPath, script], { encoding: 'utf8' });
   t.is(run.status, 0, run.stderr);

@@ -116,9 +116,8 @@ rootTest(
       for (const address of ['11.0.0.80', 'fd01:c::80']) {
         const tcp = JSON.parse(await runAt(lab, place, 'iperf3', '-c', address, '-t', '1', '--json'));
         t.true(tcp.end.sum_received.bytes > 1 << 20, `${from} ${address}`);
-        const udp = JSON.parse(
-          await runAt(lab, place, 'iperf3', '-c', address, '-u', '-b', '20M', '-t', '1', '--json'),
-        );
+        // A rate at which a server that has to wait for a CPU does not lose what it is sent.
+        const udp = JSON.parse(await runAt(lab, place, 'iperf3', '-c', address, '-u', '-b', '5M', '-t', '1', '--json'));
         t.is(udp.end.sum.lost_packets, 0, `${from} ${address}`);
       }
     });
