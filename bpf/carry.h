@@ -19,8 +19,11 @@ enum icmp_too_big {
 #define ECN_CE 3
 #define ECN_MASK 3
 
-/* What the step for odd packets answers where the hook is to carry the frame: from there the stack would be too deep. */
+/* What the step for odd packets answers where the hook is to go on with the frame: from there the stack would be too deep. */
 #define CARRY_IT (-2)
+#define SEND_IT (-3)
+#define SEND_IT_BACK (-4)
+#define REFUSE_IT (-5)
 
 static __always_inline __u32 outer_length(__u8 family)
 {

@@ -16,6 +16,9 @@ const volatile __u32 second_shift = 8;		/* jiffies >> second_shift is about one 
 const volatile __u32 hz = 250;			/* jiffies in a second */
 const volatile __u64 node_namespace = 0;	/* cookie of the network namespace of the node itself */
 const volatile __u32 sample_connections = 0;	/* one in so many new connections makes an event; 0: none */
+const volatile __u32 exact_unproven_mask = 0;	/* entries in exact_unproven - 1 */
+const volatile __u32 nat_port_first = 0;	/* of the ports that full NAT takes for the client's; in host order */
+const volatile __u32 nat_ports = 0;		/* how many there are */
 const volatile __u32 events_per_second = 256;	/* of each CPU, of the other kinds */
 
 /*
@@ -35,6 +38,8 @@ const volatile struct {
 	enum backend_state backend;
 	enum flow_bits flow_bits;
 	enum flow_state flow;
+	enum exact_state exact_state;
+	enum exact_timeout exact_timeout;
 	enum verdict verdict;
 	enum event_kind event;
 	enum event_hook hook;

@@ -148,7 +148,9 @@ static __always_inline enum shortcut established_out(const struct plain *p, enum
 	if (p->flags & TCP_SYN && backend->clamp_mss)
 		return SHORT_NONE;
 	if (!entry_names(word, backend, id)) /* what else could make it an answer? */
-		return backend->next || (!word && (old_flow_set_mask || flow_set_full(hash))) ? SHORT_NONE : SHORT_FOREIGN;
+		return backend->next || is_exact(vip) || (!word && (old_flow_set_mask || flow_set_full(hash))) ?
+			       SHORT_NONE :
+			       SHORT_FOREIGN;
 	flow_touch(hash, word, state_after_reply(flow_state(word), p->flags));
 	count_verdict(VERDICT_REPLIED);
 	plain_rewrite(p, WAY_OUT, &end, summed);
@@ -167,7 +169,9 @@ static __always_inline enum shortcut shortened(struct plain *p, enum way ways, e
 		if (s->outside)
 			return SHORT_NONE; /* it may be for a VIP that no pool covers */
 	}
-	return ways & WAY_OUT ? established_out(p, summed) : SHORT_FOREIGN;
+	if (ways & WAY_OUT)
+		return established_out(p, summed);
+	return is_nat_port(p->dest) ? SHORT_NONE : SHORT_FOREIGN;
 }
 
 /* Each protocol has its own copy of all that follows: there it is a constant, which kernel 6.1 would not remember. */

@@ -41,7 +41,7 @@ struct odd {
 	enum way way;			/* WAY_IN to the VIP, WAY_OUT back */
 	struct words reporter, reported; /* ends of an ICMP error: who sent it, and to whom */
 	__u32 arrived;			/* tuple.arrived: set before, for reading begins with an empty tuple */
-	__u32 pad2;
+	__u32 rewritten;		/* with DECISION_SEND: only to be sent */
 	__u32 l3, icmp;			/* where it has its IP header and its ICMP header in the frame */
 	__u32 end;			/* of it, as its IP header says */
 	__u32 pad;

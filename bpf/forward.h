@@ -14,6 +14,9 @@ enum decision {
 	DECISION_REWRITE,	/* give it its new ends; the network stack routes it */
 	DECISION_TURN,		/* the same, and back out of the interface it came from */
 	DECISION_CARRY,		/* to its backend as it is: by carry.h */
+	DECISION_EXACT,		/* by all of its ends: by exact.h, which reads it anew as an odd packet */
+	DECISION_SEND,		/* to its backend, rewritten and past the network stack, which would take its source for a forgery */
+	DECISION_SEND_BACK,	/* to its client, likewise */
 	DECISION_REFUSE,	/* answer that nobody listens */
 	DECISION_DROP,		/* its rewrite could not be finished */
 };
@@ -99,6 +102,7 @@ static __always_inline void track(const struct tuple *t, enum event_hook hook, _
 /* What forward_new answers: the VIP's id in the upper half (0: no VIP), the backend's in the lower (0: none). */
 #define CHOSEN(vip, backend) ((__u64)(vip) << 32 | (backend))
 #define CHOSEN_BY_OTHERS 0xffffffff /* as a backend: not engaged, new connections are left alone */
+#define CHOSEN_EXACTLY 0xfffffffe /* as a backend: by exact.h */
 #define CHOSEN_BEFORE (1ULL << 63) /* a flow of overflow_flows: not new */
 
 /* Is this the flow's entry, still good: its backend serves the very VIP the packet is for? Sets *id to the backend's. */
@@ -146,6 +150,8 @@ __noinline __u64 forward_new(const struct tuple *t, __u64 hash, __u32 hook)
 	if (t->arrived) { /* the node that sent it has asked all this */
 		backend = arrival_find(arrived_at(), vip_id, &id);
 	} else {
+		if (is_exact(vip))
+			return CHOSEN(vip_id, CHOSEN_EXACTLY);
 		if (!(stale ? engaged() : takes(t))) {
 			count_verdict(VERDICT_DISENGAGED);
 			if (stale) /* or what comes behind a SYN from a port used before would go to the backend of then */
@@ -212,6 +218,8 @@ static __always_inline enum decision forward(const struct tuple *t, enum event_h
 			return DECISION_NONE;
 		if (*id == CHOSEN_BY_OTHERS)
 			return DECISION_PASS;
+		if (*id == CHOSEN_EXACTLY)
+			return DECISION_EXACT;
 		backend = backend_by_id(*id);
 		if (!*id || !backend)
 			return DECISION_REFUSE;
@@ -341,11 +349,11 @@ __noinline int reply(const struct tuple *t, bool turned, struct change *change)
 	if (!turned && !word && flow_set_full(hash) && reply_overflowed(hash, id))
 		goto found;
 	if (!turned && !backend->next)
-		return DECISION_PASS;
+		return exact_in_use() ? DECISION_EXACT : DECISION_PASS;
 	id = reply_search(t, id, turned, false);
 	backend = backend_by_id(id);
 	if (!id || !backend)
-		return DECISION_PASS;
+		return exact_in_use() ? DECISION_EXACT : DECISION_PASS;
 	vip = vip_by_id(backend->vip);
 	if (!vip)
 		return DECISION_PASS;
@@ -382,7 +390,7 @@ static __always_inline enum decision incoming(const struct tuple *t, enum event_
 	if (!ours && decision != DECISION_FOREIGN)
 		return decision;
 	if (!ours && !answers)
-		return DECISION_PASS;
+		return is_nat_port(t->dst.port) ? DECISION_EXACT : DECISION_PASS;
 	decision = reply(t, ours, change);
 	if (!ours || decision != DECISION_PASS)
 		return decision;

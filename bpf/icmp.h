@@ -152,6 +152,8 @@ __noinline int find_request(void)
 			return DECISION_NONE;
 		if (t->arrived)
 			backend = arrival_find(arrived_at(), vip_id, &id);
+		else if (is_exact(vip))
+			return DECISION_EXACT;
 		else if (takes(t) && vip->schedule == SCHEDULE_MAGLEV)
 			backend = choose_again(vip, vip_id, hash, &id);
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Every struct, enum and constant that crosses into a map, an event or user space, and nothing else. User space reads
+ * Every struct, enum and constant that crosses into a map, an event or user space, and nothing else; those of exact flows are
+ * in lb_exact.h. User space reads
  * the layout from the object's BTF by field name. Rules, held by a test over the BTF: fixed-width types, __be16/__be32
  * for network order, no holes, constants are enums, one 16-byte address for both families.
  */
@@ -26,6 +27,8 @@ enum lb_size {
 	SOCK_QUERIES = 32,	/* answered by one run of sock_origins_of */
 	CONNECT_BUCKETS = 23,	/* of the latency of connects; the first ends at 1 << CONNECT_BUCKET_SHIFT µs, each at twice the one before */
 	CONNECT_BUCKET_SHIFT = 3,
+	EXACT_QUERIES = 32,	/* answered by one run of tc_expire */
+	EXACT_CLAIMS = 64,	/* source ports tried for one flow */
 };
 
 /*
@@ -203,6 +206,8 @@ enum flow_state {
 	FLOW_CLOSING = 3,	/* FIN or RST seen */
 };
 
+#include "lb_exact.h"
+
 /*
  * What became of the first fragment of a datagram, for the fragments that follow it and have no ports. One word as of a
  * flow, by a hash of source, destination, identification and protocol:
@@ -261,7 +266,9 @@ enum verdict {
 	VERDICT_DENIED = 20,		/* refused: the source may not connect to this VIP */
 	VERDICT_LIMITED = 21,		/* refused: the source opens connections faster than it may */
 	VERDICT_LEFT = 22,		/* sock: left to the hooks for packets */
-	VERDICTS = 23,
+	VERDICT_EXHAUSTED = 23,		/* refused: exact_flows is full, or no source port was free */
+	VERDICT_UNTRACKED = 24,		/* refused: of a connection with full NAT that is not known */
+	VERDICTS = 25,
 };
 
 struct pool {
@@ -349,6 +356,7 @@ enum event_kind {
 	EVENT_TABLE_PRESSURE = 4,
 	EVENT_DENIED = 5,
 	EVENT_LIMITED = 6,
+	EVENT_EXHAUSTED = 7,
 };
 
 enum event_hook {

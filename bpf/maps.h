@@ -89,6 +89,58 @@ struct {
 	__type(value, __u64);
 } overflow_flows SEC(".maps");
 
+/*
+ * Flows of VIPs that want exact tracking or full NAT, by what the client sends. Nothing is evicted; what has no proof yet makes
+ * room for its own kind, see exact_unproven. Memory is taken as flows come.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct exact_key);
+	__type(value, struct exact_flow);
+} exact_flows SEC(".maps");
+
+/* By what the backend sends → the key in exact_flows. Whoever inserts here first owns the source port. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct exact_key);
+	__type(value, struct exact_key);
+} exact_answers SEC(".maps");
+
+/* The latest flows in the order they came, in a circle: one that is overwritten without proof is taken away. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, struct exact_key);
+} exact_unproven SEC(".maps");
+
+/* How many flows there have been */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} exact_turns SEC(".maps");
+
+/* Whether any VIP of this node wants exact tracking, or a flow is left of one */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} exact_use SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct exact_fragment_key);
+	__type(value, struct exact_fragment);
+} exact_fragments SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, FRAGMENT_SETS);

@@ -185,13 +185,25 @@ static __always_inline struct backend *choose_faster(const struct vip *vip, __u3
 	return other;
 }
 
+/*
+ * With full NAT the backend is to answer this node: it does where the socket is one of the node. What others send is
+ * left to the tc hook.
+ */
+static __always_inline bool left_to_packets(struct bpf_sock_addr *ctx, const struct choice *c)
+{
+	if (c->vip->forwarding != FORWARD_FULL_NAT || !node_namespace || bpf_get_netns_cookie(ctx) == node_namespace)
+		return false;
+	count_verdict(VERDICT_LEFT);
+	return true;
+}
+
 static __always_inline void choose_for_connect(struct bpf_sock_addr *ctx, struct choice *c, const struct end *target,
 					       __u8 protocol)
 {
 	__u64 hash = (__u64)bpf_get_prandom_u32() << 24;
 	struct opening o = {};
 
-	if (!find_vip(c, target, protocol))
+	if (!find_vip(c, target, protocol) || left_to_packets(ctx, c))
 		return;
 	if (c->vip->flags || c->vip->rate)
 		set_cookie(&o, SOURCE_NAMESPACE, c->vip_id, bpf_get_netns_cookie(ctx));
@@ -218,7 +230,7 @@ static __always_inline void choose_for_datagram(struct bpf_sock_addr *ctx, struc
 	struct opening o = {};
 	__u32 ticks = 0;
 
-	if (!find_vip(c, target, protocol))
+	if (!find_vip(c, target, protocol) || left_to_packets(ctx, c))
 		return;
 	if (c->vip->flags & VIP_AFFINE) {
 		set_cookie(&o, SOURCE_NAMESPACE, c->vip_id, bpf_get_netns_cookie(ctx));

@@ -76,19 +76,18 @@ __noinline int tc_wrap(struct __sk_buff *skb, bool own)
 	}
 }
 
-/* Sends the packet in scratch() to the MAC address of the backend, which the kernel finds out where it must. */
-static __always_inline int tc_direct(struct __sk_buff *skb, const struct tuple *t, const struct hop *hop)
+/* Sends the frame with its IP header at `l3` to the MAC address of the backend, which the kernel finds out where it must. */
+static __always_inline int tc_direct(struct __sk_buff *skb, __u32 l3, __u8 family, const struct hop *hop)
 {
-	struct bpf_redir_neigh neighbour = { .nh_family = t->family == 4 ? 2 : 10 };
+	struct bpf_redir_neigh neighbour = { .nh_family = family == 4 ? 2 : 10 };
 	struct words gateway = words_of(&hop->gateway);
 
-	if (t->family == 4)
+	if (family == 4)
 		neighbour.ipv4_nh = ipv4_of(gateway);
 	else
 		__builtin_memcpy(neighbour.ipv6_nh, &gateway, sizeof(gateway));
-	if (!hop->ifindex || !age_packet(skb, t->l3_offset))
+	if (!hop->ifindex || !age_packet(skb, l3))
 		return TC_SHOT;
-	count_verdict(VERDICT_DIRECTED);
 	return bpf_redirect_neigh(hop->ifindex, &neighbour, sizeof(neighbour), 0);
 }
 
@@ -119,8 +118,10 @@ __noinline int tc_carry(struct __sk_buff *skb, __u32 l3)
 		return tc_too_big(skb, fits - (skb->gso_size && t->protocol == IPPROTO_TCP ? outer : 0));
 	if (skb->vlan_present && hop->ifindex && bpf_skb_vlan_pop(skb))
 		return TC_SHOT;
-	if (direct)
-		return tc_direct(skb, t, hop);
+	if (direct) {
+		count_verdict(VERDICT_DIRECTED);
+		return tc_direct(skb, t->l3_offset, t->family, hop);
+	}
 	odd->hop = *hop;
 	set_inner(odd, t, backend);
 	if (!tc_wrap(skb, hop->ifindex != 0))

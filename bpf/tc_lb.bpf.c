@@ -89,8 +89,7 @@ static __always_inline bool frame_translate(struct __sk_buff *skb, __u32 at, con
 
 #include "odd.h"
 
-#include "mss.h"
-#include "tc_carry.h"
+#include "tc_exact.h"
 
 /* Headers may sit in fragments of the skb: pull them in. The VLAN tag is not in the frame here. */
 static __always_inline enum parsed parse_skb(struct __sk_buff *skb, struct packet *p, struct tuple *t)
@@ -166,6 +165,12 @@ __noinline int tc_odd(struct __sk_buff *skb, __u32 l3, __u32 way)
 	switch (take_odd(skb, l3, HOOK_TC, way)) {
 	case DECISION_CARRY:
 		return CARRY_IT;
+	case DECISION_SEND:
+		return SEND_IT;
+	case DECISION_SEND_BACK:
+		return SEND_IT_BACK;
+	case DECISION_REFUSE:
+		return REFUSE_IT;
 	case DECISION_TURN:
 		return bpf_redirect(skb->ifindex, 0);
 	case DECISION_DROP:
@@ -196,6 +201,8 @@ static __always_inline int tc_long_way(struct __sk_buff *skb, enum way way)
 		decision = reply(&t, false, &odd->change);
 	if (decision == DECISION_CARRY)
 		return TC_CARRY | t.l3_offset;
+	if (decision == DECISION_EXACT)
+		return TC_ODD | t.l3_offset;
 	verdict = act(skb, &p, &t, decision, &odd->change);
 	return decision == DECISION_REWRITE && verdict == TC_NEXT ? TC_REWRITTEN : verdict;
 }
@@ -281,7 +288,18 @@ static __always_inline int tc_rest(struct __sk_buff *skb, int rest, enum way way
 	/* What has arrived is read again from the inner header on, by the same steps as odd packets. */
 	set_odd_arrived(rest & TC_TUNNEL);
 	verdict = tc_odd(skb, l3, way);
-	return verdict == CARRY_IT ? tc_carry(skb, l3) : verdict;
+	switch (verdict) {
+	case CARRY_IT:
+		return tc_carry(skb, l3);
+	case SEND_IT:
+		return tc_send(skb, l3);
+	case SEND_IT_BACK:
+		return tc_send_back(skb, l3);
+	case REFUSE_IT:
+		return tc_refuse(skb, odd->change.refused_by);
+	default:
+		return verdict;
+	}
 }
 
 SEC("tc")
@@ -314,6 +332,32 @@ int tc_egress(struct __sk_buff *skb)
 	if (verdict == TC_REWRITTEN)
 		return TC_NEXT;
 	return verdict > 0 && verdict & TC_REST ? tc_rest(skb, verdict, WAY_OUT) : verdict;
+}
+
+/*
+ * Never attached: user space runs it on a frame of keys of exact_flows that it takes for expired. Only what still is goes;
+ * how many did is the answer.
+ */
+SEC("tc")
+int tc_expire(struct __sk_buff *skb)
+{
+	struct exact *e = exact_now();
+	int gone = 0;
+
+	if (!e)
+		return 0;
+	for (int i = 0; i < EXACT_QUERIES; i++) {
+		struct exact_key *key = (void *)(long)skb->data + sizeof(struct ethhdr) + i * sizeof(*key);
+		struct exact_flow *flow;
+
+		if ((void *)(key + 1) > (void *)(long)skb->data_end)
+			break;
+		__builtin_memcpy(&e->doomed, key, sizeof(*key));
+		flow = exact_flow_of(&e->doomed);
+		if (flow && exact_expired(flow))
+			gone += exact_remove();
+	}
+	return gone;
 }
 
 /* Kernel ticks, for user space to measure how many make a second. */

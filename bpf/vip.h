@@ -208,3 +208,23 @@ static __always_inline bool end_is_ours(const struct end *end, __u8 protocol)
 {
 	return is_ours(end->address.high, end->address.low, end->port, protocol);
 }
+
+/* Are its flows tracked by all of their ends? */
+static __always_inline bool is_exact(const struct vip *vip)
+{
+	return vip->exact || vip->forwarding == FORWARD_FULL_NAT;
+}
+
+/* Can there be any flow at all that is tracked by all of its ends? */
+static __always_inline bool exact_in_use(void)
+{
+	__u32 zero = 0, *use = bpf_map_lookup_elem(&exact_use, &zero);
+
+	return use && *use;
+}
+
+/* May an answer of a flow with full NAT be addressed to this port? */
+static __always_inline bool is_nat_port(__be16 port)
+{
+	return bpf_ntohs(port) - nat_port_first < nat_ports && exact_in_use();
+}

@@ -56,8 +56,7 @@ static __always_inline long resize(struct xdp_md *ctx, __u32 length)
 	return growth > 0 ? bpf_xdp_adjust_head(ctx, -growth) : bpf_xdp_adjust_tail(ctx, growth);
 }
 
-#include "mss.h"
-#include "xdp_carry.h"
+#include "xdp_exact.h"
 
 __noinline int xdp_refuse(struct xdp_md *ctx, __u32 vip_id)
 {
@@ -87,6 +86,12 @@ __noinline int xdp_odd(struct xdp_md *ctx, __u32 l3)
 	switch (take_odd(ctx, l3, HOOK_XDP, WAY_BOTH)) {
 	case DECISION_CARRY:
 		return CARRY_IT;
+	case DECISION_SEND:
+		return SEND_IT;
+	case DECISION_SEND_BACK:
+		return SEND_IT_BACK;
+	case DECISION_REFUSE:
+		return REFUSE_IT;
 	case DECISION_TURN:
 		return XDP_TX;
 	case DECISION_DROP:
@@ -129,6 +134,8 @@ __noinline int xdp_long_way(struct xdp_md *ctx)
 		hand_over(&t);
 		return decision == DECISION_CARRY ? XDP_CARRY : XDP_REFUSE;
 	}
+	if (decision == DECISION_EXACT)
+		return XDP_ODD | t.l3_offset;
 	if (decision != DECISION_REWRITE && decision != DECISION_TURN)
 		return XDP_PASS;
 	rewrite(&p, &t, &change->src, &change->dst, SUMMED_FULL, &delta);
@@ -160,7 +167,18 @@ static __always_inline int xdp_rest(struct xdp_md *ctx, int rest)
 	/* What has arrived is read again from the inner header on, by the same steps as odd packets. */
 	set_odd_arrived(rest & XDP_TUNNEL);
 	verdict = xdp_odd(ctx, l3);
-	return verdict == CARRY_IT ? xdp_carry(ctx, l3) : verdict;
+	switch (verdict) {
+	case CARRY_IT:
+		return xdp_carry(ctx, l3);
+	case SEND_IT:
+		return xdp_send_exact(ctx, l3);
+	case SEND_IT_BACK:
+		return xdp_send_back(ctx, l3);
+	case REFUSE_IT:
+		return xdp_refuse(ctx, odd->change.refused_by);
+	default:
+		return verdict;
+	}
 }
 
 SEC("xdp.frags")

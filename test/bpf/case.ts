@@ -3,6 +3,9 @@ import { defaultPolicy, type Policy } from '../../ts/model/policy.js';
 import type { VipKey } from '../../ts/model/service.js';
 import type { PacketBuilder } from './packet.js';
 
+/** Of the test plane, for full NAT. */
+export const natPorts = { first: 61_440, last: 65_535 } as const;
+
 export type Hook = 'xdp' | 'tc';
 
 /**
@@ -19,13 +22,23 @@ export type Expectation =
   | { readonly kind: 'untouched' }
   | {
       readonly kind: 'rewritten';
-      /** `address:port`; as it was when absent. */
+      /** `address:port`; as it was when absent; `another port` of the address it was, one of the node's ports. */
       readonly src?: string;
       /** One of these; or the backend that the case was given last (`same`), or any but that one (`another`). */
       readonly dst?: readonly string[] | 'same' | 'another';
       /** Back out of the interface it came from. */
       readonly turned: boolean;
     }
+  /** To one of these, from the node's own address, to the next hop: full NAT. `source`: from a port of its own, or as before. */
+  | {
+      readonly kind: 'sent';
+      readonly dst: readonly string[] | 'same' | 'another';
+      readonly source: 'new' | 'same' | 'any';
+    }
+  /** Exactly this packet but for its hop limit, to the next hop: an error with full NAT. */
+  | { readonly kind: 'sentError'; readonly packet: PacketSource }
+  /** From the VIP to the client, both changed; on to the network stack. */
+  | { readonly kind: 'sentBack'; readonly src: string; readonly dst: string }
   /** The whole packet in an outer header to one of these addresses, to the next hop; or left to the network stack. */
   | { readonly kind: 'tunnelled'; readonly to: readonly string[]; readonly left: boolean }
   /** The whole packet, one hop older, to the next hop. */
@@ -38,8 +51,14 @@ export type Expectation =
   /** A RST or a port unreachable, whichever the protocol asks for, back out of the interface. */
   | { readonly kind: 'refused' };
 
-/** A packet, or packets that depend on the backend the case was given last. */
-export type PacketSource = PacketBuilder | ((chosen: string) => PacketBuilder);
+/** A packet, or packets that depend on the backend the case was given last, and on what that one takes for the client. */
+export type PacketSource = PacketBuilder | ((chosen: string, source: string) => PacketBuilder);
+
+/** What a case has come to see: both as `address:port`. */
+export interface Seen {
+  readonly chosen?: string | undefined;
+  readonly source?: string | undefined;
+}
 
 export type Action =
   | { readonly kind: 'packet'; readonly way: Way; readonly packet: PacketSource; readonly expect: Expectation }
@@ -117,6 +136,15 @@ export function forwarded(dst: readonly string[] | 'same' | 'another'): Expectat
 /** From the VIP, to where it went. */
 export function repliedFrom(vip: string): Expectation {
   return { kind: 'rewritten', src: vip, turned: false };
+}
+
+/** To one of these backends, from an address and a port of the node. */
+export function sent(dst: readonly string[] | 'same' | 'another', source: 'new' | 'same' | 'any' = 'new'): Expectation {
+  return { kind: 'sent', dst, source };
+}
+
+export function sentBack(vip: string, client: string): Expectation {
+  return { kind: 'sentBack', src: vip, dst: client };
 }
 
 export function hairpinned(src: string, dst: string): Expectation {

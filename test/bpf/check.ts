@@ -1,6 +1,7 @@
 import type { ExecutionContext } from 'ava';
 import { formatEndpoint, parseEndpoint } from '../../ts/model/address.js';
-import type { Expectation } from './case.js';
+import type { Expectation, Seen } from './case.js';
+import { natPorts } from './case.js';
 import { dissect, type Frame, type Transport } from './dissect.js';
 import { packetOf } from './packet-source.js';
 import { nextHopMac, nodeSources, ownMac } from './test-surroundings.js';
@@ -12,46 +13,60 @@ export interface Outcome {
   readonly data: Buffer;
 }
 
-/** Holds what came out against what should have; `where` goes into messages. @returns the backend the packet was sent to, else `chosen` */
+/** Holds what came out against what should have; `where` goes into messages. @returns where the packet was sent to, else `seen` */
 export function check(
   t: ExecutionContext,
   sent: Buffer,
   got: Outcome,
   expect: Expectation,
-  chosen: string | undefined,
+  seen: Seen,
   where: string,
-): string | undefined {
+): Seen {
   switch (expect.kind) {
     case 'untouched':
       t.is(got.verdict, 'passed', where);
       t.is(got.data.toString('hex'), sent.toString('hex'), where);
-      return chosen;
+      return seen;
     case 'refused':
       t.is(got.verdict, 'turned', where);
       checkRefusal(t, sent, dissect(got.data), where);
-      return chosen;
+      return seen;
     case 'dropped':
       t.is(got.verdict, 'dropped', where);
-      return chosen;
+      return seen;
     case 'tooBig':
       t.is(got.verdict, 'turned', where);
       checkTooBig(t, sent, got.data, expect.fits, where);
-      return chosen;
+      return seen;
     case 'tunnelled':
       t.is(got.verdict, expect.left ? 'passed' : 'turned', where);
       checkTunnelled(t, sent, got.data, expect, where);
-      return chosen;
+      return seen;
     case 'directed':
       t.is(got.verdict, 'turned', where);
       checkDirected(t, dissect(sent), dissect(got.data), where);
-      return chosen;
+      return seen;
     case 'becomes':
       t.is(got.verdict, expect.turned ? 'turned' : 'passed', where);
-      checkExactly(t, sent, got.data, packetOf(expect.packet, chosen), expect.turned, where);
-      return chosen;
+      checkExactly(t, sent, got.data, packetOf(expect.packet, seen), expect.turned, where);
+      return seen;
     case 'rewritten':
       t.is(got.verdict, expect.turned ? 'turned' : 'passed', where);
-      return checkRewrite(t, dissect(sent), dissect(got.data), expect, chosen, where);
+      return {
+        source: expect.dst === undefined ? seen.source : end(dissect(got.data), 'src'),
+        chosen: checkRewrite(t, dissect(sent), dissect(got.data), expect, seen.chosen, where),
+      };
+    case 'sent':
+      t.is(got.verdict, 'turned', where);
+      return checkSent(t, dissect(sent), dissect(got.data), expect, seen, where);
+    case 'sentError':
+      t.is(got.verdict, 'turned', where);
+      checkSentError(t, sent, got.data, packetOf(expect.packet, seen), where);
+      return seen;
+    case 'sentBack':
+      t.is(got.verdict, 'passed', where);
+      t.deepEqual(dissect(got.data), withEnds(dissect(sent), expect, false), where);
+      return seen;
   }
 }
 
@@ -64,13 +79,60 @@ function checkRewrite(
   where: string,
 ): string | undefined {
   const dst = end(got, 'dst');
-  if (expect.dst === 'same') t.is(dst, chosen ?? 'a backend', where);
-  else if (expect.dst === 'another') t.not(dst, chosen, where);
-  else if (expect.dst !== undefined)
-    t.true(expect.dst.includes(dst), `${where}: ${dst} is none of ${expect.dst.join(', ')}`);
-  const ends = { src: expect.src ?? end(sent, 'src'), dst: expect.dst === undefined ? end(sent, 'dst') : dst };
+  if (expect.dst !== undefined) checkChosen(t, dst, expect.dst, chosen, where);
+  const src = expect.src === 'another port' ? anotherPort(t, sent, got, where) : (expect.src ?? end(sent, 'src'));
+  const ends = { src, dst: expect.dst === undefined ? end(sent, 'dst') : dst };
   t.deepEqual(got, withEnds(sent, ends, expect.turned), where);
   return expect.dst === undefined ? chosen : dst;
+}
+
+function anotherPort(t: ExecutionContext, sent: Frame, got: Frame, where: string): string {
+  const [before, now] = [parseEndpoint(end(sent, 'src')), parseEndpoint(end(got, 'src'))];
+  t.is(now.address, before.address, where);
+  t.true(now.port >= natPorts.first && now.port <= natPorts.last, `${where}: port ${now.port}`);
+  return formatEndpoint(now);
+}
+
+/** One hop older: with IPv4 that shows in its checksum too, which the dissector has looked at. */
+function checkSentError(t: ExecutionContext, sent: Buffer, got: Buffer, wanted: Buffer, where: string): void {
+  const [frame, exactly] = [dissect(got), dissect(wanted)];
+  checkLink(t, dissect(sent), frame, where);
+  const ip = { ...exactly.ip!, ttl: exactly.ip!.ttl - 1 };
+  t.deepEqual(frame, { ...exactly, macs: frame.macs, ip }, where);
+}
+
+function checkChosen(
+  t: ExecutionContext,
+  dst: string,
+  wanted: readonly string[] | 'same' | 'another',
+  chosen: string | undefined,
+  where: string,
+): void {
+  if (wanted === 'same') t.is(dst, chosen ?? 'a backend', where);
+  else if (wanted === 'another') t.not(dst, chosen, where);
+  else t.true(wanted.includes(dst), `${where}: ${dst} is none of ${wanted.join(', ')}`);
+}
+
+/** From an address of the node and one of its ports for that, one hop older; all else as it was. */
+function checkSent(
+  t: ExecutionContext,
+  sent: Frame,
+  got: Frame,
+  expect: Extract<Expectation, { kind: 'sent' }>,
+  seen: Seen,
+  where: string,
+): Seen {
+  const ends = { src: end(got, 'src'), dst: end(got, 'dst') };
+  const { address, port } = parseEndpoint(ends.src);
+  checkChosen(t, ends.dst, expect.dst, seen.chosen, where);
+  checkLink(t, sent, got, where);
+  t.is(address, nodeSources[sent.ip!.family], where);
+  t.true(port >= natPorts.first && port <= natPorts.last, `${where}: port ${port}`);
+  if (expect.source === 'same') t.is(ends.src, seen.source ?? 'a source', where);
+  else if (expect.source === 'new') t.not(ends.src, seen.source, where);
+  const older = { ...sent, macs: got.macs, ip: { ...sent.ip!, ttl: sent.ip!.ttl - 1 } };
+  t.deepEqual(got, withEnds(older, ends, false), where);
+  return { chosen: ends.dst, source: ends.src };
 }
 
 /** The checker reads what the builder wrote as well: neither may be wrong alone. */

@@ -1,21 +1,19 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmdirSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Outcome as Applied, Step, VipCounters } from '../../ts/dataplane/dataplane.js';
+import type { Outcome as Applied, Flow, Step, VipCounters } from '../../ts/dataplane/dataplane.js';
 import { EbpfDataPlane } from '../../ts/dataplane/ebpf/ebpf.js';
 import type { Settings } from '../../ts/dataplane/ebpf/lb.gen.js';
+import type { PortRange } from '../../ts/dataplane/ebpf/nat-ports.js';
 import type { Limits } from '../../ts/dataplane/ebpf/programs.js';
-import { Btf } from '../../ts/libbpf/btf.js';
-import { codecFor } from '../../ts/libbpf/codec.js';
 import { cgroup2Mount } from '../../ts/libbpf/features.js';
 import { BpfMap } from '../../ts/libbpf/map.js';
-import { BpfObject } from '../../ts/libbpf/object.js';
 import { BpfProgram } from '../../ts/libbpf/program.js';
 import type { VipKey } from '../../ts/model/service.js';
-import { bpfObject } from '../../ts/util/paths.js';
-import type { Hook, Way } from './case.js';
+import { type Hook, natPorts, type Way } from './case.js';
 import type { Outcome, Verdict } from './check.js';
+import { codecOf } from './codec.js';
 import { TestSurroundings } from './test-surroundings.js';
 
 /** The real data plane with its programs loaded, on no interface; packets are handed to them one by one. */
@@ -25,6 +23,7 @@ export interface TestPlane {
   disengage(): Promise<void>;
   verdicts(): Promise<Readonly<Record<string, bigint>>>;
   counters(): Promise<readonly VipCounters[]>;
+  flows(): Promise<readonly Flow[]>;
   run(hook: Hook, way: Way, data: Buffer): Outcome;
   /** The ids under which the kernel holds the backends of a VIP, and the like; see DataPlane. */
   inspect(key: VipKey): Promise<Readonly<Record<string, unknown>> | undefined>;
@@ -55,7 +54,11 @@ const VERDICTS: Readonly<Record<Hook, Readonly<Record<number, Verdict>>>> = {
  * Opens a plane on a BPF file system and a cgroup of its own; the cgroup stays empty, so no socket meets a program.
  * @param flowSeed of the flow hash; random when absent
  */
-export async function openPlane(limits: Partial<Limits> = {}, flowSeed?: bigint): Promise<TestPlane> {
+export async function openPlane(
+  limits: Partial<Limits> = {},
+  flowSeed?: bigint,
+  ports: PortRange = natPorts,
+): Promise<TestPlane> {
   const bpffs = mkdtempSync(join(tmpdir(), 'vipd-test-'));
   const cgroup = join(cgroup2Mount() ?? '/sys/fs/cgroup', `vipd-test-${process.pid}-${process.hrtime.bigint()}`);
   execFileSync('mount', ['-t', 'bpf', 'bpf', bpffs]);
@@ -67,6 +70,7 @@ export async function openPlane(limits: Partial<Limits> = {}, flowSeed?: bigint)
     interfaces: { tc: [], xdp: [], xdpMode: 'auto' },
     limits: { ...LIMITS, ...limits },
     sampleConnections: 0,
+    fullNat: { ports, sources: [] },
   } as const;
   const plane = new EbpfDataPlane(options, { surroundings });
   const leave = async () => {
@@ -95,6 +99,7 @@ export async function openPlane(limits: Partial<Limits> = {}, flowSeed?: bigint)
     disengage: () => plane.disengage(),
     verdicts: () => plane.verdicts(),
     counters: () => plane.counters(),
+    flows: () => plane.flows(100_000),
     run: (hook, way, data) => run(plane, hook, way, data),
     async reset() {
       const held = [...(await plane.read()).vips.keys()];
@@ -129,7 +134,14 @@ function forgetFlows(openMap: OpenMap): void {
   const sets = Buffer.from(Uint32Array.from({ length: maxEntries }, (_, i) => i).buffer);
   flows.setBatch(sets, Buffer.alloc(maxEntries * valueSize), maxEntries);
   flows.close();
-  for (const name of ['overflow_flows', 'affinities', 'source_rates']) {
+  for (const name of [
+    'overflow_flows',
+    'affinities',
+    'source_rates',
+    'exact_flows',
+    'exact_answers',
+    'exact_fragments',
+  ]) {
     const map = openMap(name);
     const { keys, count } = map.dump();
     if (count > 0) map.deleteBatch(keys, count);
@@ -139,8 +151,7 @@ function forgetFlows(openMap: OpenMap): void {
 
 function settingsIn(openMap: OpenMap, change: Partial<Settings> = {}): Settings {
   const map = openMap('settings');
-  const btf = Btf.parse(BpfObject.open(readFileSync(bpfObject('tc_lb')), 'tc_lb').btf);
-  const codec = codecFor<Settings>(btf, btf.struct('settings'), 'settings');
+  const codec = codecOf<Settings>('settings');
   const key = Buffer.alloc(4);
   const settings = { ...codec.decode(map.get(key)!), ...change };
   map.set(key, codec.encode(settings));

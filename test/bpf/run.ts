@@ -4,7 +4,7 @@ import { parseEndpoint, parsePrefix } from '../../ts/model/address.js';
 import { compareBackends, type ForwardedVip } from '../../ts/model/forwarding.js';
 import type { Policy } from '../../ts/model/policy.js';
 import type { VipKey } from '../../ts/model/service.js';
-import type { Action, Backends, Case, Hook } from './case.js';
+import type { Action, Backends, Case, Hook, Seen } from './case.js';
 import { check } from './check.js';
 import { fragment, reassemble } from './fragment.js';
 import { packetOf } from './packet-source.js';
@@ -15,9 +15,9 @@ export async function runCase(t: ExecutionContext, plane: TestPlane, one: Case, 
   plane.surroundings.place(one.ways ?? {});
   await program(plane, setup(one));
   const before = await plane.verdicts();
-  let chosen: string | undefined;
+  let seen: Seen = {};
   for (const [i, action] of one.actions.entries()) {
-    chosen = await play(t, plane, hook, action, chosen, `action ${i + 1}`);
+    seen = await play(t, plane, hook, action, seen, `action ${i + 1}`);
   }
   t.deepEqual(growth(before, await plane.verdicts()), one.verdicts ?? {});
 }
@@ -44,21 +44,21 @@ async function play(
   plane: TestPlane,
   hook: Hook,
   action: Action,
-  chosen: string | undefined,
+  seen: Seen,
   where: string,
-): Promise<string | undefined> {
+): Promise<Seen> {
   switch (action.kind) {
     case 'packet': {
-      const sent = packetOf(action.packet, chosen);
-      return check(t, sent, plane.run(hook, action.way, sent), action.expect, chosen, where);
+      const sent = packetOf(action.packet, seen);
+      return check(t, sent, plane.run(hook, action.way, sent), action.expect, seen, where);
     }
     case 'fragments': {
-      const sent = packetOf(action.packet, chosen);
+      const sent = packetOf(action.packet, seen);
       const parts = partsOf(action, sent);
       const got = parts.map((part) => plane.run(hook, action.way, part));
       if (action.expect.kind === 'untouched') {
-        for (const [i, part] of parts.entries()) check(t, part, got[i]!, action.expect, chosen, where);
-        return chosen;
+        for (const [i, part] of parts.entries()) check(t, part, got[i]!, action.expect, seen, where);
+        return seen;
       }
       const verdicts = [...new Set(got.map(({ verdict }) => verdict))];
       t.is(verdicts.length, 1, `${where}: ${verdicts.join(' and ')}`);
@@ -66,20 +66,20 @@ async function play(
         got.map(({ data }) => data),
         sent,
       );
-      return check(t, sent, { verdict: verdicts[0]!, data: whole }, action.expect, chosen, where);
+      return check(t, sent, { verdict: verdicts[0]!, data: whole }, action.expect, seen, where);
     }
     case 'set': {
-      const backends = typeof action.backends === 'function' ? action.backends(chosen ?? '') : action.backends;
+      const backends = typeof action.backends === 'function' ? action.backends(seen.chosen ?? '') : action.backends;
       await program(plane, [upsert(action.vip, backends, action.policy)]);
-      return chosen;
+      return seen;
     }
     case 'remove':
       await program(plane, [{ kind: 'remove', key: action.vip }]);
-      return chosen;
+      return seen;
     case 'engage':
     case 'disengage':
       await plane[action.kind]();
-      return chosen;
+      return seen;
   }
 }
 

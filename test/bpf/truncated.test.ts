@@ -2,7 +2,7 @@ import { rootTest } from '../helpers/needs.js';
 import type { Hook, Way } from './case.js';
 import { allCases } from './cases/all.js';
 import { talks } from './cases/talk.js';
-import { packetOf } from './packet-source.js';
+import { packetOf, supposed } from './packet-source.js';
 import { openPlane, type TestPlane } from './plane.js';
 import { partsOf, program, setup } from './run.js';
 
@@ -17,7 +17,7 @@ const vips = Object.fromEntries(talks.map((talk) => [talk.key, talk.backends(1)]
 /** Every packet of every case, each once; where it depends on the chosen backend, that is the case's first. */
 const packets = new Map<string, { way: Way; bytes: Buffer }>();
 for (const one of allCases) {
-  const [first = ''] = Object.values(one.vips ?? {}).flatMap((backends) => Object.keys(backends));
+  const first = supposed(one);
   for (const action of one.actions) {
     if (action.kind !== 'packet' && action.kind !== 'fragments') continue;
     const packet = packetOf(action.packet, first);

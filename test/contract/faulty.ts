@@ -6,6 +6,7 @@ import type {
   PlaneEvent,
   Step,
   Support,
+  TableFill,
   VipCounters,
 } from '../../ts/dataplane/dataplane.js';
 import type { Prefix } from '../../ts/model/address.js';
@@ -96,6 +97,10 @@ export class FaultyDataPlane implements DataPlane {
   async disengage(): Promise<void> {
     this.#mayThrow('disengage');
     return this.#plane.disengage();
+  }
+
+  tables(): readonly TableFill[] {
+    return this.#plane.tables();
   }
 
   hooks(): readonly HookStatus[] {

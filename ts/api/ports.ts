@@ -67,7 +67,7 @@ export interface EventsPort {
 
 export type PlanePort = Pick<
   DataPlane,
-  'name' | 'counters' | 'connects' | 'verdicts' | 'flows' | 'hooks' | 'inspect'
+  'name' | 'counters' | 'connects' | 'verdicts' | 'flows' | 'tables' | 'hooks' | 'inspect'
 > & {
   /** What the kernel holds for one VIP now. */
   held(key: VipKey): Promise<ForwardedVip | undefined>;

@@ -137,10 +137,12 @@ function planesOf(options: DaemonOptions, cgroup: string, logger: Logger): reado
     vips: options['limits.vips'],
     backends: options['limits.backends'],
     flows: options['limits.flows'],
+    exactFlows: options['limits.exactFlows'],
   };
   const sever = options.sever ? { delayMs: options.severDelay } : undefined;
   const redirect = options['interfaces.redirect'];
-  const taken = { bpffs, cgroup, interfaces, redirect, tunnelSources };
+  const fullNat = { ports: options['fullNat.ports'], sources: options['fullNat.sources'] };
+  const taken = { bpffs, cgroup, interfaces, redirect, fullNat, tunnelSources };
   const ebpf = new EbpfDataPlane({ ...taken, limits, sampleConnections, sever, passiveHealth }, { logger });
   const ipvs = new IpvsDataPlane({ settingsFile: join(options.stateDir, 'ipvs-settings.json') }, { logger });
   return [ebpf, ipvs];

@@ -1,4 +1,5 @@
 import { type AddressRange, parseRange } from '../allocate/range.js';
+import type { PortRange } from '../dataplane/ebpf/nat-ports.js';
 import {
   canonicalAddress,
   type Endpoint,
@@ -59,6 +60,16 @@ export function range(family: Family, field: Description<AddressRange | undefine
     throw wrong(value, `must be IPv${family} addresses`);
   };
   return { ...field, argument: 'prefix', list: false, read };
+}
+
+/** FIRST-LAST. */
+export function portRange(field: Description<PortRange>): Field<PortRange> {
+  const read = (value: unknown) => {
+    const [first = 0, last = 0] = /^(\d{1,5})-(\d{1,5})$/.exec(text(value))?.slice(1).map(Number) ?? [];
+    if (first >= 1024 && first <= last && last <= 65_535) return { first, last };
+    throw wrong(value, 'must be FIRST-LAST, ports from 1024 to 65535');
+  };
+  return { ...field, argument: 'first-last', list: false, read };
 }
 
 /** HOST:PORT, where the host may be a name. */

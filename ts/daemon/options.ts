@@ -1,6 +1,7 @@
 import type { AllocateOptions } from '../allocate/allocate.js';
 import { type AddressRange, firstRange, requirePool } from '../allocate/range.js';
 import { defaultSocket } from '../api/unix.js';
+import { defaultFullNat } from '../dataplane/ebpf/nat-ports.js';
 import { type Family, parsePrefix } from '../model/address.js';
 import { type PlacedDocument, parsePlaced, placed } from '../model/document.js';
 import { modes } from '../model/mode.js';
@@ -27,6 +28,7 @@ import {
   paths,
   patterns,
   places,
+  portRange,
   prefixes,
   range,
   url,
@@ -140,12 +142,27 @@ export const fields = {
     help: 'outer sources of tunnels vary inside this prefix, one a family; else the address of the node',
     fallback: [],
   }),
+  'fullNat.ports': portRange({
+    flag: 'full-nat-ports',
+    help: 'of this node, for forwarding: full-nat; none that its sockets may be given (ip_local_port_range)',
+    fallback: defaultFullNat.ports,
+  }),
+  'fullNat.sources': addressList({
+    flag: 'full-nat-source',
+    help: 'address of this node for forwarding: full-nat, one a family; else what it sends from to the backend',
+    fallback: [],
+  }),
   'limits.vips': integer(1, 1 << 20, { flag: 'max-vips', help: 'room for VIPs', fallback: 8_192 }),
   'limits.backends': integer(1, (1 << 20) - 1, { flag: 'max-backends', help: 'room for backends', fallback: 32_768 }),
   'limits.flows': integer(1_024, 1 << 26, {
     flag: 'max-flows',
     help: 'room for tracked connections',
     fallback: 1 << 20,
+  }),
+  'limits.exactFlows': integer(64, 1 << 22, {
+    flag: 'max-exact-flows',
+    help: 'room for connections of services with exact or full-nat',
+    fallback: 65_536,
   }),
   'mesos.agent.url': url({
     flag: 'mesos-agent',

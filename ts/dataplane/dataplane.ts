@@ -53,10 +53,38 @@ export interface Flow {
   readonly idleSeconds: number;
   /** Absent where the plane keeps a fingerprint instead of the client's address. */
   readonly client?: Endpoint;
+  /** Of connections that are tracked by all of their ends. */
+  readonly exact?: ExactCounts;
+}
+
+export interface ExactCounts {
+  /** What the backend takes for the client: with full NAT an address and a port of this node. */
+  readonly source: Endpoint;
+  /** Seconds since its first packet. */
+  readonly ageSeconds: number;
+  /** Towards the backend, IP headers included. */
+  readonly sent: { readonly packets: number; readonly bytes: number };
+  /** Towards the client. */
+  readonly received: { readonly packets: number; readonly bytes: number };
+}
+
+/** How full a table of the kernel is. */
+export interface TableFill {
+  readonly table: string;
+  readonly used: number;
+  readonly limit: number;
 }
 
 export interface PlaneEvent {
-  readonly kind: 'connection' | 'no-backend' | 'refused' | 'denied' | 'limited' | 'table-pressure' | 'severed';
+  readonly kind:
+    | 'connection'
+    | 'no-backend'
+    | 'refused'
+    | 'denied'
+    | 'limited'
+    | 'exhausted'
+    | 'table-pressure'
+    | 'severed';
   /** Milliseconds since the epoch. */
   readonly at: number;
   readonly hook: Exclude<HookStatus['hook'], 'ipvs'>;
@@ -103,6 +131,8 @@ export interface DataPlane {
   verdicts(): Promise<Readonly<Record<string, bigint>>>;
   /** What is tracked now and `wanted`, at most `limit` of them. */
   flows(limit: number, wanted?: (flow: Flow) => boolean): Promise<readonly Flow[]>;
+  /** How full the tables are that the plane counts. */
+  tables(): readonly TableFill[];
   hooks(): readonly HookStatus[];
   /** What the kernel holds for one VIP, as plain values for people; undefined when it holds nothing. */
   inspect(key: VipKey): Promise<Readonly<Record<string, unknown>> | undefined>;

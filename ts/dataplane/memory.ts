@@ -12,6 +12,7 @@ import type {
   PlaneEvent,
   Step,
   Support,
+  TableFill,
   VipCounters,
 } from './dataplane.js';
 
@@ -99,6 +100,10 @@ export class MemoryDataPlane implements DataPlane {
 
   async flows(limit: number, wanted: (flow: Flow) => boolean = () => true): Promise<readonly Flow[]> {
     return this.#kernel().flows.filter(wanted).slice(0, limit);
+  }
+
+  tables(): readonly TableFill[] {
+    return [];
   }
 
   hooks(): readonly HookStatus[] {

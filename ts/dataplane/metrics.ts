@@ -1,9 +1,9 @@
 import { type Connects, type ConnectsByVip, outcomes, quantile, sumOfConnects } from '../model/connects.js';
 import type { BackendKey, VipKey } from '../model/service.js';
 import { type Collector, counter, gauge, histogram, type Measured, type Sample, single } from '../util/metric.js';
-import type { Counters, DataPlane, HookStatus, PlaneEvent, VipCounters } from './dataplane.js';
+import type { Counters, DataPlane, HookStatus, PlaneEvent, TableFill, VipCounters } from './dataplane.js';
 
-type Counting = Pick<DataPlane, 'counters' | 'connects' | 'verdicts' | 'hooks'>;
+type Counting = Pick<DataPlane, 'counters' | 'connects' | 'verdicts' | 'hooks' | 'tables'>;
 
 /** What the data plane counts. `names` tells the services of VIPs; the kernel may still hold one that has none. */
 export function planeCollector(plane: Counting, names: () => ReadonlyMap<VipKey, string>): Collector {
@@ -15,6 +15,7 @@ export function planeCollector(plane: Counting, names: () => ReadonlyMap<VipKey,
       ...connectFamilies(connects, names()),
       verdictFamily(verdicts),
       hookFamily(plane.hooks()),
+      ...tableFamilies(plane.tables()),
     ];
   };
 }
@@ -114,6 +115,23 @@ function snakeCase(name: string): string {
 function verdictFamily(verdicts: Readonly<Record<string, bigint>>): Measured {
   const samples = Object.entries(verdicts).map(([verdict, n]) => ({ labels: { verdict }, value: Number(n) }));
   return counter('vipd_verdicts_total', 'Packets and sockets by what became of them', samples);
+}
+
+function tableFamilies(tables: readonly TableFill[]): Measured[] {
+  const samples = (value: (one: TableFill) => number) =>
+    tables.map((one) => ({ labels: { table: one.table }, value: value(one) }));
+  return [
+    gauge(
+      'vipd_table_entries',
+      'Entries in a table of the data plane',
+      samples(({ used }) => used),
+    ),
+    gauge(
+      'vipd_table_limit',
+      'Room in a table of the data plane',
+      samples(({ limit }) => limit),
+    ),
+  ];
 }
 
 function hookFamily(hooks: readonly HookStatus[]): Measured {

@@ -7,6 +7,7 @@ import type {
   PlaneName,
   Step,
   Support,
+  TableFill,
   VipCounters,
 } from '../dataplane/dataplane.js';
 import type { Prefix } from '../model/address.js';
@@ -94,6 +95,10 @@ export class ActivePlane implements DataPlane {
     const rest = limit - flows.length;
     const old = rest > 0 ? await this.toggle.old?.flows(rest, wanted) : undefined;
     return [...flows, ...(old ?? [])];
+  }
+
+  tables(): readonly TableFill[] {
+    return this.toggle.active?.tables() ?? [];
   }
 
   hooks(): readonly HookStatus[] {

@@ -4,9 +4,11 @@ import { carryCases } from './carry.js';
 import { changeCases } from './change.js';
 import { echoCases } from './echo.js';
 import { errorCases } from './errors.js';
+import { exactCases } from './exact.js';
 import { extendedCases } from './extended.js';
 import { forwardCases } from './forward.js';
 import { fragmentCases } from './fragments.js';
+import { fullNatCases } from './full-nat.js';
 import { hairpinCases } from './hairpin.js';
 import { refuseCases } from './refuse.js';
 import { replyCases } from './reply.js';
@@ -25,4 +27,6 @@ export const allCases: readonly Case[] = [
   ...extendedCases,
   ...fragmentCases,
   ...carryCases,
+  ...exactCases,
+  ...fullNatCases,
 ];

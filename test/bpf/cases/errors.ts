@@ -26,7 +26,7 @@ type Kind = readonly [type: number, code: number, rest: number];
 const ROUTER = { 4: '172.16.0.1', 6: '2001:db8:ffff::1' } as const;
 
 /** The router between, which no flow has for an end. */
-function routerOf(talk: Talk): string {
+export function routerOf(talk: Talk): string {
   return ROUTER[talk.family];
 }
 
@@ -48,22 +48,29 @@ interface Quote {
 }
 
 /** An error of `src` to `dst` that quotes a packet. */
-function error(talk: Talk, src: string, dst: string, [type, code, rest]: Kind, quote: Quote, link = packet().eth()) {
+export function error(
+  talk: Talk,
+  src: string,
+  dst: string,
+  [type, code, rest]: Kind,
+  quote: Quote,
+  link = packet().eth(),
+) {
   const quoted = talk.between(packet(), quote.from, quote.to, quote.flags ?? 'A', quote.payload ?? 24).build();
   const ip = link.ip({ src, dst });
   const icmp = talk.family === 4 ? ip.icmp(type, code, rest) : ip.icmpv6(type, code, rest);
   return icmp.payload(quoted.subarray(0, quote.length));
 }
 
-function clientOf(talk: Talk): string {
+export function clientOf(talk: Talk): string {
   return formatEndpoint({ address: talk.clientAddress, port: 40000 });
 }
 
-function addressOf(endpoint: string): string {
+export function addressOf(endpoint: string): string {
   return parseEndpoint(endpoint).address;
 }
 
-function portUnreachable(talk: Talk): Kind {
+export function portUnreachable(talk: Talk): Kind {
   return ERRORS[talk.family]['port unreachable'];
 }
 

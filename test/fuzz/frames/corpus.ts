@@ -2,7 +2,7 @@ import { formatEndpoint, parseEndpoint } from '../../../ts/model/address.js';
 import { allCases } from '../../bpf/cases/all.js';
 import { type Talk, talks } from '../../bpf/cases/talk.js';
 import { type PacketBuilder, packet } from '../../bpf/packet.js';
-import { packetOf } from '../../bpf/packet-source.js';
+import { packetOf, supposed } from '../../bpf/packet-source.js';
 import { partsOf } from '../../bpf/run.js';
 import type { Scene } from './scene.js';
 
@@ -27,7 +27,7 @@ export function corpusFor(scene: Scene): Corpus {
 /** The packets of all cases, the ones that depend on a chosen backend with the first. */
 function casePackets(): Buffer[] {
   return allCases.flatMap((one) => {
-    const [first = ''] = Object.values(one.vips ?? {}).flatMap((backends) => Object.keys(backends));
+    const first = supposed(one);
     return one.actions.flatMap((action) => {
       if (action.kind === 'packet') return [packetOf(action.packet, first)];
       return action.kind === 'fragments' ? partsOf(action, packetOf(action.packet, first)) : [];

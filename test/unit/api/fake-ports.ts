@@ -61,6 +61,20 @@ export const flow: Flow = {
   client: { address: '10.9.9.9', port: 40_000 },
 };
 
+export const exactFlow: Flow = {
+  vip: 'udp/11.0.0.53:53',
+  backend: '10.0.0.3:53',
+  state: 'established',
+  idleSeconds: 4,
+  client: { address: '10.9.9.8', port: 40_001 },
+  exact: {
+    source: { address: '10.0.0.9', port: 61_440 },
+    ageSeconds: 70,
+    sent: { packets: 5, bytes: 500 },
+    received: { packets: 6, bytes: 6_000 },
+  },
+};
+
 export const hook: HookStatus = { hook: 'sock', where: '/sys/fs/cgroup', mode: 'link', attached: true };
 
 export const member: ReturnType<ApiPorts['cluster']['members']>[number] = {
@@ -199,7 +213,8 @@ export class FakePorts implements ApiPorts {
     counters: async () => [counters],
     connects: async () => new Map([[webStatus.key, new Map([['10.0.0.1:8080', connects]])]]),
     verdicts: async () => ({ forwarded: 60n, refused: 1n }),
-    flows: async (limit) => [flow].slice(0, limit),
+    flows: async (limit, wanted = () => true) => [flow, exactFlow].filter(wanted).slice(0, limit),
+    tables: () => [{ table: 'exact_flows', used: 3, limit: 65_536 }],
     hooks: () => [hook],
     inspect: async () => ({ id: 7, table: 'maglev 251' }),
     held: async () => ({ frontend: web.frontend, backends: [{ ...web.backends[0]!, weight: 2 }] }),

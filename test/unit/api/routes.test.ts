@@ -6,8 +6,8 @@ import { serviceToJson } from '../../../ts/model/validation.js';
 import { cached, listed, lookup, record, service, upstream, zone } from './fake-dns.js';
 import {
   event,
+  exactFlow,
   type FakePorts,
-  flow,
   hook,
   joint,
   member,
@@ -237,7 +237,7 @@ const cases: { readonly [K in keyof Client]: Case } = {
       },
     },
   },
-  flows: { call: (client) => client.flows({ limit: 1 }), answer: { flows: [flow] } },
+  flows: { call: (client) => client.flows({ limit: 1, exact: true }), answer: { flows: [exactFlow] } },
   events: { call: async (client) => collect(await client.events({ follow: false })), answer: [event] },
 };
 

@@ -77,6 +77,13 @@ const views: readonly Case[] = [
   { args: ['drain', 'web', '10.0.0.1:8080'], lines: [/^backend 10\.0\.0\.1:8080 of web takes no new connections$/] },
   { args: ['undrain', 'web', '10.0.0.1:8080'], lines: [/takes new connections again$/] },
   { args: ['flows'], lines: [/^tcp\/11\.0\.0\.80:80 +10\.9\.9\.9:40000 +10\.0\.0\.1:8080 +established +3s$/] },
+  {
+    args: ['flows', '--exact'],
+    lines: [
+      /^VIP +CLIENT +BACKEND +STATE +IDLE +SEEN AS +AGE +SENT +RECEIVED$/,
+      /^udp\/11\.0\.0\.53:53 +10\.9\.9\.8:40001 +10\.0\.0\.3:53 +established +4s +10\.0\.0\.9:61440 +70s +5\/500 +6\/6000$/,
+    ],
+  },
   { args: ['events'], lines: [/^2023-11-14T22:13:20\.000Z refused tcp\/11\.0\.0\.80:80 by sock$/] },
   {
     args: ['explain', 'web'],

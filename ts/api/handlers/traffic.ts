@@ -7,7 +7,10 @@ const backlogLimit = 10_000;
 
 export function trafficHandlers({ plane, events }: ApiPorts): Handlers<typeof trafficRoutes> {
   return {
-    flows: async ({ limit = 1_000 }) => ({ flows: await plane.flows(limit) }),
+    flows: async ({ limit = 1_000, exact = false }) => {
+      const flows = await plane.flows(limit, exact ? (flow) => flow.exact !== undefined : undefined);
+      return { flows };
+    },
     events: async ({ follow = true }, signal) => (follow ? followed(events, signal) : replayed(events)),
   };
 }

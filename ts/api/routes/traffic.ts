@@ -9,6 +9,17 @@ const Flow = Type.Object({
   state: Type.Union([Type.Literal('new'), Type.Literal('established'), Type.Literal('closing')]),
   idleSeconds: Type.Number({ description: 'Since its last packet' }),
   client: Type.Optional(Endpoint),
+  exact: Type.Optional(
+    Type.Object(
+      {
+        source: Endpoint,
+        ageSeconds: Type.Number({ description: 'Since its first packet' }),
+        sent: Type.Object({ packets: Type.Integer(), bytes: Type.Integer() }, { description: 'To the backend' }),
+        received: Type.Object({ packets: Type.Integer(), bytes: Type.Integer() }, { description: 'To the client' }),
+      },
+      { description: 'Of connections tracked by all of their ends; the source is what the backend sees' },
+    ),
+  ),
 });
 
 export const Event = Type.Object({
@@ -19,6 +30,7 @@ export const Event = Type.Object({
     Type.Literal('refused'),
     Type.Literal('denied'),
     Type.Literal('limited'),
+    Type.Literal('exhausted'),
     Type.Literal('table-pressure'),
     Type.Literal('severed'),
     Type.Literal('backend'),
@@ -39,7 +51,10 @@ export const trafficRoutes = {
     method: 'GET',
     path: '/v1/flows',
     summary: 'Connections tracked now',
-    query: Type.Object({ limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000, default: 1_000 })) }),
+    query: Type.Object({
+      limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000, default: 1_000 })),
+      exact: Type.Optional(Type.Boolean({ default: false, description: 'Only those tracked by all of their ends' })),
+    }),
     produces: 'json',
     response: Type.Object({ flows: Type.Array(Flow) }),
   }),

@@ -24,7 +24,7 @@ const BACKENDS_MAX = 4096;
  */
 export function planUpsert(image: Image, writes: Writes, vip: ForwardedVip, damaged: boolean): void {
   if (vip.backends.length > BACKENDS_MAX) throw tooMany(vip);
-  checkPolicy(vip);
+  checkPolicy(image, vip);
   const held = image.vips.get(vipKey(vip.frontend));
   if (held !== undefined && !damaged && sameVip(held.forwarded, vip)) return;
   allOrNothing((undo) => upsert(image, writes, vip, held, damaged, undo));
@@ -375,11 +375,13 @@ function allOrNothing(change: (undo: Undo) => void): void {
   }
 }
 
-function checkPolicy({ frontend, policy = {} }: ForwardedVip): void {
+function checkPolicy(image: Image, { frontend, policy = {} }: ForwardedVip): void {
+  const ports = policy.forwarding === 'full-nat' ? image.natFault() : undefined;
+  if (ports !== undefined) throw new VipdError(ports);
   const field = unsupportedIn(policy);
   if (field === undefined) return;
   const cause = `the ebpf data plane cannot do ${field}`;
-  const hint = 'leave it out; forwarding may be nat, tunnel or direct, schedule anything but least-connections';
+  const hint = 'leave it out; schedule may be anything but least-connections, exact goes with nat and full-nat';
   throw new VipdError({ code: 'POLICY_UNSUPPORTED', object: `vip ${vipKey(frontend)}`, cause, hint });
 }
 

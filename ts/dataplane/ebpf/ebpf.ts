@@ -4,60 +4,48 @@ import type { ConnectsByVip } from '../../model/connects.js';
 import type { Forwarding } from '../../model/forwarding.js';
 import { type VipKey, vipKey } from '../../model/service.js';
 import { faultOf, VipdError } from '../../util/errors.js';
-import type { Logger } from '../../util/logger.js';
-import type { DataPlane, Flow, HookStatus, Outcome, PlaneEvent, Step, Support, VipCounters } from '../dataplane.js';
+import type {
+  DataPlane,
+  Flow,
+  HookStatus,
+  Outcome,
+  PlaneEvent,
+  Step,
+  Support,
+  TableFill,
+  VipCounters,
+} from '../dataplane.js';
 import { pinnedPools } from './adopt.js';
 import { planCleanup, planDrain, planPools, planRemove, planRetire, planUpsert, planWays } from './changes.js';
 import { readConnects } from './connecting.js';
 import { connectionsOf, readCounters, readVerdicts, resetCounters } from './counting.js';
 import { Drift } from './drift.js';
+import { ExactFlows } from './exact.js';
 import { Happenings } from './happenings.js';
 import type { HeldBackend } from './held.js';
-import { Hooks, type Interfaces, nameMatches, removeHooks } from './hooks.js';
+import { Hooks, nameMatches, removeHooks } from './hooks.js';
 import { Image } from './image.js';
 import { inspectVip } from './inspect.js';
 import { type Connects, Engagement, type Event, type SockQuery } from './lb.gen.js';
 import { codecsOf, mirrorsOf, offsetsOf } from './mirrors.js';
+import { defaultFullNat } from './nat-ports.js';
 import { followAddresses, Node } from './node.js';
+import type { EbpfModules, EbpfOptions } from './options.js';
 import { Origins } from './origins.js';
 import { removeIfEmpty, removePins } from './pins.js';
-import { type Limits, type Loaded, loadPrograms } from './programs.js';
+import { type Loaded, loadPrograms } from './programs.js';
 import { type TableSpan, tunnelSourceRecords } from './records.js';
-import { Severing, type SeveringOptions } from './severing.js';
+import { Severing } from './severing.js';
 import { SourceLists } from './source-lists.js';
 import { ebpfSupport } from './support.js';
-import { KernelSurroundings, type Surroundings } from './surroundings.js';
+import { KernelSurroundings } from './surroundings.js';
 import { sweep } from './sweep.js';
 import { writeTables } from './tables.js';
 import { shiftOf, ticksOf } from './ticks.js';
-import { readFlows } from './tracking.js';
-import { type Redirect, Workloads } from './workloads.js';
+import { clockOf, readFlows } from './tracking.js';
+import { isExact } from './ways.js';
+import { Workloads } from './workloads.js';
 import { AFTER_TABLES, BEFORE_TABLES, type Mirrors, REMOVING, Writes } from './writes.js';
-
-export interface EbpfOptions {
-  /** Directory on a bpf filesystem for the pins of maps and links: `/sys/fs/bpf/vipd`. */
-  readonly bpffs: string;
-  /** Directory of the cgroup v2 hierarchy whose processes are served by the sock hook. */
-  readonly cgroup: string;
-  readonly interfaces: Interfaces;
-  readonly limits: Limits;
-  /** Whether packets between workloads pass by the host's network stack; `off` when absent. */
-  readonly redirect?: Redirect;
-  /** Outer source addresses of tunnels, at most one prefix a family; the node's own address where there is none. */
-  readonly tunnelSources?: readonly Prefix[];
-  /** One in so many new connections makes an event; 0 none. */
-  readonly sampleConnections: number;
-  /** Whether it is counted how connections of sockets begin; yes when absent. */
-  readonly passiveHealth?: boolean;
-  /** Ends connected sockets of backends that are removed; absent leaves them to their peers and timeouts. */
-  readonly sever?: SeveringOptions | undefined;
-}
-
-export interface EbpfModules {
-  readonly logger?: Logger;
-  /** The kernel's own routes and neighbours when absent. */
-  readonly surroundings?: Surroundings;
-}
 
 /** How long a table that was replaced still answers for flows that lost their entry, milliseconds. */
 const PREVIOUS_TABLE_MS = 60_000;
@@ -76,6 +64,7 @@ interface Running {
   readonly workloads: Workloads;
   readonly happenings: Happenings;
   readonly severing: Severing | undefined;
+  readonly exact: ExactFlows;
   readonly retiring: NodeJS.Timeout;
   readonly stopWatching: () => void;
   /** What was left out of the tables and is to go next: kept here, for a write in between may fail. */
@@ -102,7 +91,9 @@ export class EbpfDataPlane implements DataPlane {
     if (this.#running !== undefined) return;
     const { bpffs, limits, sampleConnections, cgroup, interfaces, passiveHealth = true } = this.options;
     const node = new Node();
-    const loaded = loadPrograms(bpffs, limits, { sampleConnections, nodeNamespace: node.cookie });
+    const { fullNat = defaultFullNat } = this.options;
+    const asked = { sampleConnections, nodeNamespace: node.cookie, natPorts: fullNat.ports };
+    const loaded = loadPrograms(bpffs, limits, asked);
     for (const map of loaded.kept) {
       this.modules.logger?.warn({ map }, 'keeps its size until the next teardown: a limit was lowered');
     }
@@ -116,6 +107,7 @@ export class EbpfDataPlane implements DataPlane {
       surroundings,
       chunks: loaded.map('tables').info.maxEntries,
       node,
+      fullNat,
       lists: new SourceLists(loaded.map('source_rules'), {
         key: loaded.codec('source_rule_key'),
         rule: loaded.codec('source_rule'),
@@ -136,6 +128,7 @@ export class EbpfDataPlane implements DataPlane {
       workloads: this.#workloads(loaded),
       happenings,
       severing: this.#severing(loaded, image, happenings),
+      exact: new ExactFlows(loaded, this.modules.logger),
       retiring: setInterval(() => this.#retire(), RETIRE_INTERVAL_MS).unref(),
       stopWatching: surroundings.watch(() => this.#redirect()),
       drained: [],
@@ -143,6 +136,8 @@ export class EbpfDataPlane implements DataPlane {
       freedRuns: [],
     };
     this.#running.workloads.pause();
+    if ([...image.vips.values()].some(({ policy }) => isExact(policy))) this.#running.exact.use();
+    this.#running.exact.start();
     image.encodeSettings({ tunnel_source: tunnelSourceRecords(this.options.tunnelSources ?? []) });
     mirrors.settings.flush([0]);
     await this.#mend();
@@ -178,6 +173,7 @@ export class EbpfDataPlane implements DataPlane {
     const { image, drift } = running;
     const adding = new Writes();
     const damaged = drift.repair();
+    if (steps.some((step) => step.kind === 'upsert' && isExact(step.vip.policy ?? {}))) running.exact.use();
     const outcomes: Outcome[] = steps.map((step) => attempt(step, () => planAddition(image, damaged, adding, step)));
     running.drained.push(...adding.drained);
     running.dropped.push(...adding.dropped);
@@ -226,10 +222,16 @@ export class EbpfDataPlane implements DataPlane {
     return readVerdicts(this.#open('verdicts').loaded.map('verdicts'));
   }
 
-  async flows(limit: number, wanted?: (flow: Flow) => boolean): Promise<readonly Flow[]> {
-    const { image, loaded } = this.#open('flows');
-    const clock = { ticks: ticksOf(loaded.program('tc_lb', 'tc_ticks')), hz: image.settings.hz };
-    return readFlows(loaded.map('flows'), image, clock, limit, wanted);
+  async flows(limit: number, wanted: (flow: Flow) => boolean = () => true): Promise<readonly Flow[]> {
+    const { image, loaded, exact } = this.#open('flows');
+    const clock = clockOf(loaded);
+    const flows = exact.read(image, limit, wanted);
+    return [...flows, ...readFlows(loaded.map('flows'), image, clock, limit - flows.length, wanted)];
+  }
+
+  tables(): readonly TableFill[] {
+    const { exact } = this.#running ?? {};
+    return exact === undefined ? [] : [exact.fill];
   }
 
   hooks(): readonly HookStatus[] {
@@ -271,6 +273,7 @@ export class EbpfDataPlane implements DataPlane {
     running.workloads.stop();
     this.#running = undefined;
     clearInterval(running.retiring);
+    running.exact.stop();
     running.stopWatching();
     await running.severing?.stop();
     running.happenings.close();

@@ -58,6 +58,7 @@ const KINDS: Readonly<Record<number, PlaneEvent['kind']>> = {
   [EventKind.EVENT_TABLE_PRESSURE]: 'table-pressure',
   [EventKind.EVENT_DENIED]: 'denied',
   [EventKind.EVENT_LIMITED]: 'limited',
+  [EventKind.EVENT_EXHAUSTED]: 'exhausted',
 };
 
 const HOOKS: Readonly<Record<number, PlaneEvent['hook']>> = {

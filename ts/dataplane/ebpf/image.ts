@@ -9,6 +9,7 @@ import {
 import { compareBackends, type ForwardedVip, type Forwarding } from '../../model/forwarding.js';
 import type { Policy } from '../../model/policy.js';
 import { backendKey, type Frontend, type VipKey, vipKey } from '../../model/service.js';
+import type { Fault } from '../../util/errors.js';
 import { Arrivals } from './arrivals.js';
 import { Chains } from './chains.js';
 import { ChunkPool } from './chunk-pool.js';
@@ -16,7 +17,8 @@ import type { HeldBackend, HeldVip } from './held.js';
 import { selectable } from './held.js';
 import { IdPool } from './id-pool.js';
 import { IdSets, idHash } from './id-sets.js';
-import { BackendState, type Settings, VipFlags, VipState } from './lb.gen.js';
+import { BackendState, ForwardMode, type Settings, VipFlags, VipState } from './lb.gen.js';
+import { type FullNatOptions, portsFault, sourceFor } from './nat-ports.js';
 import type { Node } from './node.js';
 import { policyFields, policyOf } from './policies.js';
 import {
@@ -50,6 +52,7 @@ export interface ImageParts {
   readonly chunks: number;
   readonly lists: SourceLists;
   readonly node: Pick<Node, 'denied'>;
+  readonly fullNat: FullNatOptions;
 }
 
 /**
@@ -71,6 +74,7 @@ export class Image {
   readonly arrivals: Arrivals;
   readonly lists: SourceLists;
   readonly node: Pick<Node, 'denied'>;
+  readonly fullNat: FullNatOptions;
   settings: Settings;
   readonly #mirrors: Mirrors;
   readonly #codecs: Codecs;
@@ -84,9 +88,10 @@ export class Image {
   #forwarding: Forwarding | undefined;
 
   /** Takes over what the mirrors hold, and puts right in them what does not fit together. */
-  constructor({ mirrors, codecs, offsets, surroundings, chunks, lists, node }: ImageParts) {
+  constructor({ mirrors, codecs, offsets, surroundings, chunks, lists, node, fullNat }: ImageParts) {
     this.lists = lists;
     this.node = node;
+    this.fullNat = fullNat;
     this.#mirrors = mirrors;
     this.#offsets = offsets;
     this.#codecs = codecs;
@@ -205,20 +210,27 @@ export class Image {
       this.#mirrors.backends.bytes,
       this.#mirrors.backends.offset(backend.id),
     );
-    return this.#encodeHop(backend.id, way);
+    const source = forwarding === ForwardMode.FORWARD_FULL_NAT ? sourceFor(this.fullNat, familyOf(address)) : undefined;
+    return this.#encodeHop(backend.id, way, source);
+  }
+
+  /** Why full NAT cannot have its ports. */
+  natFault(): Fault | undefined {
+    return portsFault(this.fullNat.ports);
   }
 
   /** How packets get to a backend from this node, for people. */
   carriageOf({ id }: HeldBackend): Record<string, unknown> {
     const { forwarding } = this.#codecs.backend.decode(this.#mirrors.backends.entry(id));
     const hop = this.#codecs.hop.decode(this.#mirrors.hops.entry(id));
-    return { forwarding: modeName(forwarding), ...hopText(hop) };
+    const source = forwarding === ForwardMode.FORWARD_FULL_NAT ? { source: addressFromBytes(hop.source.bytes) } : {};
+    return { forwarding: modeName(forwarding), ...source, ...hopText(hop) };
   }
 
-  #encodeHop(id: number, way: Way | undefined): boolean {
+  #encodeHop(id: number, way: Way | undefined, source: string | undefined): boolean {
     const { hops } = this.#mirrors;
     const entry = hops.entry(id);
-    const hop = way === undefined ? this.#noHop : this.#codecs.hop.encode(hopRecord(way));
+    const hop = way === undefined ? this.#noHop : this.#codecs.hop.encode(hopRecord(way, source));
     if (entry.subarray(0, hop.length).equals(hop)) return false;
     hop.copy(entry);
     return true;

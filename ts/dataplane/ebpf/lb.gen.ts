@@ -28,8 +28,29 @@ export const EventKind = {
   EVENT_TABLE_PRESSURE: 4,
   EVENT_DENIED: 5,
   EVENT_LIMITED: 6,
+  EVENT_EXHAUSTED: 7,
 } as const;
 export type EventKind = (typeof EventKind)[keyof typeof EventKind];
+
+export const ExactState = {
+  EXACT_NEW: 0,
+  EXACT_REPLIED: 1,
+  EXACT_ESTABLISHED: 2,
+  EXACT_CLIENT_DONE: 3,
+  EXACT_BACKEND_DONE: 4,
+  EXACT_CLOSED: 5,
+} as const;
+export type ExactState = (typeof ExactState)[keyof typeof ExactState];
+
+export const ExactTimeout = {
+  EXACT_OPENING: 30,
+  EXACT_HANDSHAKE: 60,
+  EXACT_TCP_IDLE: 7440,
+  EXACT_TCP_CLOSING: 240,
+  EXACT_TCP_CLOSED: 10,
+  EXACT_UDP_IDLE: 300,
+} as const;
+export type ExactTimeout = (typeof ExactTimeout)[keyof typeof ExactTimeout];
 
 export const FlowBits = {
   FLOW_AGE_BITS: 10,
@@ -76,6 +97,8 @@ export const LbSize = {
   SOCK_QUERIES: 32,
   CONNECT_BUCKETS: 23,
   CONNECT_BUCKET_SHIFT: 3,
+  EXACT_QUERIES: 32,
+  EXACT_CLAIMS: 64,
 } as const;
 export type LbSize = (typeof LbSize)[keyof typeof LbSize];
 
@@ -118,7 +141,9 @@ export const Verdict = {
   VERDICT_DENIED: 20,
   VERDICT_LIMITED: 21,
   VERDICT_LEFT: 22,
-  VERDICTS: 23,
+  VERDICT_EXHAUSTED: 23,
+  VERDICT_UNTRACKED: 24,
+  VERDICTS: 25,
 } as const;
 export type Verdict = (typeof Verdict)[keyof typeof Verdict];
 
@@ -143,6 +168,8 @@ export const enums = {
   engagement: Engagement,
   event_hook: EventHook,
   event_kind: EventKind,
+  exact_state: ExactState,
+  exact_timeout: ExactTimeout,
   flow_bits: FlowBits,
   flow_state: FlowState,
   forward_mode: ForwardMode,
@@ -232,6 +259,46 @@ export interface Event {
 export interface EventBudget {
   readonly second: bigint;
   readonly used: bigint;
+}
+
+export interface ExactFlow {
+  readonly answer: ExactKey;
+  readonly opened: bigint;
+  readonly used: bigint;
+  readonly backend: number;
+  readonly generation: number;
+  readonly state: number;
+  readonly forwarding: number;
+  readonly pad: Uint8Array;
+  readonly packets_in: bigint;
+  readonly bytes_in: bigint;
+  readonly packets_out: bigint;
+  readonly bytes_out: bigint;
+}
+
+export interface ExactFragment {
+  readonly src: Address;
+  readonly dst: Address;
+  readonly backend: number;
+  readonly generation: number;
+  readonly back: number;
+  readonly reserved: number;
+}
+
+export interface ExactFragmentKey {
+  readonly src: Address;
+  readonly dst: Address;
+  readonly id: number;
+  readonly protocol: number;
+}
+
+export interface ExactKey {
+  readonly src: Address;
+  readonly dst: Address;
+  readonly src_port: number;
+  readonly dst_port: number;
+  readonly protocol: number;
+  readonly pad: Uint8Array;
 }
 
 export interface FlowSet {
@@ -367,12 +434,19 @@ export interface Maps {
   readonly datagram_origins: { key: DatagramKey; value: DatagramOrigin };
   readonly event_budgets: { key: number; value: EventBudget };
   readonly events: { key: undefined; value: undefined };
+  readonly exact_answers: { key: ExactKey; value: ExactKey };
+  readonly exact_flows: { key: ExactKey; value: ExactFlow };
+  readonly exact_fragments: { key: ExactFragmentKey; value: ExactFragment };
+  readonly exact_turns: { key: number; value: bigint };
+  readonly exact_unproven: { key: number; value: ExactKey };
+  readonly exact_use: { key: number; value: number };
   readonly flows: { key: number; value: FlowSet };
   readonly fragments: { key: number; value: FragmentSet };
   readonly hops: { key: number; value: Hop };
   readonly old_flows: { key: number; value: FlowSet };
   readonly overflow_flows: { key: bigint; value: bigint };
   readonly reply_sets: { key: number; value: IdSet };
+  readonly scratch_exact: { key: undefined; value: undefined };
   readonly scratch_odd: { key: undefined; value: undefined };
   readonly scratch_opening: { key: undefined; value: undefined };
   readonly scratch_outer: { key: undefined; value: undefined };
@@ -397,9 +471,12 @@ export interface Rodata {
   readonly age_shift: number;
   readonly arrival_set_mask: number;
   readonly events_per_second: number;
+  readonly exact_unproven_mask: number;
   readonly flow_seed: bigint;
   readonly flow_set_mask: number;
   readonly hz: number;
+  readonly nat_port_first: number;
+  readonly nat_ports: number;
   readonly node_namespace: bigint;
   readonly old_flow_set_mask: number;
   readonly reply_set_mask: number;

@@ -16,8 +16,8 @@ const CODES: Readonly<Partial<Record<Schedule, number>>> = {
 /** What of a policy this plane cannot do, as a service writes it; undefined: all of it can be done. */
 export function unsupportedIn({ schedule, forwarding, exact }: Policy): string | undefined {
   if (schedule !== undefined && CODES[schedule] === undefined) return `schedule: ${schedule}`;
-  if (forwarding === 'full-nat') return 'forwarding: full-nat';
-  return exact === true ? 'exact' : undefined;
+  const oneWay = forwarding === 'tunnel' || forwarding === 'direct';
+  return exact === true && oneWay ? `exact with forwarding: ${forwarding}` : undefined;
 }
 
 /** Pure. @param nodeDenied whether the lists admit none of the node's own addresses */

@@ -10,8 +10,9 @@ import { VipdError } from '../../util/errors.js';
 import { bpfObject } from '../../util/paths.js';
 import { adoptMap } from './adopt.js';
 import { enums, LbSize, type Rodata, type Settings } from './lb.gen.js';
+import type { PortRange } from './nat-ports.js';
 import { keepPinned, makePinDirectory, unpin } from './pins.js';
-import { copyMap, copyRest, isReplaced } from './resize.js';
+import { copyMap, copyMissing, copyRest, isReplaced } from './resize.js';
 import { measureHz, shiftOf } from './ticks.js';
 
 /** Most VIPs, backends (summed over all VIPs) and tracked flows. */
@@ -19,6 +20,8 @@ export interface Limits {
   readonly vips: number;
   readonly backends: number;
   readonly flows: number;
+  /** Flows that are tracked by all of their ends; 65,536 when absent. */
+  readonly exactFlows?: number;
 }
 
 /** Settings of the programs that no map keeps. */
@@ -27,6 +30,7 @@ export interface Asked {
   readonly sampleConnections: number;
   /** Cookie of the network namespace of the node itself. */
   readonly nodeNamespace: bigint;
+  readonly natPorts: PortRange;
 }
 
 const OBJECTS = ['sock_lb', 'sock_health', 'tc_lb', 'xdp_lb'] as const;
@@ -44,6 +48,12 @@ const SHARED = [
   'tables',
   'flows',
   'fragments',
+  'exact_flows',
+  'exact_answers',
+  'exact_unproven',
+  'exact_turns',
+  'exact_use',
+  'exact_fragments',
   'overflow_flows',
   'vip_counters',
   'backend_counters',
@@ -123,6 +133,7 @@ export function loadPrograms(directory: string, limits: Limits, asked: Asked): L
     settle() {
       const flows = old.get('flows');
       if (flows !== undefined) copyRest(flows, maps.get('flows')!);
+      for (const name of EXACT) if (old.has(name)) copyMissing(old.get(name)!, maps.get(name)!);
       for (const [name, map] of old) {
         renameSync(join(pins, next(name)), join(pins, name));
         map.close();
@@ -137,6 +148,9 @@ export function loadPrograms(directory: string, limits: Limits, asked: Asked): L
   };
 }
 
+/** Hash maps in whose old versions flows may begin until they are settled. */
+const EXACT = ['exact_flows', 'exact_answers'] as const;
+
 type Maps = Map<SharedMap, BpfMap>;
 type Sizes = Readonly<Partial<Record<SharedMap, number>>>;
 
@@ -146,6 +160,7 @@ function powerOfTwo(atLeast: number): number {
 
 /** Entries of each map; id 0 means none, hence one more than the limit. Each VIP may need a second for its address. */
 function sizesOf(limits: Limits): Sizes {
+  const { exactFlows = 65_536 } = limits;
   return {
     vips: limits.vips * 2 + 1,
     vip_counters: limits.vips * 2 + 1,
@@ -159,6 +174,9 @@ function sizesOf(limits: Limits): Sizes {
     arrival_sets: powerOfTwo(limits.backends / 8),
     tables: powerOfTwo(limits.backends * 2),
     flows: powerOfTwo(limits.flows / LbSize.FLOW_SET_WAYS),
+    exact_flows: exactFlows,
+    exact_answers: exactFlows,
+    exact_unproven: powerOfTwo(exactFlows / 4),
   };
 }
 
@@ -237,7 +255,7 @@ interface RodataInput extends Asked {
 }
 
 function rodataOf(object: BpfObject, input: RodataInput): Buffer {
-  const { settings, maps, sizes, sampleConnections, nodeNamespace, oldFlows } = input;
+  const { settings, maps, sizes, sampleConnections, nodeNamespace, natPorts, oldFlows } = input;
   const mask = (map: SharedMap) => (maps.get(map)?.info.maxEntries ?? sizes[map]!) - 1;
   const values: Rodata = {
     vip_set_mask: mask('vip_sets'),
@@ -252,6 +270,9 @@ function rodataOf(object: BpfObject, input: RodataInput): Buffer {
     hz: settings.hz,
     node_namespace: nodeNamespace,
     sample_connections: sampleConnections,
+    exact_unproven_mask: mask('exact_unproven'),
+    nat_port_first: natPorts.first,
+    nat_ports: natPorts.last - natPorts.first + 1,
     events_per_second: 256,
   };
   const image = object.rodata();

@@ -22,8 +22,19 @@ export function copyMap(name: string, from: BpfMap, to: BpfMap): void {
     const words = new BigUint64Array(to.info.maxEntries * WAYS);
     spreadFlows(wordsOf(from), words, to.info.maxEntries);
     writeArray(to, bytesOf(words));
-  } else if (name.endsWith('_sets')) writeArray(to, bytesOf(rehashed(new Uint32Array(wordsOf(from).buffer), to)));
+  } else if (name === 'exact_flows' || name === 'exact_answers') copyMissing(from, to);
+  else if (name.endsWith('_sets')) writeArray(to, bytesOf(rehashed(new Uint32Array(wordsOf(from).buffer), to)));
   else writeArray(to, readArray(from));
+}
+
+/** Of hash maps. What the new one has is newer: the programs write there. */
+export function copyMissing(from: BpfMap, to: BpfMap): void {
+  const { keys, values, count } = from.dump();
+  const { keySize, valueSize } = from.info;
+  for (let i = 0; i < count; i++) {
+    const key = keys.subarray(i * keySize, (i + 1) * keySize);
+    if (to.get(key) === undefined) to.set(key, values.subarray(i * valueSize, (i + 1) * valueSize));
+  }
 }
 
 /**

@@ -2,7 +2,8 @@ import type { BpfMap } from '../../libbpf/map.js';
 import type { Flow } from '../dataplane.js';
 import type { Image } from './image.js';
 import { FlowBits, FlowState, LbSize } from './lb.gen.js';
-import { shiftOf } from './ticks.js';
+import type { Loaded } from './programs.js';
+import { shiftOf, ticksOf } from './ticks.js';
 
 /** Sets read by one system call. */
 const SLICE = 4096;
@@ -33,6 +34,10 @@ export interface Clock {
   /** Kernel ticks now. */
   readonly ticks: number;
   readonly hz: number;
+}
+
+export function clockOf(loaded: Loaded): Clock {
+  return { ticks: ticksOf(loaded.program('tc_lb', 'tc_ticks')), hz: loaded.settings.hz };
 }
 
 export function readFlows(

@@ -32,6 +32,11 @@ export function carriageIn(record: { forwarding: number; exact: number; clamp_ms
   };
 }
 
+/** Whether its flows are tracked by all of their ends. */
+export function isExact({ exact, forwarding }: Policy): boolean {
+  return exact === true || forwarding === 'full-nat';
+}
+
 /** Whether whole packets may be sent to the VIP's backends, in an outer header or by their MAC address. */
 export function isCarried({ policy }: Pick<HeldVip, 'policy'>): boolean {
   return policy.forwarding === 'tunnel' || policy.forwarding === 'direct';
@@ -64,10 +69,11 @@ export const noHop: Hop = {
   reserved: RESERVED,
 };
 
-export function hopRecord(way: Way | undefined): Hop {
-  if (way === undefined || way.local || way.source === undefined) return noHop;
+/** @param source in place of what the node sends from */
+export function hopRecord(way: Way | undefined, source = way?.source): Hop {
+  if (way === undefined || way.local || source === undefined) return noHop;
   return {
-    source: { bytes: addressBytes(way.source) },
+    source: { bytes: addressBytes(source) },
     gateway: { bytes: addressBytes(way.gateway) },
     ifindex: way.ifindex,
     mtu: way.mtu,

@@ -5,7 +5,7 @@ import type { ForwardedVip, Forwarding } from '../../model/forwarding.js';
 import { backendKey, type VipKey, vipKey } from '../../model/service.js';
 import { faultOf, VipdError } from '../../util/errors.js';
 import type { Logger } from '../../util/logger.js';
-import type { DataPlane, Flow, HookStatus, Outcome, Step, Support, VipCounters } from '../dataplane.js';
+import type { DataPlane, Flow, HookStatus, Outcome, Step, Support, TableFill, VipCounters } from '../dataplane.js';
 import { connections } from './connections.js';
 import type { Gate } from './firewall.js';
 import { type HeldService, heldAs, readService, readServices, vipIn } from './held.js';
@@ -126,6 +126,11 @@ export class IpvsDataPlane implements DataPlane {
   async flows(limit: number, wanted?: (flow: Flow) => boolean): Promise<readonly Flow[]> {
     const { held, table } = this.#open('flows');
     return connections(new Set(held.keys()), table.timeouts(), limit, wanted);
+  }
+
+  /** The kernel grows its own. */
+  tables(): readonly TableFill[] {
+    return [];
   }
 
   hooks(): readonly HookStatus[] {

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The decision for VIPs that ask for exact tracking or full NAT, where the backend is to answer this node and not the client.
+ * Packets come here as odd packets do, with their tuple in scratch().
+ */
+#pragma once
+
+#include "exact_open.h"
+
+/* Is this flow still good for the packet: its backend serves the VIP? Compare backend_of_flow(). */
+static __always_inline bool exact_serves(const struct exact_flow *flow, const struct tuple *t, __u32 vip_id)
+{
+	struct backend *backend = backend_by_id(flow->backend);
+
+	if (!backend || backend->state == BACKEND_FREE || backend->generation != flow->generation ||
+	    backend->vip != vip_id || exact_expired(flow))
+		return false;
+	if (!(t->flags & TCP_SYN))
+		return true;
+	/* A reused source port; or repeated to a backend that drains, and not got through. */
+	return flow->state < EXACT_CLIENT_DONE && (flow->state != EXACT_NEW || backend->state == BACKEND_ACTIVE);
+}
+
+static __always_inline struct end answer_end(const struct address *address, __be16 port)
+{
+	return (struct end){ words_of(address), port };
+}
+
+/*
+ * The ends the request in scratch() is to have, in odd_now(); DECISION_NONE where it is of no flow. `quoted`: only an ICMP
+ * error says it was sent, which says nothing about the state of one.
+ */
+__noinline int exact_request(bool quoted)
+{
+	const struct tuple *t = scratch();
+	struct odd *odd = odd_now();
+	struct exact *e = exact_now();
+	struct backend *backend;
+	struct exact_flow *flow;
+	enum decision decision;
+	__u32 vip_id;
+
+	if (!t || !odd || !e)
+		return DECISION_NONE;
+	vip_id = vip_search(t->dst.address.high, t->dst.address.low, t->dst.port, t->protocol);
+	set_exact_key(&e->key, t);
+	flow = exact_flow_of(&e->key);
+	if (!flow || !exact_serves(flow, t, vip_id))
+		return DECISION_NONE;
+	backend = backend_by_id(flow->backend);
+	if (!backend)
+		return DECISION_NONE;
+	odd->way = WAY_IN;
+	odd->backend = flow->backend;
+	odd->change.src = answer_end(&flow->answer.dst, flow->answer.dst_port);
+	odd->change.dst = answer_end(&flow->answer.src, flow->answer.src_port);
+	odd->change.clamp_mss = t->flags & TCP_SYN ? backend->clamp_mss : 0;
+	decision = flow->forwarding == FORWARD_FULL_NAT ? DECISION_SEND :
+		   same_words(odd->change.src.address, t->src.address) ? DECISION_REWRITE : DECISION_TURN;
+	if (quoted)
+		return decision;
+	exact_touch(flow, t, WAY_IN);
+	count_flow(vip_id, flow->backend, 1, t->bytes, false);
+	count_verdict(decision == DECISION_TURN ? VERDICT_HAIRPINNED : VERDICT_FORWARDED);
+	return decision;
+}
+
+/* The ends the answer in scratch() is to have, in odd_now(); DECISION_NONE where it is none. `way`: of the hook. */
+__noinline int exact_reply(__u32 way, bool turned, bool quoted)
+{
+	const struct tuple *t = scratch();
+	struct odd *odd = odd_now();
+	struct exact *e = exact_now();
+	struct backend *backend;
+	struct exact_flow *flow;
+	struct exact_key *key;
+	bool full;
+
+	if (!t || !odd || !e)
+		return DECISION_NONE;
+	set_exact_key(&e->answer, t);
+	key = bpf_map_lookup_elem(&exact_answers, &e->answer);
+	if (!key)
+		return DECISION_NONE;
+	flow = exact_flow_of(key);
+	if (!flow || !same_key(&flow->answer, &e->answer) || exact_expired(flow))
+		return DECISION_NONE;
+	full = flow->forwarding == FORWARD_FULL_NAT;
+	if (!full && !turned && !(way & WAY_OUT))
+		return DECISION_NONE; /* it is seen again where it leaves towards the client */
+	backend = backend_by_id(flow->backend);
+	if (!backend || backend->state == BACKEND_FREE || backend->generation != flow->generation)
+		return DECISION_NONE;
+	odd->way = WAY_OUT;
+	odd->backend = flow->backend;
+	odd->change.src = answer_end(&key->dst, key->dst_port);
+	odd->change.dst = answer_end(&key->src, key->src_port);
+	odd->change.clamp_mss = t->flags & TCP_SYN ? backend->clamp_mss : 0;
+	if (!quoted)
+		exact_touch(flow, t, WAY_OUT);
+	return full ? DECISION_SEND_BACK : turned ? DECISION_TURN : DECISION_REWRITE;
+}
+
+static __always_inline void set_datagram(struct exact *e, const struct tuple *t, const struct odd *odd)
+{
+	set_address(&e->datagram.src, t->src.address);
+	set_address(&e->datagram.dst, t->dst.address);
+	e->datagram.id = odd->place.fragment_id;
+	e->datagram.protocol = t->family == 4 ? t->protocol : 0;
+}
+
+/* For the first fragment of a datagram that gets two new addresses. */
+__noinline int exact_remember_fragment(void)
+{
+	const struct tuple *t = scratch();
+	const struct odd *odd = odd_now();
+	struct exact *e = exact_now();
+	struct backend *backend;
+
+	if (!t || !odd || !e)
+		return false;
+	backend = backend_by_id(odd->backend);
+	if (!backend)
+		return false;
+	set_datagram(e, t, odd);
+	set_address(&e->fragment.src, odd->change.src.address);
+	set_address(&e->fragment.dst, odd->change.dst.address);
+	e->fragment.backend = odd->backend;
+	e->fragment.generation = backend->generation;
+	e->fragment.back = odd->way == WAY_OUT;
+	e->fragment.reserved = 0;
+	return !bpf_map_update_elem(&exact_fragments, &e->datagram, &e->fragment, BPF_ANY);
+}
+
+/* Are the later fragments of this one to be found by exact_fragment()? */
+static __always_inline bool exact_readdressed(const struct tuple *t, const struct odd *odd)
+{
+	return !same_words(t->src.address, odd->change.src.address) &&
+	       !same_words(t->dst.address, odd->change.dst.address) &&
+	       !same_words(t->dst.address, odd->change.src.address); /* that is a client which is its own backend */
+}
+
+/* For a fragment that is not the first: DECISION_NONE where its datagram is not one with full NAT. */
+__noinline int exact_fragment(void)
+{
+	const struct tuple *t = scratch();
+	struct odd *odd = odd_now();
+	struct exact *e = exact_now();
+	struct exact_fragment *known;
+	struct backend *backend;
+
+	if (!t || !odd || !e)
+		return DECISION_NONE;
+	set_datagram(e, t, odd);
+	known = bpf_map_lookup_elem(&exact_fragments, &e->datagram);
+	if (!known)
+		return DECISION_NONE;
+	backend = backend_by_id(known->backend);
+	if (!backend || backend->state == BACKEND_FREE || backend->generation != known->generation)
+		return DECISION_NONE;
+	odd->backend = known->backend;
+	odd->way = known->back ? WAY_OUT : WAY_IN;
+	odd->change.src.address = words_of(&known->src);
+	odd->change.dst.address = words_of(&known->dst);
+	if (!known->back)
+		count_flow(backend->vip, known->backend, 1, t->bytes, false);
+	count_verdict(known->back ? VERDICT_REPLIED : VERDICT_FORWARDED);
+	return known->back ? DECISION_SEND_BACK : DECISION_SEND;
+}
