@@ -27,17 +27,26 @@ export async function sources(owner: Owner, rounds: number, say: Say): Promise<v
       p99(updates),
       median(names).toFixed(1),
       p99(names),
+      median(costs.map(({ storm }) => storm)).toFixed(1),
       figure(
         costs.map(({ megabytes }) => megabytes),
         0,
       ),
     ]);
   }
-  const titles = ['tasks, ten a VIP', 'snapshot ms', 'TASK_UPDATED ms', 'p99', 'RUNNING to DNS ms', 'p99', 'RSS MB'];
+  const titles = [
+    'tasks, ten a VIP',
+    'snapshot ms',
+    'TASK_UPDATED ms',
+    'p99',
+    'RUNNING to DNS ms',
+    'p99',
+    'storm ms',
+    'RSS MB',
+  ];
   say(`${table([titles, ...rows])}\n`);
-  say(
-    `from subscribing, and from one event, until the kernel holds it; from TASK_RUNNING until the name of a new VIP has an address; ${rounds} rounds\n`,
-  );
+  say(`from subscribing, and from one event, until the kernel holds it; from TASK_RUNNING until the name of a new VIP has an
+address; from the last of 1,000 updates, 500 a second, until the kernel holds it; ${rounds} rounds of 100 events and 30 names\n`);
 }
 
 function p99(values: readonly number[]): string {

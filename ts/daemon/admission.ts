@@ -38,11 +38,12 @@ export class Pools {
 /** Leaves out the services whose VIP must not be served here. Pure; a service refused before keeps its time. */
 export function admit(table: ServiceTable, around: Surroundings, before: readonly VipStatus[] = []): Admitted {
   const earlier = new Map(before.map((row) => [row.name, row]));
-  const refused = [...table.services.values()].flatMap((service) => {
+  const refused: VipStatus[] = [];
+  for (const service of table.services.values()) {
     // The resolver's addresses are the node's own, and stay on the machine by that.
     const fault = service.source === interceptionName ? undefined : objection(service.definition, around);
-    return fault === undefined ? [] : [row(service, fault, earlier.get(service.definition.name), around.now)];
-  });
+    if (fault) refused.push(row(service, fault, earlier.get(service.definition.name), around.now));
+  }
   if (refused.length === 0) return { table, refused };
   const names = new Set(refused.map((one) => one.name));
   const services = new Map([...table.services].filter(([name]) => !names.has(name)));
@@ -51,13 +52,13 @@ export function admit(table: ServiceTable, around: Surroundings, before: readonl
 
 function objection(definition: ServiceDefinition, { local, pools }: Surroundings): Fault | undefined {
   const { name, frontend } = definition;
-  const object = `service ${name}`;
   const owner = local.get(frontend.address);
+  if (owner === undefined && pools.hold(definition)) return undefined;
+  const object = `service ${name}`;
   if (owner !== undefined) {
     const cause = `its VIP ${frontend.address} is an address of this node, on ${owner}`;
     return { code: 'VIP_LOCAL', object, cause, hint: 'choose an address that no interface has' };
   }
-  if (pools.hold(definition)) return undefined;
   // Without a pool's unreachable route its packets would leave the node whenever no program is attached.
   const cause = `its VIP ${frontend.address} is in none of the pools ${pools.prefixes.map(formatPrefix).join(', ')}`;
   return {

@@ -31,6 +31,9 @@ export interface ReconcilerModules {
 /** Long enough for the rest of a burst to arrive, short enough that nobody notices. */
 const COALESCE_MS = 5;
 
+/** What comes so long after the last pass, milliseconds, is no rest of a burst: it waits for nothing. */
+const QUIET_MS = 50;
+
 /** As many faults as the status as a whole shows. */
 const MAX_FAULTS = 100;
 
@@ -48,6 +51,7 @@ export class Reconciler {
   #status: ReconcileStatus = { converged: false, passes: 0, drift: 0, faults: [] };
   #failures = 0;
   #lastFull = Number.NEGATIVE_INFINITY;
+  #lastEnd = Number.NEGATIVE_INFINITY;
   #timer: { readonly due: number; readonly handle: NodeJS.Timeout } | undefined;
   #running: Promise<void> = Promise.resolve();
   #queued: Promise<void> | undefined;
@@ -66,7 +70,7 @@ export class Reconciler {
 
   /** Something may have changed: there is a pass soon, one for all triggers of the next few milliseconds. */
   trigger(): void {
-    this.#schedule(COALESCE_MS);
+    this.#schedule(performance.now() - this.#lastEnd < QUIET_MS ? COALESCE_MS : 0);
   }
 
   /** One whole pass that begins after this call. Never rejects: what went wrong is in the status. */
@@ -118,6 +122,7 @@ export class Reconciler {
     const untilFull = Math.max(0, this.#lastFull + this.#options.intervalMs - performance.now());
     this.#schedule(this.#failures > 0 ? this.#retryDelay() : untilFull);
     for (const listener of this.#listeners) listener();
+    this.#lastEnd = performance.now();
   }
 
   /** Resolves to what failed. */

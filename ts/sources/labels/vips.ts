@@ -15,7 +15,7 @@ export interface VipsOptions {
 
 /** What the labels of tasks come to. */
 export interface LabelledVips {
-  /** In no order. */
+  /** By name: those that stay keep their places, which spares whoever compares two sets. */
   readonly services: readonly DeclaredService[];
   readonly shared: readonly SharedVip[];
   /** Labels that are right, of tasks that have no address for them. */
@@ -30,7 +30,9 @@ export class Vips {
   readonly #options: VipsOptions;
   readonly #vips = new Map<VipKey, Map<string, Contribution>>();
   readonly #homeless = new Map<string, readonly RejectedLabel[]>();
-  readonly #definitions = new Map<VipKey, DeclaredService>();
+  /** By name of the service. */
+  #definitions = new Map<VipKey, DeclaredService>();
+  #grown = false;
   readonly #shared = new Map<VipKey, SharedVip>();
   #tasks: ReadonlyMap<string, Task> = new Map();
   #last: LabelledVips = { services: [], shared: [], homeless: [] };
@@ -49,6 +51,9 @@ export class Vips {
     for (const [key, task] of gone) this.#drop(key, task, touched);
     for (const [key, task] of come) this.#add(key, task, touched);
     for (const vip of touched) this.#settle(vip);
+    if (this.#grown)
+      this.#definitions = new Map([...this.#definitions].sort(([, a], [, b]) => (a.name < b.name ? -1 : 1)));
+    this.#grown = false;
     this.#last = {
       services: touched.size === 0 ? this.#last.services : [...this.#definitions.values()],
       shared: [...this.#shared.values()],
@@ -79,13 +84,14 @@ export class Vips {
 
   #settle(vip: VipKey): void {
     const all = this.#vips.get(vip);
-    this.#definitions.delete(vip);
     this.#shared.delete(vip);
     if (!all || all.size === 0) {
       this.#vips.delete(vip);
+      this.#definitions.delete(vip);
       return;
     }
     const contributions = [...all.values()];
+    this.#grown ||= !this.#definitions.has(vip);
     this.#definitions.set(vip, definitionOf(contributions));
     const apps = [...new Set(contributions.map(({ app }) => app))].sort();
     const text = formatFrontend(contributions[0]!.frontend);

@@ -33,6 +33,9 @@ export interface MesosMasterModules {
 /** Long enough for the rest of a burst, milliseconds. */
 const COALESCE_MS = 5;
 
+/** What comes after so much quiet is no rest of a burst, and is told at once, milliseconds. */
+const QUIET_MS = 50;
+
 /**
  * The tasks of a Mesos cluster, by the event stream of its leading master. When a stream ends, what is known stays until
  * the next one has told everything again.
@@ -89,24 +92,31 @@ export class MesosMasterSource implements Source {
 
   async #mirror(stream: Stream, report: (report: Report) => void): Promise<Fault> {
     const mirror = new MasterMirror(this.#table, this.#options.grace ?? documentedGrace);
-    let due: NodeJS.Timeout | undefined;
+    let due: { readonly at: number; readonly timer: NodeJS.Timeout } | undefined;
+    let told = Number.NEGATIVE_INFINITY;
+    // What is due stays due: events that do not end must not put it off.
+    const tellIn = (ms: number) => {
+      const at = performance.now() + ms;
+      if (due && due.at <= at) return;
+      clearTimeout(due?.timer);
+      due = { at, timer: setTimeout(tell, ms) };
+    };
     const tell = () => {
       due = undefined;
-      const now = performance.now();
-      const next = mirror.due(now);
-      if (next !== undefined) due = setTimeout(tell, next - now + 1);
+      told = performance.now();
+      const next = mirror.due(told);
+      if (next !== undefined) tellIn(next - told + 1);
       this.#tell(mirror, stream, report);
     };
     try {
       for await (const events of stream.events) {
         for (const event of events) this.#apply(event, mirror);
         if (events.every(({ type }) => type === 'HEARTBEAT')) continue;
-        clearTimeout(due);
-        due = setTimeout(tell, COALESCE_MS);
+        tellIn(performance.now() - told < QUIET_MS ? COALESCE_MS : 0);
       }
       return { code: 'STREAM_ENDED', object: stream.url, cause: 'the master ended the stream' };
     } finally {
-      clearTimeout(due);
+      clearTimeout(due?.timer);
     }
   }
 

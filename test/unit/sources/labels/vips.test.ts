@@ -152,6 +152,17 @@ test('following from set to set comes to the same as starting with the last', (t
   }
 });
 
+test('VIPs are told by name, whoever changes or comes', (t) => {
+  const vips = new Vips({ ipv6: true });
+  const named = (name: string, more: Partial<Task> = {}) =>
+    task(name, { ports: [{ ...base.ports[0]!, vips: [`/${name}:80`] }], ...more });
+  const names = (...all: readonly Task[]) => vips.follow(tasks(...all)).services.map(({ name }) => name.split('.')[0]);
+  t.deepEqual(names(named('c'), named('a')), ['a', 'c']);
+  t.deepEqual(names(named('c'), named('a', { healthy: false })), ['a', 'c']);
+  t.deepEqual(names(named('c'), named('a'), named('b')), ['a', 'b', 'c']);
+  t.deepEqual(names(named('c'), named('b')), ['b', 'c']);
+});
+
 test('a VIP that stays the same stays the same object', (t) => {
   const vips = new Vips({ ipv6: true });
   const a = task('a');
