@@ -82,7 +82,7 @@ static __always_inline struct backend *choose(const struct vip *vip, __u32 vip_i
 	*id = 0;
 	if (!vip->selectable)
 		return NULL;
-	if (vip->schedule == SCHEDULE_ROUND_ROBIN)
+	if (vip->schedule == SCHEDULE_ROUND_ROBIN || vip->schedule == SCHEDULE_LEAST_CONNECTIONS)
 		slot = next_turn(vip_id);
 	else if (vip->schedule == SCHEDULE_RANDOM)
 		slot = bpf_get_prandom_u32();

@@ -29,6 +29,7 @@ enum lb_size {
 	CONNECT_BUCKET_SHIFT = 3,
 	EXACT_QUERIES = 32,	/* answered by one run of tc_expire */
 	EXACT_CLAIMS = 64,	/* source ports tried for one flow */
+	OPT_OUTS_MAX = 16,	/* cgroups the sock hook leaves alone */
 };
 
 /*
@@ -69,6 +70,7 @@ enum schedule {
 	SCHEDULE_MAGLEV = 0,		/* by the flow's hash: any node picks the same */
 	SCHEDULE_RANDOM = 1,
 	SCHEDULE_ROUND_ROBIN = 2,	/* one slot after the other */
+	SCHEDULE_LEAST_CONNECTIONS = 4,	/* as in turn; user space lays out the table by what is connected */
 	SCHEDULE_LATENCY = 3,		/* connect(): of two at random, the one connects to which are faster; else by hash */
 };
 
@@ -318,6 +320,13 @@ struct sock_attempt {
 	__u64 since;	/* CLOCK_MONOTONIC, ns: of the SYN, then of the moment it was connected; 0: nothing more is to be told */
 	__u32 backend;
 	__u32 generation;
+};
+
+/* A cgroup whose processes, and those of the ones below it, the sock hook leaves alone. */
+struct opt_out {
+	__u64 id;	/* the inode of its directory */
+	__u32 level;	/* how far below the root of the hierarchy; 0 ends the list */
+	__u32 reserved;
 };
 
 /* User space names a connected socket, sock_origins_of fills in its origin; backend_port 0: it was never translated. */

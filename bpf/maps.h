@@ -236,6 +236,13 @@ struct {
 	__type(value, struct datagram_origin);
 } datagram_origins SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, OPT_OUTS_MAX);
+	__type(key, __u32);
+	__type(value, struct opt_out);
+} opt_outs SEC(".maps");
+
 /* Address → index of the workload interface that leads there, 0 for one that lies elsewhere */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);

@@ -79,6 +79,21 @@ struct choice {
 	int refused;		/* the hook returns this when there is no backend */
 };
 
+/* Whether the process is in a cgroup that wants what it sends to be taken by the hooks for packets. */
+static __always_inline bool opted_out(void)
+{
+	for (__u32 i = 0; i < OPT_OUTS_MAX; i++) {
+		__u32 at = i;
+		struct opt_out *one = bpf_map_lookup_elem(&opt_outs, &at);
+
+		if (!one || !one->level)
+			return false;
+		if (bpf_get_current_ancestor_cgroup_id(one->level) == one->id)
+			return true;
+	}
+	return false;
+}
+
 /* False when there is nothing to choose: c->refused says why. */
 static __always_inline bool find_vip(struct choice *c, const struct end *target, __u8 protocol)
 {
@@ -89,7 +104,13 @@ static __always_inline bool find_vip(struct choice *c, const struct end *target,
 	if (!s || !s->engaged || !protocol)
 		return false;
 	c->vip = vip_find(target->address, target->port, protocol, &c->vip_id);
-	if (!c->vip && end_is_ours(target, protocol))
+	if (!c->vip && !end_is_ours(target, protocol))
+		return false;
+	if (opted_out()) {
+		count_verdict(VERDICT_LEFT);
+		return false;
+	}
+	if (!c->vip)
 		c->refused = refuse(target, protocol, 0);
 	return c->vip;
 }

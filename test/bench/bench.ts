@@ -9,6 +9,7 @@ import { dns } from './dns.js';
 import { ipvs } from './ipvs.js';
 import { programming } from './programming.js';
 import { machine, record, type Say } from './record.js';
+import { sock } from './sock.js';
 import { sources } from './sources.js';
 import { spread } from './spread.js';
 import { start } from './start.js';
@@ -41,6 +42,7 @@ const nodes = values.nodes === undefined ? undefined : Number(values.nodes);
 /** What each benchmark is, in the order they are run; `traffic` is the columns of its table too. */
 const benchmarks: Readonly<Record<string, (say: Say) => Promise<void>>> = {
   traffic: (say) => traffic(owner, ways(), rounds, say),
+  sock: (say) => sock(owner, rounds, say),
   dataplane: (say) => dataplane(owner, say),
   programming: (say) => programming(owner, rounds, say),
   start: (say) => start(rounds, say),

@@ -9,7 +9,8 @@
  *        exchange  connect(), one byte there and back, close by RST
  *        request   one byte there and back over an established connection
  *        datagram  one byte there and back over a connected UDP socket
- *        rate      the same, 32 at a time; the time is that of one divided by 32
+ *        sendto    the same over an unconnected one
+ *        rate      as datagram, 32 at a time; the time is that of one divided by 32
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -71,6 +72,17 @@ static void exchange(int fd)
 		err(1, "no answer");
 }
 
+static void exchange_unconnected(int fd, const struct sockaddr_in *to)
+{
+	struct sockaddr_in from;
+	socklen_t size = sizeof(from);
+	char byte = 'x';
+
+	if (sendto(fd, &byte, 1, 0, (const struct sockaddr *)to, sizeof(*to)) != 1 ||
+	    recvfrom(fd, &byte, 1, 0, (struct sockaddr *)&from, &size) != 1)
+		err(1, "no answer");
+}
+
 static void reset(int fd)
 {
 	struct linger abort = { .l_onoff = 1, .l_linger = 0 };
@@ -102,6 +114,14 @@ static uint64_t exchange_once(int fd)
 	return now() - start;
 }
 
+static uint64_t sendto_once(int fd, const struct sockaddr_in *to)
+{
+	uint64_t start = now();
+
+	exchange_unconnected(fd, to);
+	return now() - start;
+}
+
 static uint64_t burst_once(int fd)
 {
 	uint64_t start = now();
@@ -116,6 +136,25 @@ static uint64_t burst_once(int fd)
 	return (now() - start) / BURST;
 }
 
+static uint64_t once(const char *mode, int fd, const struct sockaddr_in *to)
+{
+	if (!strcmp(mode, "connect") || !strcmp(mode, "exchange"))
+		return connect_once(to, !strcmp(mode, "exchange"));
+	if (!strcmp(mode, "sendto"))
+		return sendto_once(fd, to);
+	return !strcmp(mode, "rate") ? burst_once(fd) : exchange_once(fd);
+}
+
+/* What the operations of a mode share, if anything. */
+static int shared_socket(const char *mode, const struct sockaddr_in *to)
+{
+	if (!strcmp(mode, "connect") || !strcmp(mode, "exchange"))
+		return -1;
+	if (!strcmp(mode, "sendto"))
+		return open_socket(SOCK_DGRAM);
+	return connected(!strcmp(mode, "request") ? SOCK_STREAM : SOCK_DGRAM, to);
+}
+
 static int ascending(const void *a, const void *b)
 {
 	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
@@ -125,15 +164,12 @@ static int ascending(const void *a, const void *b)
 
 static void measure(const char *mode, const struct sockaddr_in *to, double seconds)
 {
-	int connects = !strcmp(mode, "connect"), exchanges = !strcmp(mode, "exchange"), bursts = !strcmp(mode, "rate");
 	uint64_t end = now() + (uint64_t)(seconds * 1e9);
+	int fd = shared_socket(mode, to);
 	size_t count = 0;
-	int fd = -1;
 
-	if (!connects && !exchanges)
-		fd = connected(bursts || !strcmp(mode, "datagram") ? SOCK_DGRAM : SOCK_STREAM, to);
 	while (now() < end && count < SAMPLES_MAX)
-		samples[count++] = fd < 0 ? connect_once(to, exchanges) : bursts ? burst_once(fd) : exchange_once(fd);
+		samples[count++] = once(mode, fd, to);
 	qsort(samples, count, sizeof(samples[0]), ascending);
 	printf("%u %zu\n", samples[count / 2], count);
 }
@@ -211,7 +247,7 @@ int main(int argc, char **argv)
 		serve(&address);
 	}
 	if (argc != 5 || inet_pton(AF_INET, argv[2], &address.sin_addr) != 1)
-		errx(2, "usage: echo serve PORT | echo connect|exchange|request|datagram|rate ADDRESS PORT SECONDS");
+		errx(2, "usage: echo serve PORT | echo connect|exchange|request|datagram|sendto|rate ADDRESS PORT SECONDS");
 	address.sin_port = htons(atoi(argv[3]));
 	measure(argv[1], &address, atof(argv[4]));
 	return 0;

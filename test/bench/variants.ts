@@ -26,7 +26,10 @@ export interface Variant {
 const taskset = ['taskset', '-c', '0'];
 const onOneCpu = (argv: readonly string[]) => [...taskset, ...argv];
 
-async function prepare(owner: Owner, kind: 'workload' | 'uplink'): Promise<{ lab: Lab; server: Site; client: Site }> {
+export async function prepare(
+  owner: Owner,
+  kind: 'workload' | 'uplink',
+): Promise<{ lab: Lab; server: Site; client: Site }> {
   const lab = Lab.create(owner);
   const server = lab.site('server');
   const client = lab.site('client', kind);
@@ -38,7 +41,7 @@ async function prepare(owner: Owner, kind: 'workload' | 'uplink'): Promise<{ lab
   return { lab, server, client };
 }
 
-function variant(name: string, address: string, client: Site, lab?: Lab): Variant {
+export function variant(name: string, address: string, client: Site, lab?: Lab): Variant {
   const inside = (argv: readonly string[]) => client.namespace.inside(onOneCpu(argv));
   return { name, address, start: (argv) => Child.start(lab ? lab.cgroup.inside(inside(argv)) : inside(argv)) };
 }

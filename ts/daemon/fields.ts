@@ -39,6 +39,16 @@ export function optionalText(field: Description<string | undefined>): Field<stri
   return { ...field, argument: 'text', list: false, read: text };
 }
 
+/** Each from the root, and not more than so many. */
+export function fewPaths(most: number, field: Description<readonly string[]>): Field<readonly string[]> {
+  const read = (value: unknown) => {
+    const all = listOf(absolutePath)(value);
+    if (all.length <= most) return all;
+    throw wrong(value, `must not be more than ${most}`);
+  };
+  return { ...field, argument: 'path', list: true, read };
+}
+
 export function paths(field: Description<readonly string[]>): Field<readonly string[]> {
   return { ...field, argument: 'path', list: true, read: listOf(text) };
 }

@@ -38,7 +38,7 @@ export interface HookStatus {
   readonly hook: 'sock' | 'tc' | 'xdp' | 'ipvs';
   /** The cgroup's path or the interface's name; for ipvs what of the network namespace it stands on. */
   readonly where: string;
-  /** sock: `link`, or `health` for what watches connects; tc: `tcx` or `clsact`; xdp: `native` or `generic`; ipvs: `kernel`. */
+  /** sock: `link`, `datagrams` and `answers` for UDP, `health` for what watches connects; tc: `tcx` or `clsact`; xdp: `native` or `generic`; ipvs: `kernel`. */
   readonly mode: string;
   readonly attached: boolean;
   readonly fault?: Fault;

@@ -42,7 +42,7 @@ const prefixes = (description: string) => Type.Array(Type.String(), { maxItems: 
 /** The keys of a service that say how its connections are given to backends and carried there. */
 export const policyProperties = {
   schedule: Type.Optional(
-    Type.Enum(['maglev', 'random', 'round-robin', 'latency'], {
+    Type.Enum(['maglev', 'random', 'round-robin', 'least-connections', 'latency'], {
       description: 'How a backend is chosen for a new connection, default maglev',
     }),
   ),

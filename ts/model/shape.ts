@@ -30,7 +30,7 @@ const FIELDS: Readonly<Record<string, { code: string; must: string; hint?: strin
   zone: { code: 'ZONE_INVALID', must: 'must be text of 1 to 63 letters, digits, ".", "_" or "-"' },
   schedule: {
     code: 'SCHEDULE_INVALID',
-    must: 'must be maglev, random, round-robin or latency',
+    must: 'must be maglev, random, round-robin, least-connections or latency',
   },
   affinity: { code: 'DURATION_INVALID', must: 'must be a duration', hint: 'write 30m' },
   locality: { code: 'LOCALITY_INVALID', must: 'must be a map', hint: 'write { prefer: zone, spillover: 50 }' },

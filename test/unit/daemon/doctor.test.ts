@@ -8,6 +8,7 @@ const options: DoctorOptions = {
   'interfaces.tc': ['w*'],
   'interfaces.xdp': [],
   'interfaces.redirect': 'auto',
+  'sock.optOut': [],
 };
 
 const feature = { name: 'ring buffer', minimumKernel: '5.8', present: true, required: true, hint: 'upgrade' };
@@ -49,6 +50,21 @@ test('says which way packets between workloads take, and warns of a firewall tha
     result: 'ok',
     detail: 'switched off',
   });
+});
+
+test('what is left to the tc hook must be there, and the hook too', (t) => {
+  const over = { 'sock.optOut': ['/cg/side'] };
+  t.is(check('opt-out', {}).detail, undefined);
+  t.like(check('opt-out', {}, over), { result: 'ok', detail: '/cg/side, left to the tc hook' });
+  t.like(check('opt-out', {}, { ...over, 'interfaces.tc': [] }), { ok: true, result: 'warning' });
+  const missing = check('opt-out', { isCgroup: (path) => path === '/cg' }, over);
+  t.like(missing, { ok: true, result: 'warning', detail: '/cg/side: no such cgroup' });
+});
+
+test('says what a hook costs those that have nothing to do with VIPs', (t) => {
+  const sock = { hook: 'sock', where: '/cg', mode: 'health', attached: true } as const;
+  const report = doctor(options, [sock], healthy);
+  t.regex(report.checks.find((one) => one.name === 'sock hook')?.detail ?? '', /^\/cg \(health\); every TCP connect/);
 });
 
 test('a feature the kernel lacks: its minimum version and what to do', (t) => {

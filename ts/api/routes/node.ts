@@ -9,7 +9,9 @@ const Milliseconds = Type.Number({ description: 'Milliseconds since the epoch' }
 const Hook = Type.Object({
   hook: Type.Union([Type.Literal('sock'), Type.Literal('tc'), Type.Literal('xdp'), Type.Literal('ipvs')]),
   where: Type.String({ description: 'Path of the cgroup, name of the interface, or what IPVS stands on' }),
-  mode: Type.String({ description: 'sock: link; tc: tcx or clsact; xdp: native or generic; ipvs: kernel' }),
+  mode: Type.String({
+    description: 'sock: link, datagrams, answers or health; tc: tcx or clsact; xdp: native or generic; ipvs: kernel',
+  }),
   attached: Type.Boolean(),
   fault: Type.Optional(Fault),
 });

@@ -39,7 +39,7 @@ export function addSet(commands: Commands): void {
     .requiredOption('--vip <address:port>', 'where clients connect; or NAME.FRAMEWORK:PORT')
     .option('--protocol <tcp|udp>', 'what clients speak', 'tcp')
     .option('--backend <address:port[=weight][@zone]>', 'a server behind the VIP; once for each', addBackend, [])
-    .option('--schedule <name>', 'maglev, random, round-robin or latency')
+    .option('--schedule <name>', 'maglev, random, round-robin, least-connections or latency')
     .option('--affinity <duration>', 'a client keeps its backend until it has opened no connection for so long')
     .option('--prefer <node|zone>', 'backends that are near, while enough of them are usable')
     .option('--spillover <percent>', 'of the near ones: with fewer usable the others join in', wholeNumber)

@@ -9,7 +9,7 @@ import { forwardedOf, type Image } from './image.js';
 import { LbSize } from './lb.gen.js';
 import { unsupportedIn } from './policies.js';
 import { protocolNumber } from './records.js';
-import { tableSlots } from './selection.js';
+import { lastingChecksum, tableSlots } from './selection.js';
 import { checksum } from './tables.js';
 import { isCarried } from './ways.js';
 import type { Writes } from './writes.js';
@@ -321,7 +321,7 @@ function changeTable(image: Image, writes: Writes, held: HeldVip, damaged: boole
   }
   const first = chunks === 0 ? 0 : takeChunks(image, writes, chunks);
   if (held.previous !== undefined) writes.freedRuns.push(held.previous);
-  held.table = chunks === 0 ? undefined : { first, chunks, checksum: checksum(slots) };
+  held.table = chunks === 0 ? undefined : { first, chunks, checksum: lastingChecksum(held, slots) };
   held.previous = table === undefined || damaged ? undefined : { ...table, since: Date.now() };
   if (chunks > 0) writes.tables.push({ first, slots });
 }
@@ -381,7 +381,7 @@ function checkPolicy(image: Image, { frontend, policy = {} }: ForwardedVip): voi
   const field = unsupportedIn(policy);
   if (field === undefined) return;
   const cause = `the ebpf data plane cannot do ${field}`;
-  const hint = 'leave it out; schedule may be anything but least-connections, exact goes with nat and full-nat';
+  const hint = 'leave it out; exact goes with nat and full-nat';
   throw new VipdError({ code: 'POLICY_UNSUPPORTED', object: `vip ${vipKey(frontend)}`, cause, hint });
 }
 

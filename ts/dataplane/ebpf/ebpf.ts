@@ -16,9 +16,11 @@ import type {
   VipCounters,
 } from '../dataplane.js';
 import { pinnedPools } from './adopt.js';
+import { balancingOf, severingOf } from './aftercare.js';
+import type { Balancing } from './balancing.js';
 import { planCleanup, planDrain, planPools, planRemove, planRetire, planUpsert, planWays } from './changes.js';
 import { readConnects } from './connecting.js';
-import { connectionsOf, readCounters, readVerdicts, resetCounters } from './counting.js';
+import { readCounters, readVerdicts, resetCounters } from './counting.js';
 import { Drift } from './drift.js';
 import { ExactFlows } from './exact.js';
 import { Happenings } from './happenings.js';
@@ -26,20 +28,19 @@ import type { HeldBackend } from './held.js';
 import { Hooks, nameMatches, removeHooks } from './hooks.js';
 import { Image } from './image.js';
 import { inspectVip } from './inspect.js';
-import { type Connects, Engagement, type Event, type SockQuery } from './lb.gen.js';
+import { type Connects, Engagement, type Event, type OptOut } from './lb.gen.js';
 import { codecsOf, mirrorsOf, offsetsOf } from './mirrors.js';
 import { defaultFullNat } from './nat-ports.js';
 import { followAddresses, Node } from './node.js';
+import { OptOuts } from './opt-outs.js';
 import type { EbpfModules, EbpfOptions } from './options.js';
-import { Origins } from './origins.js';
 import { removeIfEmpty, removePins } from './pins.js';
 import { type Loaded, loadPrograms } from './programs.js';
 import { type TableSpan, tunnelSourceRecords } from './records.js';
-import { Severing } from './severing.js';
+import type { Severing } from './severing.js';
 import { SourceLists } from './source-lists.js';
 import { ebpfSupport } from './support.js';
 import { KernelSurroundings } from './surroundings.js';
-import { sweep } from './sweep.js';
 import { writeTables } from './tables.js';
 import { shiftOf, ticksOf } from './ticks.js';
 import { clockOf, readFlows } from './tracking.js';
@@ -61,10 +62,12 @@ interface Running {
   readonly image: Image;
   readonly drift: Drift;
   readonly hooks: Hooks;
+  readonly optOuts: OptOuts;
   readonly workloads: Workloads;
   readonly happenings: Happenings;
   readonly severing: Severing | undefined;
   readonly exact: ExactFlows;
+  readonly balancing: Balancing;
   readonly retiring: NodeJS.Timeout;
   readonly stopWatching: () => void;
   /** What was left out of the tables and is to go next: kept here, for a write in between may fail. */
@@ -89,7 +92,7 @@ export class EbpfDataPlane implements DataPlane {
 
   async open(): Promise<void> {
     if (this.#running !== undefined) return;
-    const { bpffs, limits, sampleConnections, cgroup, interfaces, passiveHealth = true } = this.options;
+    const { bpffs, limits, sampleConnections, cgroup, interfaces, sock = {} } = this.options;
     const node = new Node();
     const { fullNat = defaultFullNat } = this.options;
     const asked = { sampleConnections, nodeNamespace: node.cookie, natPorts: fullNat.ports };
@@ -115,20 +118,21 @@ export class EbpfDataPlane implements DataPlane {
     });
     const { program } = loaded;
     const happenings = new Happenings(loaded.map('events'), loaded.codec<Event>('event'), () => image);
+    const exact = new ExactFlows(loaded, this.modules.logger);
+    const care = { loaded, image, happenings, exact, logger: this.modules.logger };
     this.#running = {
       loaded,
       node,
       mirrors,
       image,
       drift: new Drift(image, mirrors, loaded.map('tables')),
-      hooks: new Hooks(
-        { pins: this.#links, cgroup, interfaces, passiveHealth },
-        { program, logger: this.modules.logger },
-      ),
+      hooks: new Hooks({ pins: this.#links, cgroup, interfaces, sock }, { program, logger: this.modules.logger }),
+      optOuts: new OptOuts(loaded.map('opt_outs'), loaded.codec<OptOut>('opt_out'), sock.optOut ?? []),
       workloads: this.#workloads(loaded),
       happenings,
-      severing: this.#severing(loaded, image, happenings),
-      exact: new ExactFlows(loaded, this.modules.logger),
+      severing: severingOf(this.options.sever, care),
+      balancing: balancingOf(care),
+      exact,
       retiring: setInterval(() => this.#retire(), RETIRE_INTERVAL_MS).unref(),
       stopWatching: surroundings.watch(() => this.#redirect()),
       drained: [],
@@ -138,15 +142,18 @@ export class EbpfDataPlane implements DataPlane {
     this.#running.workloads.pause();
     if ([...image.vips.values()].some(({ policy }) => isExact(policy))) this.#running.exact.use();
     this.#running.exact.start();
+    this.#running.optOuts.look();
     image.encodeSettings({ tunnel_source: tunnelSourceRecords(this.options.tunnelSources ?? []) });
     mirrors.settings.flush([0]);
     await this.#mend();
   }
 
   async read(depth: 'full' | 'recent' = 'full'): Promise<Forwarding> {
-    const { loaded, drift, hooks } = this.#open('read');
+    const { loaded, drift, hooks, optOuts, image } = this.#open('read');
     if (depth === 'full') {
       this.#keepPinned(loaded);
+      optOuts.look();
+      hooks.needUdp(image.servesUdp());
       hooks.check();
       drift.look();
     }
@@ -178,6 +185,7 @@ export class EbpfDataPlane implements DataPlane {
     running.drained.push(...adding.drained);
     running.dropped.push(...adding.dropped);
     running.freedRuns.push(...adding.freedRuns);
+    running.hooks.prepare(steps);
     this.#flushAdditions(running, adding);
     const removing = new Writes();
     planDrain(image, removing, running.drained.splice(0));
@@ -193,7 +201,8 @@ export class EbpfDataPlane implements DataPlane {
   }
 
   async engage(beside = false): Promise<void> {
-    const { loaded, hooks, workloads, severing } = this.#open('engage');
+    const { loaded, hooks, image, workloads, severing, balancing } = this.#open('engage');
+    hooks.needUdp(image.servesUdp());
     this.#setEngaged(beside ? Engagement.ENGAGED_OPENING : Engagement.ENGAGED);
     hooks.attach();
     loaded.settle();
@@ -201,6 +210,7 @@ export class EbpfDataPlane implements DataPlane {
     if (beside) workloads.stop();
     else workloads.start();
     severing?.start();
+    balancing.start();
   }
 
   async disengage(): Promise<void> {
@@ -276,6 +286,7 @@ export class EbpfDataPlane implements DataPlane {
     running.exact.stop();
     running.stopWatching();
     await running.severing?.stop();
+    await running.balancing.stop();
     running.happenings.close();
     running.hooks.release();
     running.loaded.close();
@@ -296,21 +307,6 @@ export class EbpfDataPlane implements DataPlane {
   #open(op: string): Running {
     if (this.#running !== undefined) return this.#running;
     throw new VipdError({ code: 'PLANE_CLOSED', object: 'ebpf data plane', cause: `${op}: it is not open` });
-  }
-
-  #severing(loaded: Loaded, image: Image, happenings: Happenings): Severing | undefined {
-    const { sever } = this.options;
-    if (sever === undefined) return undefined;
-    const counters = loaded.map('backend_counters');
-    const origins = new Origins(loaded.program('sock_lb', 'sock_origins_of'), loaded.codec<SockQuery>('sock_query'));
-    return new Severing(sever, {
-      look: (among, lost, signal) => sweep(among, { origins, lost }, signal),
-      has: (vip, backend) => image.vips.get(vip)?.backends.has(backend) === true,
-      used: (gone) => image.passedOn(gone) || connectionsOf(counters, gone.id) > 0n,
-      onSevered: ({ vip, backend, sockets }) =>
-        happenings.tell({ kind: 'severed', at: Date.now(), hook: 'sock', vip, backend, sockets }),
-      logger: this.modules.logger,
-    });
   }
 
   #flushAdditions({ loaded, mirrors }: Running, writes: Writes): void {

@@ -15,7 +15,7 @@ import { hasClsactFilters } from '../../netlink/filters.js';
 import { links, type NetworkLink, watchLinks } from '../../netlink/links.js';
 import { type Fault, faultOf, VipdError } from '../../util/errors.js';
 import type { Logger } from '../../util/logger.js';
-import type { HookStatus } from '../dataplane.js';
+import type { HookStatus, Step } from '../dataplane.js';
 import { keepPinned, makePinDirectory, pinsIn, removePins, unpin } from './pins.js';
 import type { ObjectName } from './programs.js';
 
@@ -32,8 +32,17 @@ export interface HooksOptions {
   readonly pins: string;
   readonly cgroup: string;
   readonly interfaces: Interfaces;
-  /** Whether connects of the cgroup's sockets are watched. */
-  readonly passiveHealth: boolean;
+  readonly sock: SockOptions;
+}
+
+/** What the sock hook does beside giving backends to sockets that connect. */
+export interface SockOptions {
+  /** Whether it is counted how connects go; yes when absent. */
+  readonly passiveHealth?: boolean;
+  /** Whether datagrams of unconnected sockets are taken: `auto`, or when absent, while there is a UDP VIP. */
+  readonly datagrams?: 'auto' | 'on' | 'off';
+  /** Cgroups that it leaves alone, at most 16. */
+  readonly optOut?: readonly string[];
 }
 
 export interface HooksModules {
@@ -41,18 +50,14 @@ export interface HooksModules {
   readonly logger?: Logger | undefined;
 }
 
-/** enum bpf_attach_type of linux/bpf.h */
+/** enum bpf_attach_type of linux/bpf.h, by what of the sock hook they are for. */
 const SOCK_HOOKS = {
-  sock_connect4: 10,
-  sock_connect6: 11,
-  sock_sendmsg4: 14,
-  sock_sendmsg6: 15,
-  sock_recvmsg4: 19,
-  sock_recvmsg6: 20,
-  sock_getpeername4: 29,
-  sock_getpeername6: 30,
+  link: { sock_connect4: 10, sock_connect6: 11, sock_getpeername4: 29, sock_getpeername6: 30 },
+  answers: { sock_recvmsg4: 19, sock_recvmsg6: 20 },
+  datagrams: { sock_sendmsg4: 14, sock_sendmsg6: 15 },
+  health: { sock_outcome: 3 },
 } as const;
-const SOCK_OPS = 3;
+type SockMode = keyof typeof SOCK_HOOKS;
 
 /** A place where one program of ours belongs. */
 interface Place {
@@ -78,6 +83,7 @@ export class Hooks {
   readonly #statuses = new Map<string, HookStatus>();
   #stopWatching: (() => void) | undefined;
   #attached = false;
+  #udp = false;
   /** Why the last check came to nothing. */
   #fault: Fault | undefined;
 
@@ -95,6 +101,19 @@ export class Hooks {
   attach(): void {
     this.#settle();
     this.#stopWatching ??= watchLinks(() => this.check());
+  }
+
+  /** Whether any VIP is one of UDP. A hook that is needed is there when this returns; one that is not goes at the next check. */
+  needUdp(needed: boolean): void {
+    if (needed === this.#udp) return;
+    this.#udp = needed;
+    if (needed) this.check();
+  }
+
+  /** Before these steps are carried out. */
+  prepare(steps: readonly Step[]): void {
+    const udp = steps.some((step) => step.kind === 'upsert' && step.vip.frontend.protocol === 'udp');
+    if (udp) this.needUdp(true);
   }
 
   /** Attaches and pins anew what was detached or unpinned by hand, or where the cgroup or interface is another now. */
@@ -200,20 +219,25 @@ export class Hooks {
   }
 
   #sockPlaces(): Place[] {
-    const serving = Object.entries(SOCK_HOOKS).map(([name, type]) => this.#sockPlace('sock_lb', name, type, 'link'));
-    if (!this.options.passiveHealth) return serving;
-    return [...serving, this.#sockPlace('sock_health', 'sock_outcome', SOCK_OPS, 'health')];
+    const { cgroup } = this.options;
+    const modes = (Object.keys(SOCK_HOOKS) as SockMode[]).filter((mode) => this.#serves(mode));
+    return modes.flatMap((mode) =>
+      Object.entries(SOCK_HOOKS[mode]).map(([name, attachType]) => ({
+        pin: name,
+        hook: 'sock' as const,
+        where: cgroup,
+        program: this.modules.program(mode === 'health' ? 'sock_health' : 'sock_lb', name),
+        targets: [{ kind: 'cgroup' as const, path: cgroup, attachType, mode }],
+      })),
+    );
   }
 
-  #sockPlace(object: ObjectName, name: string, attachType: number, mode: string): Place {
-    const { cgroup } = this.options;
-    return {
-      pin: name,
-      hook: 'sock',
-      where: cgroup,
-      program: this.modules.program(object, name),
-      targets: [{ kind: 'cgroup', path: cgroup, attachType, mode }],
-    };
+  /** Sockets that connect ask who an answer is from as well, so `off` takes the datagrams alone. */
+  #serves(mode: SockMode): boolean {
+    const { passiveHealth = true, datagrams = 'auto' } = this.options.sock;
+    if (mode === 'health') return passiveHealth;
+    if (mode === 'link') return true;
+    return datagrams === 'on' || (this.#udp && (mode === 'answers' || datagrams === 'auto'));
   }
 
   #placesOn(link: NetworkLink): Place[] {

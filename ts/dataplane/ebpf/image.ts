@@ -34,10 +34,9 @@ import {
   tableSpan,
   vipRecord,
 } from './records.js';
-import { tableSlots } from './selection.js';
+import { lastingChecksum, tableSlots } from './selection.js';
 import type { SourceLists } from './source-lists.js';
 import type { Surroundings, Way } from './surroundings.js';
-import { checksum } from './tables.js';
 import { hopRecord, hopText, isCarried, modeName, modeTo, noHop } from './ways.js';
 import type { Mirrors } from './writes.js';
 
@@ -119,6 +118,11 @@ export class Image {
 
   hash(address: string, port: number, protocol: number): number {
     return idHash(addressBytes(address), port, protocol, this.settings.set_seed);
+  }
+
+  /** Whether there is a VIP of UDP. */
+  servesUdp(): boolean {
+    return [...this.vips.values()].some(({ frontend }) => frontend.protocol === 'udp');
   }
 
   /** In model terms; the same object while nothing changes. */
@@ -329,7 +333,7 @@ export class Image {
       const current = tableSpan(record.current);
       const slots = tableSlots(vip);
       if (current !== undefined && slots.length > 0 && this.chunks.adopt(current.first, current.chunks)) {
-        vip.table = { ...current, checksum: checksum(slots) };
+        vip.table = { ...current, checksum: lastingChecksum(vip, slots) };
       }
       const previous = tableSpan(record.previous);
       if (previous !== undefined && this.chunks.adopt(previous.first, previous.chunks)) {

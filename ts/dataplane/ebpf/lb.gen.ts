@@ -99,6 +99,7 @@ export const LbSize = {
   CONNECT_BUCKET_SHIFT: 3,
   EXACT_QUERIES: 32,
   EXACT_CLAIMS: 64,
+  OPT_OUTS_MAX: 16,
 } as const;
 export type LbSize = (typeof LbSize)[keyof typeof LbSize];
 
@@ -106,6 +107,7 @@ export const Schedule = {
   SCHEDULE_MAGLEV: 0,
   SCHEDULE_RANDOM: 1,
   SCHEDULE_ROUND_ROBIN: 2,
+  SCHEDULE_LEAST_CONNECTIONS: 4,
   SCHEDULE_LATENCY: 3,
 } as const;
 export type Schedule = (typeof Schedule)[keyof typeof Schedule];
@@ -325,6 +327,12 @@ export interface IdSet {
   readonly way: readonly bigint[];
 }
 
+export interface OptOut {
+  readonly id: bigint;
+  readonly level: number;
+  readonly reserved: number;
+}
+
 export interface Pool {
   readonly base: Address;
   readonly mask: Address;
@@ -444,6 +452,7 @@ export interface Maps {
   readonly fragments: { key: number; value: FragmentSet };
   readonly hops: { key: number; value: Hop };
   readonly old_flows: { key: number; value: FlowSet };
+  readonly opt_outs: { key: number; value: OptOut };
   readonly overflow_flows: { key: bigint; value: bigint };
   readonly reply_sets: { key: number; value: IdSet };
   readonly scratch_exact: { key: undefined; value: undefined };

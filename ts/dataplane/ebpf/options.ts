@@ -1,6 +1,6 @@
 import type { Prefix } from '../../model/address.js';
 import type { Logger } from '../../util/logger.js';
-import type { Interfaces } from './hooks.js';
+import type { Interfaces, SockOptions } from './hooks.js';
 import type { FullNatOptions } from './nat-ports.js';
 import type { Limits } from './programs.js';
 import type { SeveringOptions } from './severing.js';
@@ -22,8 +22,7 @@ export interface EbpfOptions {
   readonly tunnelSources?: readonly Prefix[];
   /** One in so many new connections makes an event; 0 none. */
   readonly sampleConnections: number;
-  /** Whether it is counted how connections of sockets begin; yes when absent. */
-  readonly passiveHealth?: boolean;
+  readonly sock?: SockOptions;
   /** Ends connected sockets of backends that are removed; absent leaves them to their peers and timeouts. */
   readonly sever?: SeveringOptions | undefined;
 }

@@ -11,6 +11,7 @@ const CODES: Readonly<Partial<Record<Schedule, number>>> = {
   random: Code.SCHEDULE_RANDOM,
   'round-robin': Code.SCHEDULE_ROUND_ROBIN,
   latency: Code.SCHEDULE_LATENCY,
+  'least-connections': Code.SCHEDULE_LEAST_CONNECTIONS,
 };
 
 /** What of a policy this plane cannot do, as a service writes it; undefined: all of it can be done. */

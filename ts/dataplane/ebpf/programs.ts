@@ -68,6 +68,7 @@ const SHARED = [
   'sock_attempts',
   'datagram_origins',
   'workloads',
+  'opt_outs',
   'events',
 ] as const;
 export type SharedMap = (typeof SHARED)[number];

@@ -8,7 +8,7 @@ import { shiftOf, ticksOf } from './ticks.js';
 /** Sets read by one system call. */
 const SLICE = 4096;
 const AGE_MASK = (1 << FlowBits.FLOW_AGE_BITS) - 1;
-const GENERATION_MASK = (1 << FlowBits.FLOW_GENERATION_BITS) - 1;
+export const GENERATION_MASK = (1 << FlowBits.FLOW_GENERATION_BITS) - 1;
 
 /** The fields of a flow's word that user space can use; the tag cannot be turned back into a client. */
 export interface FlowFields {
@@ -40,6 +40,12 @@ export function clockOf(loaded: Loaded): Clock {
   return { ticks: ticksOf(loaded.program('tc_lb', 'tc_ticks')), hz: loaded.settings.hz };
 }
 
+/** Since its last packet, to about 16 s. */
+export function idleTicks({ age }: FlowFields, { ticks, hz }: Clock): number {
+  const shift = shiftOf(hz * 16);
+  return (((ticks >>> shift) - age) & AGE_MASK) * 2 ** shift;
+}
+
 export function readFlows(
   map: BpfMap,
   image: Image,
@@ -62,16 +68,14 @@ export function readFlows(
 }
 
 /** Undefined when its backend is gone: the next packet will choose anew. */
-function flowOf(fields: FlowFields, image: Image, { ticks, hz }: Clock): Flow | undefined {
+function flowOf(fields: FlowFields, image: Image, clock: Clock): Flow | undefined {
   const backend = image.backendOf[fields.backend];
   if (backend === undefined || (backend.generation & GENERATION_MASK) !== fields.generation) return undefined;
-  const shift = shiftOf(hz * 16);
-  const idle = ((ticks >>> shift) - fields.age) & AGE_MASK;
   return {
     vip: backend.vip.key,
     backend: backend.key,
     state: stateName(fields.state),
-    idleSeconds: Math.round((idle * 2 ** shift) / hz),
+    idleSeconds: Math.round(idleTicks(fields, clock) / clock.hz),
   };
 }
 
