@@ -6,6 +6,7 @@ import { GossipThread } from '../../ts/cluster/gossip/thread.js';
 import { Identity, Verifier } from '../../ts/cluster/identity.js';
 import type { Heard } from '../../ts/cluster/store.js';
 import { until } from '../../ts/quickstart/until.js';
+import { steadyMs } from '../../ts/util/clock.js';
 import { Hub } from '../helpers/hub.js';
 import { Writer } from '../unit/cluster/writer.js';
 import { contractCluster, contractOfClusterStore } from './cluster.js';
@@ -16,7 +17,7 @@ contractOfClusterStore(test, 'memory', () => {
 });
 
 const codec = new EntryCodec(contractCluster, new Verifier());
-const timing = { beatMs: 200, deadlineMs: 3_000, compareMs: 2_000, meshMs: 200 };
+const timing = { beatMs: 200, deadlineMs: 3_000, compareMs: 2_000, meshMs: 200, forgetMs: 86_400_000 };
 
 /** Below those the kernel hands out, and apart from those of a test that runs beside this one. */
 let port = 10_000 + (process.pid % 300) * 64;
@@ -36,6 +37,46 @@ function setups(): (identity: Identity) => GossipSetup {
 contractOfClusterStore(test, 'gossip', () => {
   const setup = setups();
   return (identity) => new Gossip(setup(identity));
+});
+
+test.serial('gossip: a seed whose machine comes back with a new key is met again', async (t) => {
+  const setup = setups();
+  const [first, second, third] = [Identity.random(), Identity.random(), Identity.random()];
+  const at = setup(first);
+  const seed = new Gossip(at);
+  const other = new Gossip(setup(second));
+  const reborn = new Gossip({ ...at, seed: third.seed, seeds: [] });
+  t.teardown(() => Promise.all([seed, other, reborn].map((one) => one.close())).then(() => {}));
+  const deaf = { heard: () => {}, neighbours: () => {}, fault: () => {} };
+  const met = (id: string) =>
+    until(`${id} to be met`, 60_000, () => other.neighbours().some((neighbour) => neighbour.id === id));
+  await Promise.all([seed.open(deaf), other.open(deaf)]);
+  const { address, port: number } = at.listen;
+  seed.put([new Writer(first, codec).node(1, 1, { reach: [`${address}:${number}`] })]);
+  await met(first.id);
+  await until('its place to be known', 60_000, async () => (await other.stats()).gauges.owners === 1);
+  await seed.close();
+  await reborn.open(deaf);
+  await met(third.id);
+  t.pass();
+});
+
+test.serial('gossip: who is silent for too long is forgotten, and does not come back by others', async (t) => {
+  const setup = setups();
+  const short = { ...timing, compareMs: 100, forgetMs: 2_000 };
+  const identities = [Identity.random(), Identity.random()];
+  const both = identities.map((identity) => new Gossip({ ...setup(identity), timing: short }));
+  t.teardown(() => Promise.all(both.map((one) => one.close())).then(() => {}));
+  const owners = () => Promise.all(both.map(async (one) => (await one.stats()).gauges.owners));
+  for (const one of both) await one.open({ heard: () => {}, neighbours: () => {}, fault: () => {} });
+  const gone = new Writer(Identity.random(), codec);
+  both[0]!.restore([{ signed: gone.node(1, 1), at: steadyMs() }]);
+  await until('both to know it', 60_000, async () => (await owners()).join() === '1,1');
+  await until('both to forget it', 60_000, async () => (await owners()).join() === '0,0');
+  const comparisons = async () => (await both[1]!.stats()).counters.comparisons!;
+  const before = await comparisons();
+  await until('more comparisons', 60_000, async () => (await comparisons()) > before + 5);
+  t.is((await owners()).join(), '0,0');
 });
 
 test.serial('gossip in a thread of its own: it hears, is heard, and says why it cannot begin', async (t) => {

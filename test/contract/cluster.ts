@@ -44,6 +44,8 @@ class Node {
 }
 
 const KEY = 'tcp/11.0.0.1:80';
+/** Number 99, a text. */
+const UNKNOWN_FIELD = Buffer.concat([Buffer.from([0x9a, 0x06, 0x03]), Buffer.from('new')]);
 const PATIENCE_MS = 60_000;
 
 /** What every cluster store must do. */
@@ -88,6 +90,24 @@ export function contractOfClusterStore(test: TestFn, name: string, newNetwork: (
     await hear(late, a, 2);
     await hear(late, absent, 9);
     t.pass();
+  });
+
+  test.serial(`${name}: an entry of a later release goes to all as its owner has signed it`, async (t) => {
+    const { network, all } = await nodes(t, 2);
+    // The first is where the late one can meet the cluster.
+    const [a, b] = all as [Node, Node];
+    const entry = Buffer.concat([b.writer.vip(KEY, 1, 2).entry, UNKNOWN_FIELD]);
+    const signature = b.identity.sign(Buffer.concat([Buffer.from(`vipd-entry-1\0${contractCluster}\0`), entry]));
+    b.store.put([{ entry, signature }]);
+    await hear(a, b, 2);
+    await b.store.close();
+    const late = await another(t, network);
+    for (const node of [a, late]) {
+      await hear(node, b, 2);
+      const arrived = node.heard.find(({ signed }) => entryCodec.decode(signed.entry).version === 2)!.signed;
+      t.deepEqual(Buffer.from(arrived.entry), entry);
+      t.deepEqual(Buffer.from(arrived.signature), Buffer.from(signature));
+    }
   });
 
   test.serial(`${name}: neighbours are those that are there`, async (t) => {

@@ -6,8 +6,10 @@ import { createHost, type Host, multiaddrText } from '../../ts/cluster/gossip/ho
 import { ClusterProtector } from '../../ts/cluster/gossip/protector.js';
 import { type GossipSetup, gossipTiming } from '../../ts/cluster/gossip/setup.js';
 import { Identity, Verifier } from '../../ts/cluster/identity.js';
+import { replicaLimits } from '../../ts/cluster/replica.js';
 import { batchCodec, type SignedMessage } from '../../ts/cluster/wire.js';
 import { until } from '../../ts/quickstart/until.js';
+import { steadyMs } from '../../ts/util/clock.js';
 import { Writer } from '../unit/cluster/writer.js';
 
 // A machine that has the key of the cluster and means it ill, against two that do not.
@@ -16,6 +18,8 @@ const clusterId = '00000000000000bb';
 const codec = new EntryCodec(clusterId, new Verifier());
 const TOPIC = 'vipd/entries/1';
 const PATIENCE_MS = 60_000;
+/** Entries one node may have. */
+const ROOM = 500;
 let port = 30_000 + (process.pid % 300) * 16;
 
 class Good {
@@ -51,6 +55,7 @@ async function scene(t: ExecutionContext): Promise<{ a: Good; b: Good; evil: Hos
     seeds: [`127.0.0.1:${first}`],
     timing: gossipTiming,
     limits: { ...guardLimits, bytes: 4 << 20 },
+    room: { ...replicaLimits, entriesPerOwner: ROOM },
   });
   const [a, b] = [new Good(setup(first)), new Good(setup(++port))];
   const mallory = Identity.random();
@@ -128,4 +133,46 @@ test.serial('who floods is shut out', async (t) => {
   for (let i = 1; i < 200 && a.faults.size === 0; i++) await send(evil, large(i));
   await until('the ban', PATIENCE_MS, () => a.faults.has(`ban ${mallory.id}`) || evil.getConnections().length === 0);
   t.true((await a.store.stats()).gauges.bytes! < 17 << 20);
+});
+
+test.serial(
+  'who claims more than there is room for is named and shut out, and those who hand it on are not',
+  async (t) => {
+    const { a, b, evil, mallory } = await scene(t);
+    const writer = new Writer(mallory, codec);
+    const key = (i: number) => `tcp/11.0.${i >> 8}.${i & 255}:80`;
+    const claims = (from: number, count: number) =>
+      Array.from({ length: count }, (_, i) => writer.vip(key(from + i), 1, from + i));
+    // One part of them is known to each before they hear the other one.
+    a.store.restore(claims(1, ROOM).map((signed) => ({ signed, at: steadyMs() })));
+    b.store.restore(claims(ROOM + 1, ROOM).map((signed) => ({ signed, at: steadyMs() })));
+    for (let i = 0; i < 20; i++) await send(evil, batch(...claims(2 * ROOM + 1 + i * 50, 50)));
+    await until('its name', PATIENCE_MS, () => a.faults.get(`limit ${mallory.id}`) === 'NODE_OVER_LIMIT');
+    await until('the ban', PATIENCE_MS, () => a.faults.get(`ban ${mallory.id}`) === 'PEER_MISBEHAVES');
+    const { comparisons } = (await a.store.stats()).counters;
+    await until(
+      'comparisons',
+      PATIENCE_MS,
+      async () => (await a.store.stats()).counters.comparisons! > comparisons! + 3,
+    );
+    const heard = b.heard;
+    a.store.put([a.writer.vip('tcp/11.1.0.1:80', 1, 2)]);
+    await until('what the others say', PATIENCE_MS, () => b.heard > heard);
+    for (const { store } of [a, b]) {
+      t.is(store.neighbours().length, 1);
+      t.true((await store.stats()).gauges.entries! <= ROOM + 3);
+    }
+    t.false(b.faults.has(`ban ${a.identity.id}`));
+  },
+);
+
+test.serial('who wants everything compared all the time is shut out', async (t) => {
+  const { a, evil, mallory } = await scene(t);
+  const [connection] = evil.getConnections();
+  for (let i = 0; i < 400 && connection!.status === 'open'; i++) {
+    const stream = await connection!.newStream('/vipd/compare/1').catch(() => undefined);
+    stream?.abort(new Error('never mind'));
+  }
+  await until('the ban', PATIENCE_MS, () => a.faults.get(`ban ${mallory.id}`) === 'PEER_MISBEHAVES');
+  t.is((await a.store.stats()).gauges.neighbours, 1);
 });

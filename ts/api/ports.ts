@@ -23,6 +23,8 @@ export interface NodePort {
   readonly started: number;
   /** The cgroup whose processes reach VIPs by the sock hook. */
   readonly cgroup: string;
+  /** What it is called, and its addresses towards the network. */
+  self(): { readonly name: string; readonly addresses: readonly string[] };
   doctor(): Promise<DoctorReport>;
   /** Removes everything from the kernel; the daemon ends soon after it resolves. */
   teardown(): Promise<void>;

@@ -51,6 +51,8 @@ const COALESCE_MS = 100;
 const SNAPSHOT_MS = 5_000;
 /** Restarts within a life, after which somebody else must be using this node's key. */
 const MANY_LIVES = 5;
+/** There is no later life than the last number: only a thief of the key speaks as that. */
+const LAST_LIFE = 0xffff_ffff;
 
 /** This node's part in the cluster: says what runs here, hears what runs elsewhere, and knows who is there. */
 export class Cluster {
@@ -211,8 +213,8 @@ export class Cluster {
   /** An entry of this node that it has not written in this life: of an earlier one whose memory is lost, or a thief's. */
   #meetMyself(incarnation: number): void {
     if (incarnation < this.#own.incarnation) return;
-    this.#own.outlive(incarnation);
-    this.#lives += 1;
+    this.#own.outlive(Math.min(incarnation, LAST_LIFE - 1));
+    this.#lives += incarnation >= LAST_LIFE - 1 ? MANY_LIVES + 1 : 1;
     this.#unsaved = true;
     this.modules.logger?.warn({ incarnation: this.#own.incarnation }, 'outliving what this node said before');
     if (this.#lives > MANY_LIVES) {

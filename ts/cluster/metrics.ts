@@ -50,6 +50,7 @@ export function clusterCollector(current: () => Cluster | undefined): Collector 
       gauge('vipd_cluster_entries', 'Entries kept', single(entries)),
       gauge('vipd_cluster_bytes', 'Bytes of these', single(bytes)),
       gauge('vipd_cluster_streams', 'Streams open to neighbours', single(gauges.streams ?? 0)),
+      gauge('vipd_cluster_queued_bytes', 'Bytes waiting to be sent to them', single(gauges.queued ?? 0)),
       gauge('vipd_cluster_unsent', 'Entries of this node that no server of NATS has yet', single(gauges.unsent ?? 0)),
       gauge('vipd_cluster_bans', 'Peers that are shut out', single(gauges.bans ?? 0)),
       ...Object.entries(counters).flatMap(([key, value]) => {

@@ -8,9 +8,16 @@ export interface ReplicaLimits {
   readonly owners: number;
   readonly entriesPerOwner: number;
   readonly bytesPerOwner: number;
+  /** Of all together; beyond it owners may still have their even share, so that one cannot push the others out. */
+  readonly bytes: number;
 }
 
-export const replicaLimits: ReplicaLimits = { owners: 8192, entriesPerOwner: 16_384, bytesPerOwner: 16 << 20 };
+export const replicaLimits: ReplicaLimits = {
+  owners: 8192,
+  entriesPerOwner: 16_384,
+  bytesPerOwner: 16 << 20,
+  bytes: 256 << 20,
+};
 
 export type Outcome =
   | { readonly kind: 'new'; readonly entry: Entry; readonly voided: readonly Entry[] }
@@ -48,10 +55,11 @@ interface MutableHolding {
 export class Replica {
   readonly #holdings = new Map<NodeId, MutableHolding>();
   readonly #whole = new Uint8Array(HASH_BYTES);
+  #bytes = 0;
 
   constructor(
     private readonly codec: EntryCodec,
-    private readonly limits: ReplicaLimits = replicaLimits,
+    readonly limits: ReplicaLimits = replicaLimits,
   ) {}
 
   /** @param heard when its owner spoke, by the steady clock of this machine */
@@ -87,10 +95,16 @@ export class Replica {
     return this.#holdings.get(owner);
   }
 
+  /** Owners of whom nothing was heard since then. */
+  silentSince(time: number): readonly NodeId[] {
+    return [...this.#holdings.values()].filter(({ heard }) => heard < time).map(({ owner }) => owner);
+  }
+
   /** Drops all of an owner. */
   forget(owner: NodeId): void {
     const holding = this.#holdings.get(owner);
     if (!holding) return;
+    this.#bytes -= holding.bytes;
     xor(this.#whole, holding.hash);
     this.#holdings.delete(owner);
   }
@@ -102,8 +116,8 @@ export class Replica {
 
   size(): { owners: number; entries: number; bytes: number } {
     const all = [...this.#holdings.values()];
-    const sum = (of: (one: MutableHolding) => number) => all.reduce((total, one) => total + of(one), 0);
-    return { owners: all.length, entries: sum(({ entries }) => entries.size), bytes: sum(({ bytes }) => bytes) };
+    const entries = all.reduce((total, one) => total + one.entries.size, 0);
+    return { owners: all.length, entries, bytes: this.#bytes };
   }
 
   #begin(owner: NodeId, heard: number): MutableHolding {
@@ -116,6 +130,7 @@ export class Replica {
     this.#drop(holding, entry.message.key);
     holding.entries.set(entry.message.key, entry);
     holding.bytes += entry.bytes;
+    this.#bytes += entry.bytes;
     this.#mark(holding, entry);
   }
 
@@ -124,6 +139,7 @@ export class Replica {
     if (!known) return;
     holding.entries.delete(key);
     holding.bytes -= known.bytes;
+    this.#bytes -= known.bytes;
     this.#mark(holding, known);
   }
 
@@ -142,13 +158,16 @@ export class Replica {
   }
 
   #overLimit(entry: Entry, holding: MutableHolding | undefined, known: Entry | undefined): OverLimit | undefined {
-    const { owners, entriesPerOwner, bytesPerOwner } = this.limits;
+    const { owners, entriesPerOwner, bytesPerOwner, bytes: mostBytes } = this.limits;
     const over = (cause: string): OverLimit => ({ code: 'OVER_LIMIT', cause });
-    if (!holding) return this.#holdings.size < owners ? undefined : over(`more than ${owners} nodes`);
-    if (!known && holding.entries.size >= entriesPerOwner)
+    if (!holding && this.#holdings.size >= owners) return over(`more than ${owners} nodes`);
+    if (holding && !known && holding.entries.size >= entriesPerOwner)
       return over(`more than ${entriesPerOwner} entries of one node`);
-    const bytes = holding.bytes + entry.bytes - (known?.bytes ?? 0);
-    return bytes > bytesPerOwner ? over(`more than ${bytesPerOwner} bytes of one node`) : undefined;
+    const more = entry.bytes - (known?.bytes ?? 0);
+    const bytes = (holding?.bytes ?? 0) + more;
+    if (bytes > bytesPerOwner) return over(`more than ${bytesPerOwner} bytes of one node`);
+    const full = this.#bytes + more > mostBytes && bytes > mostBytes / owners;
+    return full && more > 0 ? over(`more than ${mostBytes} bytes of all nodes together`) : undefined;
   }
 }
 

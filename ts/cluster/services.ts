@@ -51,7 +51,8 @@ export class RemoteServices {
     const around = `${inputs.alone} ${[...owners].map(([address, member]) => `${address} ${member?.id}`).join()}`;
     const made = [...claims].map(([key, list]) => this.#service(key, list, owners, inputs, around));
     for (const key of this.#made.keys()) if (!claims.has(key)) this.#made.delete(key);
-    return { services: made.map(({ service }) => service), faults: [...faults, ...made.flatMap((one) => one.faults)] };
+    const all = [...faults, ...made.flatMap((one) => one.faults)];
+    return { services: made.map(({ service }) => service), faults: abridged(all) };
   }
 
   #claims({ members, holding }: RemoteInputs, faults: Fault[]): ReadonlyMap<string, readonly Claim[]> {
@@ -93,6 +94,25 @@ export class RemoteServices {
     return made;
   }
 }
+
+/** Of one node's faults the first few, and how many more: what it publishes may be wrong throughout. */
+function abridged(faults: readonly Fault[]): readonly Fault[] {
+  const counts = new Map<string, number>();
+  const few = faults.filter(({ code, object }) => {
+    const key = `${code} ${object}`;
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+    return counts.get(key)! <= FAULTS_TOLD;
+  });
+  const rest = [...counts].filter(([, count]) => count > FAULTS_TOLD);
+  const more = rest.map(([key, count]): Fault => {
+    const [code = '', ...object] = key.split(' ');
+    return { code, object: object.join(' '), cause: `${count - FAULTS_TOLD} more of the same kind` };
+  });
+  return [...few, ...more];
+}
+
+/** Of one kind and node. */
+const FAULTS_TOLD = 8;
 
 /** A node that only spoke again is the same as before. */
 function sameClaims(a: readonly Claim[], b: readonly Claim[]): boolean {

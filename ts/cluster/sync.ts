@@ -17,6 +17,8 @@ export interface Side {
   readonly replica: Replica;
   /** Milliseconds of the steady clock. */
   now(): number;
+  /** Of an owner that is silent for longer nothing is taken any more, or it would never be forgotten everywhere. */
+  readonly forgetMs: number;
   /** Every entry the other side sends goes through here, with the time its owner said it. */
   received(outcome: Outcome, heard: number): void;
 }
@@ -67,7 +69,9 @@ function differing(side: Side, digests: NonNullable<SyncMessage['digests']>): Ho
     const other = theirs.get(owner);
     return !other || !Buffer.from(other.hash).equals(hash);
   });
-  const unknown = digests.filter(({ owner }) => !side.replica.holding(nodeIdOf(owner)));
+  const unknown = digests.filter(
+    ({ owner, ageS }) => !isForgotten(side, ageS) && !side.replica.holding(nodeIdOf(owner)),
+  );
   const have: HoldingsMessage[] = unknown.map(({ owner }) => ({ owner, ageS: UNHEARD_S, held: [] }));
   let room = MAX_HELD;
   for (const holding of mine) {
@@ -87,29 +91,37 @@ function holdingsMessage(holding: Holding, now: number): HoldingsMessage {
 
 /** What is later here than there, and what there is later. */
 function versus(side: Side, have: readonly HoldingsMessage[]) {
+  // What there is no room for would come in vain, and again at every comparison.
+  const room = side.replica.limits.entriesPerOwner;
   const later: Entry[] = [];
   const want: { owner: Uint8Array; keys: string[] }[] = [];
-  for (const { owner, held } of have) {
+  const seen = new Set<NodeId>();
+  for (const { owner, ageS, held } of have) {
+    const id = nodeIdOf(owner);
+    // Named twice it would be sent twice, and so on.
+    if (seen.has(id)) continue;
+    seen.add(id);
     const theirs = new Map(held.map((one) => [one.key, one]));
-    const mine = side.replica.holding(nodeIdOf(owner))?.entries ?? new Map<string, Entry>();
+    const mine = side.replica.holding(id)?.entries ?? new Map<string, Entry>();
     for (const entry of mine.values()) {
       const other = theirs.get(entry.message.key);
-      if (!other || isLater(entry.message, other)) later.push(entry);
+      if (other ? isLater(entry.message, other) : theirs.size < room) later.push(entry);
     }
     const keys = held.filter((one) => {
       const own = mine.get(one.key);
-      return !own || isLater(one, own.message);
+      return own ? isLater(one, own.message) : mine.size < room;
     });
-    if (keys.length > 0) want.push({ owner, keys: keys.map(({ key }) => key) });
+    if (keys.length > 0 && !isForgotten(side, ageS)) want.push({ owner, keys: keys.map(({ key }) => key) });
   }
   return { later, want };
 }
 
 function wanted(side: Side, want: NonNullable<SyncMessage['want']>): readonly Entry[] {
-  return want.flatMap(({ owner, keys }) => {
-    const entries = side.replica.holding(nodeIdOf(owner))?.entries;
-    return keys.flatMap((key) => entries?.get(key) ?? []);
+  const entries = want.flatMap(({ owner, keys }) => {
+    const mine = side.replica.holding(nodeIdOf(owner))?.entries;
+    return [...new Set(keys)].flatMap((key) => mine?.get(key) ?? []);
   });
+  return [...new Set(entries)];
 }
 
 /** In pieces; an owner's entry about itself last: what its floor voids must have been replaced by then. */
@@ -144,6 +156,10 @@ type Ages = ReadonlyMap<NodeId, number>;
 
 function agesOf(list: readonly { readonly owner: Uint8Array; readonly ageS: number }[]): Ages {
   return new Map(list.map(({ owner, ageS }) => [nodeIdOf(owner), ageS]));
+}
+
+function isForgotten(side: Side, ageS: number): boolean {
+  return ageS * 1000 > side.forgetMs;
 }
 
 /** About ten years. */

@@ -79,7 +79,7 @@ export class Clustering {
     const listen = options['cluster.listen'];
     const store = await this.#store(keys, identity, allow, failed);
     const facts = {
-      name: options['cluster.name'] ?? hostname(),
+      name: nodeName(options),
       addresses,
       reach: addresses.map((address) => formatEndpoint({ address, port: listen.port })),
       software: packageVersion(),
@@ -115,7 +115,7 @@ export class Clustering {
       clusterKeys: keys.keys,
       listen: this.options['cluster.listen'],
       seeds: this.options['cluster.seeds'],
-      timing: gossipTiming,
+      timing: { ...gossipTiming, forgetMs: this.options['cluster.forget'] },
       ...(allow && { allow }),
     };
     return new GossipThread(setup, failed);
@@ -153,6 +153,10 @@ export class Clustering {
     );
     return [...byFamily.values()];
   }
+}
+
+export function nodeName(options: DaemonOptions): string {
+  return options['cluster.name'] ?? hostname();
 }
 
 export function clusterDirectory({ stateDir }: Pick<DaemonOptions, 'stateDir'>): string {

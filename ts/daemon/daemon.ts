@@ -8,6 +8,7 @@ import type { DataPlane, HookStatus } from '../dataplane/dataplane.js';
 import { serveMetrics } from '../metrics/server.js';
 import { formatPrefix, type Prefix } from '../model/address.js';
 import { Closers } from './closers.js';
+import { nodeName } from './clustering.js';
 import { Control } from './control.js';
 import { forgetResolver, NameService } from './dns.js';
 import { clearSocket, listenUnix } from './listen.js';
@@ -123,10 +124,12 @@ class Daemon {
   }
 
   async #serve(control: Control, planes: Planes, names: NameService | undefined): Promise<void> {
-    const { version, cgroup, logger } = this.modules;
+    const { version, cgroup, machine, logger } = this.modules;
     const teardown = () => this.#teardown(control, planes);
     const doctor = () => this.modules.doctor(planes.active.hooks());
-    const ports = apiPorts({ version, started: this.#started, cgroup, doctor, teardown }, planes, control, names);
+    const self = () => ({ name: nodeName(this.options), addresses: machine.outwardAddresses() });
+    const node = { version, started: this.#started, cgroup, self, doctor, teardown };
+    const ports = apiPorts(node, planes, control, names);
     await this.#serveApi(ports);
     const { listen } = this.options;
     if (listen === undefined) return;

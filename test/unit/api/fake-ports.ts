@@ -157,6 +157,7 @@ export class FakePorts implements ApiPorts {
     version: '1.2.3',
     started: 500,
     cgroup: '/sys/fs/cgroup/test',
+    self: () => ({ name: 'alone', addresses: ['10.0.0.9'] }),
     doctor: async () => ({ ok: true, checks: [{ name: 'kernel', result: 'ok', detail: '6.18' }] }),
     teardown: async () => this.record('teardown'),
     metrics: async () => 'vipd_build_info 1\n',
@@ -231,7 +232,7 @@ export class FakePorts implements ApiPorts {
   };
 
   dns: ApiPorts['dns'] = fakeDns;
-  readonly cluster: ApiPorts['cluster'] = {
+  readonly cluster: { -readonly [K in keyof ApiPorts['cluster']]: ApiPorts['cluster'][K] } = {
     members: () => [member],
     leave: async () => {
       this.record('leave');

@@ -127,3 +127,18 @@ test('VIPs in the form of DC/OS: the families of a name are one, and who has the
   ports.status.vips = () => [];
   t.is((await ask({ 'if-none-match': first.tag! })).text, '[]');
 });
+
+test('nodes in the form of DC/OS: those of the cluster, and this node where it is in none', async (t) => {
+  const { client, ports } = await serve(t);
+  const [member] = ports.cluster.members();
+  const others = ['alive', 'left', 'refused', 'unreachable'] as const;
+  ports.cluster.members = () => [member!, ...others.map((state) => ({ ...member!, name: state, state }))];
+  t.deepEqual(
+    (await client.nodes()).map(({ hostname }) => hostname),
+    [member!.name, 'alive', 'unreachable'],
+  );
+  ports.cluster.members = () => [];
+  const [alone, ...more] = await client.nodes();
+  t.like(alone, { hostname: 'alone', private_ip: '10.0.0.9', public_ips: [] });
+  t.deepEqual(more, []);
+});

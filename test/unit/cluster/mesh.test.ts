@@ -1,6 +1,8 @@
 import test from 'ava';
 import { type Ban, Guard } from '../../../ts/cluster/gossip/guard.js';
-import { degree, Mesh } from '../../../ts/cluster/gossip/mesh.js';
+import { candidates, degree, Mesh } from '../../../ts/cluster/gossip/mesh.js';
+import { Replica } from '../../../ts/cluster/replica.js';
+import { codec, identity, Writer } from './writer.js';
 
 const candidate = (name: string) => ({ name, reach: [] });
 const crowd = Array.from({ length: 20 }, (_, i) => candidate(`n${i}`));
@@ -32,7 +34,18 @@ test('with enough neighbours and everybody in reach it dials nobody', (t) => {
   );
 });
 
-const limits = { bad: 2, messages: 5, bytes: 1000, windowMs: 1000, banMs: 5000 };
+test('where a node is gone its seed is tried too: its machine may have a new key', (t) => {
+  const replica = new Replica(codec);
+  const known = new Writer(identity(5));
+  replica.accept(known.node(1, 1, { reach: ['10.0.0.1:61420'] }), 0);
+  const seeds = ['10.0.0.1:61420', '10.0.0.2:61420'];
+  const names = (...found: readonly string[]) =>
+    candidates([...replica.holdings()], seeds, new Set(found)).map(({ name }) => name);
+  t.deepEqual(names(known.identity.id), [known.identity.id, seeds[1]!]);
+  t.deepEqual(names(), [known.identity.id, ...seeds]);
+});
+
+const limits = { bad: 2, messages: 5, bytes: 1000, comparisons: 3, windowMs: 1000, banMs: 5000 };
 
 function guard(): { guard: Guard; bans: Ban[]; at(now: number): void } {
   let time = 0;
@@ -69,6 +82,16 @@ test('so is one that floods, by messages or by bytes', (t) => {
   t.deepEqual(
     bans.map(({ peer }) => peer),
     ['x', 'y'],
+  );
+});
+
+test('so is one that wants too much compared', (t) => {
+  const { guard: one, bans } = guard();
+  for (let i = 0; i < 3; i++) t.true(one.comparison('x'));
+  t.false(one.comparison('x'));
+  t.deepEqual(
+    bans.map(({ reason }) => reason),
+    ['more than 3 comparisons in 1 s'],
   );
 });
 

@@ -64,7 +64,7 @@ test('entries below the floor of their owner are void, now and later', (t) => {
 });
 
 test('nobody can fill the memory of others', (t) => {
-  const replica = new Replica(codec, { owners: 2, entriesPerOwner: 3, bytesPerOwner: 10_000 });
+  const replica = new Replica(codec, { owners: 2, entriesPerOwner: 3, bytesPerOwner: 10_000, bytes: 1 << 20 });
   const over = (signed: SignedMessage) => {
     const outcome = replica.accept(signed, 0);
     return outcome.kind === 'bad' ? outcome.bad.code : outcome.kind;
@@ -75,6 +75,23 @@ test('nobody can fill the memory of others', (t) => {
   t.is(over(writer.vip('tcp/11.0.0.1:80', 1, 6, { policy: 'x'.repeat(20_000) })), 'OVER_LIMIT');
   t.is(over(other.node(1, 1)), 'new');
   t.is(over(new Writer(identity(3)).node(1, 1)), 'OVER_LIMIT');
+});
+
+test('all together have their bounds, within which each may have its even share', (t) => {
+  const replica = new Replica(codec, { owners: 4, entriesPerOwner: 100, bytesPerOwner: 100_000, bytes: 20_000 });
+  const large = (of: Writer, version: number, bytes: number) =>
+    replica.accept(of.vip(`tcp/11.0.0.${version}:80`, 1, version, { policy: 'x'.repeat(bytes) }), 0).kind;
+  const third = new Writer(identity(3));
+  t.is(large(writer, 1, 9_000), 'new');
+  t.is(large(other, 1, 9_500), 'new');
+  t.is(large(writer, 2, 2_000), 'bad');
+  t.is(large(third, 1, 4_000), 'new', 'less than a fourth');
+  t.is(large(third, 2, 4_000), 'bad');
+  t.is(large(writer, 1, 100), 'old');
+  t.is(replica.accept(writer.gone('tcp/11.0.0.1:80', 1, 9), 0).kind, 'new', 'what makes it less always has room');
+  replica.forget(other.identity.id);
+  t.true(replica.size().bytes < 5_000);
+  t.is(large(writer, 10, 9_000), 'new');
 });
 
 test('the hash tells whether two replicas hold the same, however it came', (t) => {

@@ -125,6 +125,13 @@ test('what is not valid is told with the node, and hides nothing else', (t) => {
   t.is(faults.length, 3);
 });
 
+test('of a node whose every word is wrong a few are told, and how many more', (t) => {
+  const wrong = Array.from({ length: 100 }, (_, i) => a.vip(`tcp/11.0.1.${i}:80`, 1, i + 2, { port: 81 }));
+  const { faults } = seen([...nodes, ...wrong], [a, b]);
+  t.is(faults.length, 9);
+  t.is(faults.at(-1)!.cause, '92 more of the same kind');
+});
+
 test('a node that has left has nothing any more', (t) => {
   const entries = [a.node(1, 1, { left: true }), a.vip(KEY, 1, 2, { backends: [backend('10.0.0.2')] })];
   t.deepEqual(seen(entries, [a]).services, []);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
-import { Replica } from '../../../ts/cluster/replica.js';
+import { Replica, replicaLimits } from '../../../ts/cluster/replica.js';
 import { readSnapshot, writeSnapshot } from '../../../ts/cluster/snapshot.js';
 import { answer, compare, type Line, type Side } from '../../../ts/cluster/sync.js';
 import { type EntryMessage, entryCodec, syncCodec } from '../../../ts/cluster/wire.js';
@@ -32,9 +32,10 @@ function wire(): { ends: readonly [Line, Line]; sent: () => number } {
 }
 
 const NOW = 1_000_000;
+const FORGET_MS = 2_000_000;
 
 function side(replica: Replica): Side {
-  return { replica, now: () => NOW, received: () => {} };
+  return { replica, now: () => NOW, forgetMs: FORGET_MS, received: () => {} };
 }
 
 async function level(a: Replica, b: Replica): Promise<{ differed: boolean; messages: number }> {
@@ -83,6 +84,56 @@ test('a node that was heard long ago does not seem fresh to who hears of it now'
   const c = new Replica(codec);
   await level(a, c);
   t.is(c.holding(writers[0]!.identity.id)!.heard, NOW - 90_000);
+});
+
+test('of a node that is to be forgotten nothing is taken any more, whichever side knows it', async (t) => {
+  const owners = async (heard: number) => {
+    const [a, b] = [new Replica(codec), new Replica(codec)];
+    a.accept(writers[0]!.node(1, 1), heard);
+    b.accept(writers[1]!.node(1, 1), heard);
+    a.accept(writers[2]!.node(1, 1), NOW);
+    await level(a, b);
+    return [a.size().owners, b.size().owners];
+  };
+  t.deepEqual(await owners(NOW - FORGET_MS + 2_000), [3, 3]);
+  t.deepEqual(await owners(NOW - FORGET_MS - 2_000), [2, 2]);
+});
+
+test('who asks for one thing many times gets it once', async (t) => {
+  const replica = new Replica(codec);
+  for (let i = 1; i <= 3; i++) replica.accept(writers[0]!.vip(`tcp/11.0.0.${i}:80`, 1, i), 0);
+  replica.accept(writers[1]!.vip('tcp/11.0.0.1:80', 1, 1), 0);
+  const { ends } = wire();
+  const owner = writers[0]!.identity.publicKey;
+  const answered = answer(side(replica), ends[1]);
+  await ends[0].send({ whole: new Uint8Array(8) });
+  await ends[0].receive();
+  await ends[0].send({ have: Array.from({ length: 1000 }, () => ({ owner, ageS: 0, held: [] })) });
+  t.is((await ends[0].receive()).entries!.length, 3);
+  await ends[0].send({ done: true });
+  await answered;
+
+  const asking = wire();
+  const compared = compare(side(replica), asking.ends[0]);
+  await asking.ends[1].receive();
+  await asking.ends[1].send({ digests: [] });
+  await asking.ends[1].receive();
+  const want = Array.from({ length: 100 }, () => ({ owner, keys: Array(100).fill('tcp/11.0.0.1:80') as string[] }));
+  await asking.ends[1].send({ want, done: true });
+  t.is((await asking.ends[1].receive()).entries!.length, 1);
+  await compared;
+});
+
+test('of two that have each other parts of too much, neither sends what has no room', async (t) => {
+  const limits = { ...replicaLimits, entriesPerOwner: 3 };
+  const [a, b] = [new Replica(codec, limits), new Replica(codec, limits)];
+  for (let i = 1; i <= 3; i++) a.accept(writers[0]!.vip(`tcp/11.0.0.${i}:80`, 1, i), 0);
+  for (let i = 4; i <= 6; i++) b.accept(writers[0]!.vip(`tcp/11.0.0.${i}:80`, 1, i), 0);
+  const outcomes: string[] = [];
+  const { ends } = wire();
+  const of = (replica: Replica): Side => ({ ...side(replica), received: ({ kind }) => outcomes.push(kind) });
+  await Promise.all([compare(of(a), ends[0]), answer(of(b), ends[1])]);
+  t.deepEqual(outcomes, []);
 });
 
 test('fields of a later release pass through an older node, its disk and its comparisons, with their signature', async (t) => {

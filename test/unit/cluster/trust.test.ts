@@ -109,6 +109,18 @@ test('two machines with the key of one node: both are told, and what others see 
   t.true(victim.self().incarnation > 5);
 });
 
+test('a thief that speaks as the last life there can be is told at once', async (t) => {
+  const { hub, node } = scene(t);
+  const identity = Identity.random();
+  const victim = await node('10.0.0.2', { identity });
+  const thief = new Writer(identity, new EntryCodec(clusterId, new Verifier()));
+  hub.inject({ signed: thief.node(0xffff_ffff, 1), at: steadyMs() });
+  await until('the victim to complain', PATIENCE_MS, () =>
+    victim.faults().some(({ code }) => code === 'IDENTITY_SHARED'),
+  );
+  t.is(victim.self().incarnation, 0xffff_ffff);
+});
+
 test('a clock that is a day off is shown, and decides nothing', async (t) => {
   const { node } = scene(t);
   const day = 86_400_000;
@@ -168,7 +180,12 @@ test('the words of an older release, with fields it did not have yet, and of a n
 });
 
 test('a node that claims a million VIPs is kept to its share, and what others say is heard all the while', (t) => {
-  const replica = new Replica(codec, { owners: 100, entriesPerOwner: 1_000, bytesPerOwner: 16 << 20 });
+  const replica = new Replica(codec, {
+    owners: 100,
+    entriesPerOwner: 1_000,
+    bytesPerOwner: 16 << 20,
+    bytes: 256 << 20,
+  });
   const [greedy, modest] = [new Writer(Identity.random()), new Writer(Identity.random())];
   let refused = 0;
   // Of the million only the first thousands are written here: nothing is different about the rest.

@@ -7,14 +7,14 @@ import type { DcosVip, dcosRoutes } from '../routes/dcos.js';
 import type { Frozen } from '../routes/route.js';
 import type { Handlers } from '../routes/routes.js';
 
-export function dcosHandlers({ cluster, status }: ApiPorts): Handlers<typeof dcosRoutes> {
+export function dcosHandlers({ cluster, node, status }: ApiPorts): Handlers<typeof dcosRoutes> {
   return {
     dcosVips: async () => dcosVips(status.vips()),
-    nodes: async () =>
-      cluster
-        .members()
-        .filter(({ state }) => state !== 'left' && state !== 'refused')
-        .map(dcosNode),
+    nodes: async () => {
+      const members = cluster.members().filter(({ state }) => state !== 'left' && state !== 'refused');
+      // Outside of a cluster, or after it has left one, a node is all the nodes there are.
+      return members.length > 0 ? members.map(dcosNode) : [dcosNode({ ...node.self(), heard: Date.now() })];
+    },
   };
 }
 
@@ -36,7 +36,7 @@ function dcosBackend({ address, port, weight, state, node }: BackendStatus) {
   return { ip: address, port, weight: state === 'active' ? weight : 0, state, ...(node !== undefined && { node }) };
 }
 
-function dcosNode({ name, addresses, heard }: Frozen<MemberView>) {
+function dcosNode({ name, addresses, heard }: Pick<Frozen<MemberView>, 'name' | 'addresses' | 'heard'>) {
   return {
     private_ip: addresses[0] ?? '',
     public_ips: [],

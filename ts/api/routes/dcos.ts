@@ -38,7 +38,7 @@ export const dcosRoutes = {
   nodes: defineRoute({
     method: 'GET',
     path: '/v1/nodes',
-    summary: 'The nodes of the cluster in the form of the network API of DC/OS',
+    summary: 'The nodes of the cluster, without one this node, in the form of the network API of DC/OS',
     produces: 'json',
     response: Type.Array(DcosNode),
   }),

@@ -3,18 +3,20 @@ import { TopicValidatorResult } from '@libp2p/gossipsub';
 import type { Connection, Stream } from '@libp2p/interface';
 import { multiaddr } from '@multiformats/multiaddr';
 import { steadyMs } from '../../util/clock.js';
-import { type Fault, faultOf } from '../../util/errors.js';
+import { faultOf } from '../../util/errors.js';
 import { EntryCodec } from '../entry.js';
 import { reachable } from '../graph.js';
 import { Identity, type NodeId, Verifier } from '../identity.js';
 import { type Outcome, Replica } from '../replica.js';
 import type { ClusterStore, Heard, Neighbour, StoreListener, StoreStats } from '../store.js';
-import { answer, compare, type Side } from '../sync.js';
+import type { Side } from '../sync.js';
 import { batchCodec, type SignedMessage } from '../wire.js';
 import { Beat } from './beat.js';
+import { COMPARE, Comparing } from './comparing.js';
+import { Complaints } from './complaints.js';
+import { misbehaves, overLimit, wrongKey } from './faults.js';
 import { type Ban, Guard } from './guard.js';
 import { createHost, endpointText, type Host, multiaddrText } from './host.js';
-import { lineOver } from './line.js';
 import { type Candidate, candidates, degree, Mesh, saidNeighbours } from './mesh.js';
 import { ClusterProtector } from './protector.js';
 import { dialTargets } from './seeds.js';
@@ -23,8 +25,6 @@ import { batches, newCounters } from './traffic.js';
 
 const TOPIC = 'vipd/entries/1';
 const BEAT = '/vipd/beat/1';
-const COMPARE = '/vipd/compare/1';
-const SHORTEST_COMPARE_MS = 500;
 /** From a connection to its heartbeat. */
 const BEAT_WAIT_MS = 6_000;
 
@@ -50,19 +50,21 @@ export class Gossip implements ClusterStore {
   readonly #peers = new Map<NodeId, Peer>();
   /** When each connection was opened. */
   readonly #since = new WeakMap<Connection, number>();
+  readonly #complaints = new Complaints((about, fault) => this.#listener?.fault(about, fault));
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #counters = newCounters();
+  readonly #comparing: Comparing;
   #allow: ReadonlySet<NodeId> | undefined;
-  #compareEvery = SHORTEST_COMPARE_MS;
-  #nextCompare = 0;
   #host: Host | undefined;
   #listener: StoreListener | undefined;
 
   constructor(private readonly setup: GossipSetup) {
     this.#id = new Identity(setup.seed).id;
-    this.#replica = new Replica(new EntryCodec(setup.clusterId, new Verifier()));
+    this.#replica = new Replica(new EntryCodec(setup.clusterId, new Verifier()), setup.room);
     this.#protector = new ClusterProtector(setup.clusterKeys, (address) => this.#refusedKey(address));
     this.#guard = new Guard((ban) => this.#banned(ban), setup.limits);
+    const modules = { sideOf: (peer: NodeId) => this.#side(peer), counters: this.#counters, guard: this.#guard };
+    this.#comparing = new Comparing(setup.timing.compareMs, modules);
     this.#allow = setup.allow && new Set(setup.allow);
   }
 
@@ -73,12 +75,15 @@ export class Gossip implements ClusterStore {
     host.services.pubsub.topicValidators.set(TOPIC, (peer, { data }) => this.#validate(peer.toString(), data));
     host.services.pubsub.subscribe(TOPIC);
     await host.handle(BEAT, (stream, connection) => this.#welcome(stream, connection), { maxInboundStreams: 4 });
-    await host.handle(COMPARE, (stream, connection) => this.#answer(stream, connection), { maxInboundStreams: 4 });
+    await host.handle(COMPARE, (stream, connection) => this.#comparing.answer(stream, connection), {
+      maxInboundStreams: 4,
+    });
     host.addEventListener('connection:open', (event) => void this.#connected(event.detail));
     host.addEventListener('connection:close', (event) => this.#disconnected(event.detail));
     const { compareMs, meshMs } = this.setup.timing;
     this.#every(meshMs, () => this.#tendMesh());
     this.#every(compareMs, () => void this.#compareWithAny());
+    this.#every(compareMs, () => this.#forget());
     void this.#tendMesh();
   }
 
@@ -109,13 +114,15 @@ export class Gossip implements ClusterStore {
 
   async stats(): Promise<StoreStats> {
     const { owners, entries, bytes } = this.#replica.size();
-    const queue = [...this.#peers.values()].reduce((sum, { connection }) => sum + connection.streams.length, 0);
+    const streams = (this.#host?.getConnections() ?? []).flatMap((connection) => connection.streams);
+    const queued = streams.reduce((sum, { writeBufferLength }) => sum + writeBufferLength, 0);
     const gauges = {
       owners,
       entries,
       bytes,
       neighbours: this.#peers.size,
-      streams: queue,
+      streams: streams.length,
+      queued,
       bans: this.#guard.bans().length,
     };
     return { counters: { ...this.#counters }, gauges };
@@ -129,6 +136,7 @@ export class Gossip implements ClusterStore {
   async close(): Promise<void> {
     this.#listener = undefined;
     for (const timer of this.#timers) clearInterval(timer);
+    this.#complaints.close();
     for (const { beat } of [...this.#peers.values()]) beat.end('this node leaves');
     await this.#host?.stop();
     this.#host = undefined;
@@ -147,11 +155,12 @@ export class Gossip implements ClusterStore {
     const data = batchCodec.encode({ entries: batch });
     this.#counters.published += 1;
     this.#counters.bytesPublished += data.length;
-    this.#host?.services.pubsub.publish(TOPIC, data).catch((error: unknown) => {
+    const failed = (error: unknown) => {
       // Whoever misses it gets it by comparison.
       this.#counters.publishFailures += 1;
-      this.#listener?.fault('publish', { ...faultOf(error, 'cluster'), code: 'CLUSTER_PUBLISH_FAILED' });
-    });
+      this.#complaints.about('publish', { ...faultOf(error, 'cluster'), code: 'CLUSTER_PUBLISH_FAILED' });
+    };
+    this.#host?.services.pubsub.publish(TOPIC, data).then(() => this.#complaints.over('publish'), failed);
   }
 
   /** For gossipsub: whether a message is worth handing on. */
@@ -185,8 +194,11 @@ export class Gossip implements ClusterStore {
   #take(outcome: Outcome, from: NodeId): boolean {
     if (outcome.kind === 'bad') {
       this.#counters.bad += 1;
-      this.#guard.bad(from, outcome.bad.cause);
-      if (outcome.owner !== undefined) this.#overLimit(outcome.owner, outcome.bad.cause);
+      if (outcome.owner !== undefined)
+        this.#complaints.about(`limit ${outcome.owner}`, overLimit(outcome.owner, outcome.bad.cause));
+      // Whoever hands on what another says too much of may have kept other parts of it, and means no harm.
+      if (outcome.owner === undefined || outcome.owner === from) this.#guard.bad(from, outcome.bad.cause);
+      else this.#guard.message(from, 0);
     }
     if (outcome.kind === 'old') this.#counters.old += 1;
     if (outcome.kind === 'new') this.#counters.fresh += 1;
@@ -197,26 +209,15 @@ export class Gossip implements ClusterStore {
     if (entries.length > 0) this.#listener?.heard(entries.map((signed) => ({ signed, at })));
   }
 
-  #overLimit(owner: NodeId, cause: string): void {
-    const hint = 'see what it publishes; its further entries are dropped';
-    this.#listener?.fault(`limit ${owner}`, { code: 'NODE_OVER_LIMIT', object: `node ${owner}`, cause, hint });
-  }
-
   #refusedKey(address: string): void {
     this.#counters.refusedKeys += 1;
-    const object = `peer ${endpointText(address) ?? address}`;
-    const fault: Fault = {
-      code: 'CLUSTER_KEY_WRONG',
-      object,
-      cause: 'it tried to connect without a key of this cluster',
-    };
-    this.#listener?.fault('key', { ...fault, hint: 'give it the key file of this cluster, or keep it away' });
+    const fault = wrongKey(address);
+    this.#complaints.about(`key ${fault.object}`, fault);
   }
 
-  #banned({ peer, reason }: Ban): void {
-    const cause = `it is shut out for five minutes: ${reason}`;
-    this.#listener?.fault(`ban ${peer}`, { code: 'PEER_MISBEHAVES', object: `node ${peer}`, cause });
-    setTimeout(() => this.#listener?.fault(`ban ${peer}`, undefined), 300_000).unref();
+  #banned(ban: Ban): void {
+    const { peer } = ban;
+    this.#complaints.about(`ban ${peer}`, misbehaves(ban));
     this.#peers.get(peer)?.beat.end('it is shut out');
     void this.#hangUp(peer);
   }
@@ -269,15 +270,13 @@ export class Gossip implements ClusterStore {
     before?.beat.end('it has another connection');
     this.#mesh.succeeded(id);
     if (!before) this.#neighboursChanged();
-    if (connection.direction === 'outbound') void this.#compareWith(peer);
+    if (connection.direction === 'outbound') void this.#comparing.with(connection);
   }
 
   /** What gossip lost is found at the next beats: two that differ are no change under way any more. */
   #weigh(peer: Peer, whole: Uint8Array): void {
     peer.differs = Buffer.from(whole).equals(this.#replica.whole()) ? 0 : peer.differs + 1;
-    if (peer.differs < 2 || performance.now() < this.#nextCompare) return;
-    this.#nextCompare = performance.now() + this.#compareEvery;
-    void this.#compareWith(peer);
+    if (peer.differs >= 2) void this.#comparing.soon(peer.connection);
   }
 
   #gone(peer: Peer, reason: string): void {
@@ -302,21 +301,19 @@ export class Gossip implements ClusterStore {
     const host = this.#host;
     if (!host) return;
     const neighbours = new Set(this.#peers.keys());
-    const view = {
-      neighbours,
-      reachable: reachable(this.#id, neighbours, saidNeighbours(this.#replica)),
-      candidates: this.#candidates(),
-    };
+    const found = reachable(this.#id, neighbours, saidNeighbours(this.#replica));
+    const view = { neighbours, reachable: found, candidates: this.#candidates(found) };
     for (const candidate of this.#mesh.next(view, performance.now())) void this.#dial(host, candidate);
     if (neighbours.size > degree.most) this.#trim();
   }
 
-  #candidates(): readonly Candidate[] {
+  #candidates(found: ReadonlySet<NodeId>): readonly Candidate[] {
     const known = [...this.#replica.holdings()].filter(({ owner }) => owner !== this.#id && this.#admits(owner));
     const connected = new Set(this.neighbours().map(({ address }) => address));
     return candidates(
       known,
       this.setup.seeds.filter((seed) => !connected.has(seed) && !this.#selves.has(seed)),
+      found,
     );
   }
 
@@ -350,47 +347,23 @@ export class Gossip implements ClusterStore {
     rich[Math.floor(Math.random() * rich.length)]?.beat.end('this node has enough neighbours');
   }
 
+  /** As all others do at about the same time: what is known of them ages alike everywhere. */
+  #forget(): void {
+    const before = steadyMs() - this.setup.timing.forgetMs;
+    for (const owner of this.#replica.silentSince(before)) if (owner !== this.#id) this.#replica.forget(owner);
+  }
+
   async #compareWithAny(): Promise<void> {
     const peers = [...this.#peers.values()];
     const peer = peers[Math.floor(Math.random() * peers.length)];
-    if (peer) await this.#compareWith(peer);
+    if (peer) await this.#comparing.with(peer.connection);
   }
-
-  async #compareWith({ connection, id }: Peer): Promise<void> {
-    const freshBefore = this.#counters.fresh;
-    try {
-      const stream = await connection.newStream(COMPARE, { signal: AbortSignal.timeout(5_000) });
-      const differed = await compare(this.#side(id), lineOver(stream, this.#countSync));
-      this.#counters.comparisons += 1;
-      if (differed) this.#counters.repairs += 1;
-      // While everything changes all the time, two nodes always differ and nothing is missing.
-      const { compareMs } = this.setup.timing;
-      const missed = this.#counters.fresh > freshBefore;
-      this.#compareEvery = missed ? SHORTEST_COMPARE_MS : Math.min(compareMs, this.#compareEvery * 2);
-      await stream.close({ signal: AbortSignal.timeout(5_000) });
-    } catch {
-      this.#counters.comparisonFailures += 1;
-    }
-  }
-
-  async #answer(stream: Stream, connection: Connection): Promise<void> {
-    try {
-      await answer(this.#side(connection.remotePeer.toString()), lineOver(stream, this.#countSync));
-      await stream.close({ signal: AbortSignal.timeout(5_000) });
-    } catch (error) {
-      stream.abort(error as Error);
-      this.#counters.comparisonFailures += 1;
-    }
-  }
-
-  readonly #countSync = (received: number, sent: number): void => {
-    this.#counters.bytesCompared += received + sent;
-  };
 
   #side(peer: NodeId): Side {
     return {
       replica: this.#replica,
       now: steadyMs,
+      forgetMs: this.setup.timing.forgetMs,
       received: (outcome, at) => {
         if (this.#take(outcome, peer) && outcome.kind === 'new') this.#hear([outcome.entry.signed], at);
       },

@@ -7,6 +7,8 @@ export interface GuardLimits {
   readonly messages: number;
   /** Bytes in a window. */
   readonly bytes: number;
+  /** Comparisons it may begin in a window. */
+  readonly comparisons: number;
   readonly windowMs: number;
   readonly banMs: number;
 }
@@ -15,6 +17,7 @@ export const guardLimits: GuardLimits = {
   bad: 10,
   messages: 20_000,
   bytes: 64 << 20,
+  comparisons: 200,
   windowMs: 10_000,
   banMs: 300_000,
 };
@@ -32,6 +35,7 @@ interface Account {
   bad: number;
   messages: number;
   bytes: number;
+  comparisons: number;
   lastBad: string;
 }
 
@@ -54,6 +58,16 @@ export class Guard {
     const { messages, bytes: most, windowMs } = this.limits;
     if (account.messages > messages) this.#ban(peer, `more than ${messages} messages in ${windowMs / 1000} s`);
     else if (account.bytes > most) this.#ban(peer, `more than ${most >> 20} MiB in ${windowMs / 1000} s`);
+    return !this.banned(peer);
+  }
+
+  /** The same for a peer that wants everything compared: that is as much work as many messages. */
+  comparison(peer: NodeId): boolean {
+    const account = this.#account(peer);
+    account.comparisons += 1;
+    const { comparisons, windowMs } = this.limits;
+    if (account.comparisons > comparisons)
+      this.#ban(peer, `more than ${comparisons} comparisons in ${windowMs / 1000} s`);
     return !this.banned(peer);
   }
 
@@ -87,7 +101,7 @@ export class Guard {
     const known = this.#accounts.get(peer);
     if (known && now - known.since < this.limits.windowMs) return known;
     if (this.#accounts.size > MAX_ACCOUNTS) this.#accounts.clear();
-    const fresh = { since: now, bad: 0, messages: 0, bytes: 0, lastBad: '' };
+    const fresh = { since: now, bad: 0, messages: 0, bytes: 0, comparisons: 0, lastBad: '' };
     this.#accounts.set(peer, fresh);
     return fresh;
   }

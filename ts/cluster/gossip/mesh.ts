@@ -85,12 +85,19 @@ export function saidNeighbours(replica: Replica): ReadonlyMap<NodeId, ReadonlySe
   return new Map(pairs);
 }
 
-/** Where to look for nodes: those known, and seeds that are none of them. */
-export function candidates(known: readonly Holding[], seeds: readonly string[]): readonly Candidate[] {
+/**
+ * Where to look for nodes: those known, and seeds that are none of those a path leads to. At the place of a node that is
+ * gone another one may be: the same machine with a new key.
+ */
+export function candidates(
+  known: readonly Holding[],
+  seeds: readonly string[],
+  reachable: ReadonlySet<NodeId>,
+): readonly Candidate[] {
   const nodes = known.flatMap((holding) => {
     const node = nodeOf(holding);
     return node && !node.left ? [{ name: holding.owner, reach: node.reach }] : [];
   });
-  const places = new Set(nodes.flatMap(({ reach }) => reach));
+  const places = new Set(nodes.filter(({ name }) => reachable.has(name)).flatMap(({ reach }) => reach));
   return [...nodes, ...seeds.filter((seed) => !places.has(seed)).map((seed) => ({ name: seed, reach: [seed] }))];
 }

@@ -1,3 +1,4 @@
+import type { ReplicaLimits } from '../replica.js';
 import type { GuardLimits } from './guard.js';
 
 /** What the thread that speaks to other nodes needs to know. Everything in it can be cloned. */
@@ -15,6 +16,8 @@ export interface GossipSetup {
   readonly timing: GossipTiming;
   /** What a peer may send; default {@link guardLimits}. */
   readonly limits?: GuardLimits;
+  /** What is kept of what they say; default {@link replicaLimits}. */
+  readonly room?: ReplicaLimits;
 }
 
 /** Milliseconds. */
@@ -27,6 +30,14 @@ export interface GossipTiming {
   readonly compareMs: number;
   /** Between two looks at who should be dialled. */
   readonly meshMs: number;
+  /** A node that says nothing for longer is forgotten. */
+  readonly forgetMs: number;
 }
 
-export const gossipTiming: GossipTiming = { beatMs: 1000, deadlineMs: 3000, compareMs: 10_000, meshMs: 1000 };
+export const gossipTiming: GossipTiming = {
+  beatMs: 1000,
+  deadlineMs: 3000,
+  compareMs: 10_000,
+  meshMs: 1000,
+  forgetMs: 86_400_000,
+};

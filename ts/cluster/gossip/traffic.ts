@@ -42,3 +42,5 @@ export function newCounters() {
     bytesCompared: 0,
   };
 }
+
+export type Counters = ReturnType<typeof newCounters>;
