@@ -146,6 +146,12 @@ test.serial(
     // One part of them is known to each before they hear the other one.
     a.store.restore(claims(1, ROOM).map((signed) => ({ signed, at: steadyMs() })));
     b.store.restore(claims(ROOM + 1, ROOM).map((signed) => ({ signed, at: steadyMs() })));
+    const greedy = new Writer(Identity.random(), codec);
+    a.store.restore(Array.from({ length: ROOM }, (_, i) => ({ signed: greedy.vip(key(i), 1, i + 1), at: steadyMs() })));
+    for (let i = ROOM; i < ROOM + 20; i++) await send(evil, batch(greedy.vip(key(i), 1, i + 1)));
+    await until('the name of the other', PATIENCE_MS, () => a.faults.get(`limit ${greedy.identity.id}`) !== undefined);
+    await until('all of it', PATIENCE_MS, async () => (await a.store.stats()).counters.bad === 20);
+    t.is((await a.store.stats()).gauges.bans, 0, 'who hands on is not who claims');
     for (let i = 0; i < 20; i++) await send(evil, batch(...claims(2 * ROOM + 1 + i * 50, 50)));
     await until('its name', PATIENCE_MS, () => a.faults.get(`limit ${mallory.id}`) === 'NODE_OVER_LIMIT');
     await until('the ban', PATIENCE_MS, () => a.faults.get(`ban ${mallory.id}`) === 'PEER_MISBEHAVES');
@@ -160,7 +166,7 @@ test.serial(
     await until('what the others say', PATIENCE_MS, () => b.heard > heard);
     for (const { store } of [a, b]) {
       t.is(store.neighbours().length, 1);
-      t.true((await store.stats()).gauges.entries! <= ROOM + 3);
+      t.true((await store.stats()).gauges.entries! <= 2 * ROOM + 3);
     }
     t.false(b.faults.has(`ban ${a.identity.id}`));
   },
