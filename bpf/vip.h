@@ -226,5 +226,5 @@ static __always_inline bool exact_in_use(void)
 /* May an answer of a flow with full NAT be addressed to this port? */
 static __always_inline bool is_nat_port(__be16 port)
 {
-	return bpf_ntohs(port) - nat_port_first < nat_ports && exact_in_use();
+	return bpf_ntohs(port) - nat_port_first < nat_ports;
 }

@@ -24,6 +24,9 @@ const ALONE = { 4: '10.77.2.1', 6: 'fd77:2::1' } as const;
 const ELSEWHERE = { 4: '10.99.0.1', 6: 'fd99::1' } as const;
 /** Port of the VIPs with one backend. */
 const ALONE_PORT = 81;
+/** Port of a VIP whose flows are tracked by all of their ends, and how many of them are measured. */
+const EXACT_PORT = 82;
+const EXACT_FLOWS = 4096;
 /** Flows a full table holds: small, so that it is full soon. */
 const TRACKED = 1 << 20;
 
@@ -66,6 +69,7 @@ function vips() {
     ),
     upsert(`${protocol}/${VIP[4]}:${ALONE_PORT}`, { [`${ALONE[4]}:8081`]: 1 }),
     upsert(`${protocol}/[${VIP[6]}]:${ALONE_PORT}`, { [`[${ALONE[6]}]:8081`]: 1 }),
+    upsert(`${protocol}/${VIP[4]}:${EXACT_PORT}`, { '10.77.3.1:8082': 1 }, { exact: true }),
   ]);
 }
 
@@ -100,6 +104,7 @@ function cases(plane: TestPlane): Case[] {
   const line = (flows: number): Case => {
     return { name: `one line of the table, ${flows} flows`, stream: { ...xdp, ...to(4, flows), program: 'line_xdp' } };
   };
+  const exact: Stream = { ...xdp, ...to(4, EXACT_FLOWS, EXACT_PORT) };
   const udp: Stream = { ...xdp, ...to(4, 65_536), protocol: 'udp' };
   return [
     ...sizes.map(line),
@@ -112,6 +117,7 @@ function cases(plane: TestPlane): Case[] {
     ...replies(4),
     ...replies(6),
     { name: 'xdp IPv4 UDP, 65536 flows', stream: udp, before: [udp], gate: 30 },
+    { name: `xdp IPv4 TCP tracked exactly, ${EXACT_FLOWS} flows`, stream: exact, before: [exact] },
   ];
 }
 
