@@ -22,6 +22,7 @@ export interface GenericMessage {
 export class GenericSocket {
   readonly #socket: NetlinkSocket;
   readonly #type: number;
+  #last: Promise<unknown> = Promise.resolve();
 
   /**
    * Asking for a family also loads the module that has it.
@@ -51,6 +52,14 @@ export class GenericSocket {
     return this.#socket.dump(object, this.#type, generic(command, this.version, attributes)).map(genericIn);
   }
 
+  /** Asks for a whole table on another thread, one after the other; nothing else may be asked meanwhile. */
+  dumpAside(object: string, command: number): Promise<Iterable<GenericMessage>> {
+    const request = generic(command, this.version, Buffer.alloc(0));
+    const mine = this.#last.then(() => this.#socket.dumpAside(object, this.#type, request)).then(eachGeneric);
+    this.#last = mine.catch(() => undefined);
+    return mine;
+  }
+
   /** Asks for one thing. */
   ask(object: string, command: number, attributes: Uint8Array = Buffer.alloc(0)): GenericMessage | undefined {
     const answer = this.#socket.ask(object, this.#type, generic(command, this.version, attributes));
@@ -75,6 +84,10 @@ export class GenericSocket {
 /** Pure: struct genlmsghdr and what follows it. */
 export function generic(command: number, version: number, attributes: Uint8Array): Buffer {
   return Buffer.concat([Buffer.of(command, version, 0, 0), attributes]);
+}
+
+function* eachGeneric(messages: Iterable<Message>): Generator<GenericMessage> {
+  for (const message of messages) yield genericIn(message);
 }
 
 /** Pure. */

@@ -1,4 +1,5 @@
 import type { BpfMap } from '../../libbpf/map.js';
+import { breathing } from '../../util/breath.js';
 import type { Flow } from '../dataplane.js';
 import type { Image } from './image.js';
 import { FlowBits, FlowState, LbSize } from './lb.gen.js';
@@ -46,17 +47,20 @@ export function idleTicks({ age }: FlowFields, { ticks, hz }: Clock): number {
   return (((ticks >>> shift) - age) & AGE_MASK) * 2 ** shift;
 }
 
-export function readFlows(
+/** There may be a million: others run meanwhile. */
+export async function readFlows(
   map: BpfMap,
   image: Image,
   clock: Clock,
   limit: number,
   wanted: (flow: Flow) => boolean = () => true,
-): Flow[] {
+): Promise<Flow[]> {
   const flows: Flow[] = [];
+  const breathe = breathing();
   const slice = Math.min(SLICE, map.info.maxEntries);
   const words = new Uint32Array(slice * LbSize.FLOW_SET_WAYS * 2);
   for (let first = 0; first < map.info.maxEntries && flows.length < limit; first += slice) {
+    await breathe();
     map.readArray(first, Buffer.from(words.buffer));
     for (let at = 0; at < words.length && flows.length < limit; at += 2) {
       if (words[at] === 0 && words[at + 1] === 0) continue;

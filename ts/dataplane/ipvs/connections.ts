@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import ipaddr from 'ipaddr.js';
 import { backendKey, type VipKey, vipKey } from '../../model/service.js';
 import type { Flow } from '../dataplane.js';
@@ -22,14 +22,14 @@ const fixedLifetimes: Readonly<Record<string, number>> = {
 };
 
 /** What IPVS tracks now of these VIPs and is wanted, at most `limit`. Empty without IPVS. */
-export function connections(
+export async function connections(
   vips: ReadonlySet<VipKey>,
   timeouts: Timeouts,
   limit: number,
   wanted: (flow: Flow) => boolean = () => true,
-): Flow[] {
+): Promise<Flow[]> {
   const found: Flow[] = [];
-  for (const line of connectionLines()) {
+  for await (const line of connectionLines()) {
     if (found.length >= limit) break;
     const flow = connectionIn(line, timeouts);
     if (flow !== undefined && vips.has(flow.vip) && wanted(flow)) found.push(flow);
@@ -37,27 +37,27 @@ export function connections(
   return found;
 }
 
-/** There may be a million: no more is read than is asked for. */
-function* connectionLines(): Generator<string> {
-  const file = opened();
+/** There may be a million: no more is read than is asked for, and others run between two portions. */
+async function* connectionLines(): AsyncGenerator<string> {
+  const file = await opened();
   if (file === undefined) return;
   try {
     const portion = Buffer.alloc(PORTION);
     let rest = '';
     for (let length = -1; length !== 0; ) {
-      length = readSync(file, portion);
+      length = (await file.read(portion, 0, PORTION)).bytesRead;
       const lines = (rest + portion.toString('latin1', 0, length)).split('\n');
       rest = lines.pop() ?? '';
       yield* lines;
     }
   } finally {
-    closeSync(file);
+    await file.close();
   }
 }
 
-function opened(): number | undefined {
+async function opened(): Promise<FileHandle | undefined> {
   try {
-    return openSync(path, 'r');
+    return await open(path, 'r');
   } catch {
     return undefined;
   }

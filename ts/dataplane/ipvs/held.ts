@@ -1,7 +1,7 @@
-import { setImmediate } from 'node:timers/promises';
 import { compareBackends, type ForwardedVip } from '../../model/forwarding.js';
 import { type VipKey, vipKey } from '../../model/service.js';
-import type { Destination, Service } from './messages.js';
+import { breathing } from '../../util/breath.js';
+import type { Destination, Service, ServiceAddress } from './messages.js';
 import { destinationsOf, OWN, policyOf, sameSettings, serviceOf } from './scheduling.js';
 import type { IpvsTable } from './table.js';
 
@@ -11,15 +11,13 @@ export interface HeldService {
   readonly destinations: readonly Destination[];
 }
 
-/** Services read before others may run: some milliseconds. */
-const SLICE = 200;
-
 /** All of ours, and the keys of services that others have made. */
 export async function readServices(table: IpvsTable): Promise<{ own: Map<VipKey, HeldService>; foreign: VipKey[] }> {
   const own = new Map<VipKey, HeldService>();
   const foreign: VipKey[] = [];
-  for (const [i, service] of table.services().entries()) {
-    if (i % SLICE === SLICE - 1) await setImmediate();
+  const breathe = breathing();
+  for (const service of await table.services()) {
+    await breathe();
     if ((service.flags & OWN) === 0) foreign.push(vipKey(service));
     else own.set(vipKey(service), { service, destinations: table.destinations(service) });
   }
@@ -27,9 +25,9 @@ export async function readServices(table: IpvsTable): Promise<{ own: Map<VipKey,
 }
 
 /** One service of ours; undefined when there is none. */
-export function readService(table: IpvsTable, key: VipKey): HeldService | undefined {
-  const service = table.services().find((one) => vipKey(one) === key && (one.flags & OWN) !== 0);
-  return service && { service, destinations: table.destinations(service) };
+export function readService(table: IpvsTable, at: ServiceAddress): HeldService | undefined {
+  const service = table.service(at);
+  return service && (service.flags & OWN) !== 0 ? { service, destinations: table.destinations(service) } : undefined;
 }
 
 /**

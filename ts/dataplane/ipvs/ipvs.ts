@@ -3,6 +3,7 @@ import type { Prefix } from '../../model/address.js';
 import type { ConnectsByVip } from '../../model/connects.js';
 import type { ForwardedVip, Forwarding } from '../../model/forwarding.js';
 import { backendKey, type VipKey, vipKey } from '../../model/service.js';
+import { breathing } from '../../util/breath.js';
 import { faultOf, VipdError } from '../../util/errors.js';
 import type { Logger } from '../../util/logger.js';
 import type { DataPlane, Flow, HookStatus, Outcome, Step, Support, TableFill, VipCounters } from '../dataplane.js';
@@ -31,6 +32,8 @@ interface Running {
   held: Map<VipKey, HeldService>;
   /** What was asked for, as far as it was carried out: the kernel cannot say all of it. */
   readonly believed: Map<VipKey, ForwardedVip>;
+  /** What a service is in model terms: nothing about one that stays the same is compared again. */
+  readonly shown: WeakMap<HeldService, ForwardedVip>;
   forwarding: Forwarding | undefined;
 }
 
@@ -39,6 +42,7 @@ export class IpvsDataPlane implements DataPlane {
   readonly name = 'ipvs';
   #running: Running | undefined;
   #foreign: readonly VipKey[] = [];
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(
     readonly options: IpvsOptions,
@@ -55,7 +59,11 @@ export class IpvsDataPlane implements DataPlane {
     try {
       const options = { settingsFile: this.options.settingsFile, kernelRelease: release() };
       const surroundings = new Surroundings(options, table);
-      const running = { table, surroundings, held: new Map(), believed: new Map(), forwarding: undefined };
+      const running: Running = {
+        ...{ table, surroundings, held: new Map(), believed: new Map(), shown: new WeakMap() },
+        forwarding: undefined,
+      };
+      await surroundings.look();
       await this.#look(running);
       this.#running = running;
     } catch (error) {
@@ -64,17 +72,18 @@ export class IpvsDataPlane implements DataPlane {
     }
   }
 
-  async read(depth: 'full' | 'recent' = 'full'): Promise<Forwarding> {
-    const running = this.#open('read');
-    if (depth === 'full') {
-      const { gate } = running.surroundings;
-      running.surroundings.look();
-      // Somebody has removed the table, or part of it.
-      if (gate !== undefined && running.surroundings.gate !== gate) this.#restore(running, gate);
-      await this.#look(running);
-    }
-    running.forwarding ??= forwardingOf(running);
-    return running.forwarding;
+  read(depth: 'full' | 'recent' = 'full'): Promise<Forwarding> {
+    return this.#inTurn('read', async (running) => {
+      if (depth === 'full') {
+        const { gate } = running.surroundings;
+        await running.surroundings.look();
+        // Somebody has removed the table, or part of it.
+        if (gate !== undefined && running.surroundings.gate !== gate) await this.#restore(running, gate);
+        await this.#look(running);
+      }
+      running.forwarding ??= await forwardingOf(running);
+      return running.forwarding;
+    });
   }
 
   async pools(): Promise<readonly Prefix[]> {
@@ -82,20 +91,26 @@ export class IpvsDataPlane implements DataPlane {
     return this.#open('pools').surroundings.pools;
   }
 
-  async apply(steps: readonly Step[]): Promise<readonly Outcome[]> {
-    const running = this.#open('apply');
-    const outcomes = steps.map((step) => attempt(step, () => this.#carryOut(running, step)));
-    running.forwarding = forwardingOf(running);
-    running.surroundings.setVips(running.forwarding.vips.values());
-    return outcomes;
+  apply(steps: readonly Step[]): Promise<readonly Outcome[]> {
+    return this.#inTurn('apply', async (running) => {
+      const outcomes: Outcome[] = [];
+      const breathe = breathing();
+      for (const step of steps) {
+        outcomes.push(await attempt(step, () => this.#carryOut(running, step)));
+        await breathe();
+      }
+      running.forwarding = await forwardingOf(running);
+      await running.surroundings.setVips(running.forwarding.vips.values());
+      return outcomes;
+    });
   }
 
-  async engage(beside = false): Promise<void> {
-    this.#open('engage').surroundings.open(beside ? 'beside' : 'open');
+  engage(beside = false): Promise<void> {
+    return this.#inTurn('engage', ({ surroundings }) => surroundings.open(beside ? 'beside' : 'open'));
   }
 
-  async disengage(): Promise<void> {
-    this.#open('disengage').surroundings.shut();
+  disengage(): Promise<void> {
+    return this.#inTurn('disengage', ({ surroundings }) => surroundings.shut());
   }
 
   async counters(): Promise<readonly VipCounters[]> {
@@ -115,9 +130,8 @@ export class IpvsDataPlane implements DataPlane {
   }
 
   async verdicts(): Promise<Readonly<Record<string, bigint>>> {
-    const own = this.#open('verdicts')
-      .table.services()
-      .filter(({ flags }) => (flags & OWN) !== 0);
+    const services = await this.#open('verdicts').table.services();
+    const own = services.filter(({ flags }) => (flags & OWN) !== 0);
     const sum = (of: (service: (typeof own)[number]) => bigint) => own.reduce((total, one) => total + of(one), 0n);
     const forwarded = sum(({ totals }) => totals.packetsIn);
     return { forwarded, replied: sum(({ totals }) => totals.packets) - forwarded };
@@ -138,7 +152,9 @@ export class IpvsDataPlane implements DataPlane {
   }
 
   async inspect(key: VipKey): Promise<Readonly<Record<string, unknown>> | undefined> {
-    const held = readService(this.#open('inspect').table, key);
+    const { table, held: known } = this.#open('inspect');
+    const service = known.get(key)?.service;
+    const held = service && readService(table, service);
     if (held === undefined) return undefined;
     const { scheduler, flags, timeout } = held.service;
     const destinations = held.destinations.map(({ weight, method, active, inactive, ...at }) => {
@@ -167,11 +183,23 @@ export class IpvsDataPlane implements DataPlane {
   async remove(): Promise<void> {
     if (this.#running === undefined && !(await this.probe()).ok) return;
     await this.open();
-    const { table, surroundings } = this.#open('remove');
-    const { own } = await readServices(table);
-    surroundings.remove();
-    for (const { service } of own.values()) table.remove(service);
+    await this.#inTurn('remove', async ({ table, surroundings }) => {
+      const { own } = await readServices(table);
+      await surroundings.remove();
+      const breathe = breathing();
+      for (const { service } of own.values()) {
+        table.remove(service);
+        await breathe();
+      }
+    });
     await this.release();
+  }
+
+  /** What reads or changes the kernel's state as a whole waits for the others that do. */
+  #inTurn<T>(op: string, act: (running: Running) => Promise<T>): Promise<T> {
+    const mine = this.#last.then(() => act(this.#open(op)));
+    this.#last = mine.catch(() => undefined);
+    return mine;
   }
 
   #open(op: string): Running {
@@ -189,17 +217,17 @@ export class IpvsDataPlane implements DataPlane {
     this.#foreign = foreign;
   }
 
-  #restore({ surroundings }: Running, gate: Gate): void {
+  async #restore({ surroundings }: Running, gate: Gate): Promise<void> {
     try {
-      surroundings.open(gate);
+      await surroundings.open(gate);
     } catch (error) {
       this.modules.logger?.warn({ fault: faultOf(error, 'surroundings of IPVS') }, 'not restored');
     }
   }
 
-  #carryOut(running: Running, step: Step): void {
+  async #carryOut(running: Running, step: Step): Promise<void> {
     const { table, held, believed, surroundings } = running;
-    if (step.kind === 'pools') surroundings.setPools(step.pools);
+    if (step.kind === 'pools') await surroundings.setPools(step.pools);
     if (step.kind === 'remove') {
       const there = held.get(step.key);
       if (there !== undefined) table.remove(there.service);
@@ -215,20 +243,23 @@ export class IpvsDataPlane implements DataPlane {
   }
 }
 
-function forwardingOf({ held, believed, surroundings }: Running): Forwarding {
+async function forwardingOf({ held, believed, shown, surroundings }: Running): Promise<Forwarding> {
   const vips = new Map<VipKey, ForwardedVip>();
+  const breathe = breathing();
   for (const [key, service] of held) {
-    const vip = vipIn(service, believed.get(key));
+    await breathe();
+    const vip = shown.get(service) ?? vipIn(service, believed.get(key));
     if (vip === undefined) continue;
     vips.set(key, vip);
+    shown.set(service, vip);
     believed.set(key, vip); // so that it is the same object the next time
   }
   return { pools: surroundings.pools, vips };
 }
 
-function attempt(step: Step, carryOut: () => void): Outcome {
+async function attempt(step: Step, carryOut: () => Promise<void>): Promise<Outcome> {
   try {
-    carryOut();
+    await carryOut();
     return undefined;
   } catch (error) {
     return faultOf(error, step.kind);

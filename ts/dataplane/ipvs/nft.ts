@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { VipdError } from '../../util/errors.js';
 import { type Firewall, firewallIn, firewallScript, tableName } from './firewall.js';
 
@@ -8,26 +8,26 @@ export function nftPresent(): boolean {
 }
 
 /** Our table as the kernel has it; undefined when it has none, or not one of this version. @throws VipdError NFT_FAILED */
-export function readFirewall(): Firewall | undefined {
-  const { status, stdout } = nft(['-j', 'list', 'table', 'inet', tableName]);
+export async function readFirewall(): Promise<Firewall | undefined> {
+  const { status, stdout } = await nft(['-j', 'list', 'table', 'inet', tableName]);
   return status === 0 ? firewallIn(stdout) : undefined;
 }
 
 /** Makes the kernel's table from `before` what `after` says, all or nothing. @throws VipdError NFT_FAILED */
-export function writeFirewall(before: Firewall | undefined, after: Firewall): void {
+export async function writeFirewall(before: Firewall | undefined, after: Firewall): Promise<void> {
   const script = firewallScript(before, after);
-  if (script !== undefined) carryOut(script);
+  if (script !== undefined) await carryOut(script);
 }
 
-export function removeFirewall(): void {
-  nft(['delete', 'table', 'inet', tableName]);
+export async function removeFirewall(): Promise<void> {
+  await nft(['delete', 'table', 'inet', tableName]);
 }
 
 /** Debian's before any other: a package of npm brings a program of this name, which ends well and does nothing. */
 const environment = { ...process.env, PATH: `/usr/sbin:/sbin:${process.env.PATH}` };
 
-function carryOut(script: string): void {
-  const { status, stderr } = nft(['-f', '-'], script);
+async function carryOut(script: string): Promise<void> {
+  const { status, stderr } = await nft(['-f', '-'], script);
   if (status === 0) return;
   const cause = `nft refused it: ${stderr.split('\n')[0] ?? `status ${status}`}`;
   const hint =
@@ -35,13 +35,26 @@ function carryOut(script: string): void {
   throw new VipdError({ code: 'NFT_FAILED', object: `nftables table inet ${tableName}`, cause, hint });
 }
 
-function nft(args: readonly string[], input = ''): { status: number; stdout: string; stderr: string } {
-  const done = spawnSync('nft', args, { input, encoding: 'utf8', maxBuffer: 1 << 28, env: environment });
-  if (done.error === undefined) return { status: done.status ?? 1, stdout: done.stdout, stderr: done.stderr };
-  throw new VipdError({
-    code: 'NFT_MISSING',
-    object: 'the program nft',
-    cause: done.error.message,
-    hint: 'install the package nftables',
+interface Done {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Beside the event loop: with thousands of VIPs it takes its time. */
+function nft(args: readonly string[], input = ''): Promise<Done> {
+  return new Promise((resolve, reject) => {
+    const options = { encoding: 'utf8', maxBuffer: 1 << 28, env: environment } as const;
+    const child = execFile('nft', args, options, (error, stdout, stderr) => {
+      if (error !== null && typeof error.code !== 'number') reject(missing(error));
+      else resolve({ status: Number(error?.code ?? 0), stdout, stderr });
+    });
+    child.stdin?.on('error', () => {}); // it ended before it had read all; its status says why
+    child.stdin?.end(input);
   });
+}
+
+function missing({ message }: Error): VipdError {
+  const hint = 'install the package nftables';
+  return new VipdError({ code: 'NFT_MISSING', object: 'the program nft', cause: message, hint });
 }

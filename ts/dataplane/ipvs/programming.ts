@@ -1,5 +1,4 @@
 import type { ForwardedVip } from '../../model/forwarding.js';
-import { vipKey } from '../../model/service.js';
 import { VipdError } from '../../util/errors.js';
 import { type HeldService, readService } from './held.js';
 import type { DestinationSettings, ServiceSettings } from './messages.js';
@@ -35,7 +34,7 @@ function create(table: IpvsTable, { frontend }: ForwardedVip): HeldService | und
     table.add(frontend, nobody);
     return undefined;
   } catch (error) {
-    const own = isForeign(error) ? readService(table, vipKey(frontend)) : undefined;
+    const own = isForeign(error) ? readService(table, frontend) : undefined;
     if (own === undefined) throw error;
     return own;
   }

@@ -25,9 +25,7 @@ export class Surroundings {
   constructor(
     readonly options: SurroundingsOptions,
     readonly table: IpvsTable,
-  ) {
-    this.#firewall = readFirewall();
-  }
+  ) {}
 
   get pools(): readonly Prefix[] {
     return this.#firewall?.pools ?? [];
@@ -37,21 +35,21 @@ export class Surroundings {
     return this.#firewall?.gate;
   }
 
-  /** Looks whether the kernel still has what we believe it has. */
-  look(): void {
-    this.#firewall = readFirewall();
+  /** Looks what the kernel has; before anything else, and whether it still has what we believe it has. */
+  async look(): Promise<void> {
+    this.#firewall = await readFirewall();
   }
 
-  setPools(pools: readonly Prefix[]): void {
-    this.#write({ pools });
+  async setPools(pools: readonly Prefix[]): Promise<void> {
+    await this.#write({ pools });
     if (this.gate !== undefined) this.#route();
   }
 
   /** Tells the firewall which addresses there are. */
-  setVips(vips: Iterable<ForwardedVip>): void {
+  async setVips(vips: Iterable<ForwardedVip>): Promise<void> {
     const all = [...vips];
     const fullNat = all.filter(({ policy }) => policy?.forwarding === 'full-nat');
-    this.#write({
+    await this.#write({
       vips: sameOr(this.#firewall?.vips, new Set(all.map(({ frontend }) => frontend.address))),
       backends: sameOr(this.#firewall?.backends, new Set(all.flatMap((vip) => vip.backends.map((one) => one.address)))),
       fullNat: sameOr(this.#firewall?.fullNat, new Set(fullNat.map(({ frontend }) => frontend.address))),
@@ -59,22 +57,22 @@ export class Surroundings {
   }
 
   /** From now on packets for the pools are IPVS's; what is set already is set again where it differs. */
-  open(gate: Gate): void {
+  async open(gate: Gate): Promise<void> {
     const { settingsFile, kernelRelease } = this.options;
     const settings = applySettings(this.table, wantedSysctls(kernelRelease), settingsFile);
     this.#faults = new Map(settings.map((fault) => [fault.object, fault]));
-    this.#write({ gate });
+    await this.#write({ gate });
     this.#route();
   }
 
   /** Connections that exist go on, new ones are refused. */
-  shut(): void {
-    if (this.gate !== undefined) this.#write({ gate: 'closed' });
+  async shut(): Promise<void> {
+    if (this.gate !== undefined) await this.#write({ gate: 'closed' });
   }
 
-  remove(): void {
+  async remove(): Promise<void> {
     for (const { destination } of this.#localRoutes()) removeLocalRoute(destination);
-    removeFirewall();
+    await removeFirewall();
     restoreSettings(this.table, this.options.settingsFile);
     this.#firewall = undefined;
   }
@@ -90,9 +88,9 @@ export class Surroundings {
     ];
   }
 
-  #write(change: Partial<Firewall>): void {
+  async #write(change: Partial<Firewall>): Promise<void> {
     const after = { ...(this.#firewall ?? noFirewall), ...change };
-    writeFirewall(this.#firewall, after);
+    await writeFirewall(this.#firewall, after);
     this.#firewall = after;
   }
 

@@ -1,5 +1,6 @@
 import { NativeError } from '../../native/errors.js';
 import { GenericSocket } from '../../netlink/genl.js';
+import { breathing } from '../../util/breath.js';
 import { VipdError } from '../../util/errors.js';
 import {
   command,
@@ -23,10 +24,30 @@ import {
 /** The table of IPVS in the network namespace this process is in. All methods throw NativeError unless they say more. */
 export class IpvsTable {
   readonly #socket = new GenericSocket(family.name, family.version);
+  /** For what takes its time; the other one is free meanwhile. */
+  readonly #long = new GenericSocket(family.name, family.version);
 
-  services(): Service[] {
-    const messages = this.#socket.dump('IPVS services', command.getService);
-    return messages.flatMap(({ attributes }) => serviceIn(attributes) ?? []);
+  /** There may be thousands: others run while they are asked for and read. */
+  async services(): Promise<Service[]> {
+    const services: Service[] = [];
+    const breathe = breathing();
+    for (const { attributes } of await this.#long.dumpAside('IPVS services', command.getService)) {
+      const service = serviceIn(attributes);
+      if (service !== undefined) services.push(service);
+      await breathe();
+    }
+    return services;
+  }
+
+  /** Undefined when there is none. */
+  service(of: ServiceAddress): Service | undefined {
+    try {
+      const answer = this.#socket.ask(nameOf(of), command.getService, serviceNamed(of));
+      return serviceIn(answer?.attributes ?? new Map());
+    } catch (error) {
+      if (isAbsence(error)) return undefined;
+      throw error;
+    }
   }
 
   destinations(of: ServiceAddress): Destination[] {
@@ -83,6 +104,7 @@ export class IpvsTable {
 
   close(): void {
     this.#socket.close();
+    this.#long.close();
   }
 
   #about(of: ServiceAddress, to: { address: string; port: number }, what: number, bytes: Uint8Array): void {
@@ -99,8 +121,12 @@ function withoutAbsence(act: () => void): void {
   try {
     act();
   } catch (error) {
-    if (!isErrno(error, 'ENOENT') && !isErrno(error, 'ESRCH')) throw error;
+    if (!isAbsence(error)) throw error;
   }
+}
+
+function isAbsence(error: unknown): boolean {
+  return isErrno(error, 'ENOENT') || isErrno(error, 'ESRCH');
 }
 
 function nameOf({ protocol, address, port }: ServiceAddress): string {
