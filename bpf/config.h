@@ -28,6 +28,7 @@ const volatile __u32 events_per_second = 256;	/* of each CPU, of the other kinds
 const volatile struct {
 	struct event record;
 	struct sock_query query;
+	struct left_flow left;
 	enum lb_size size;
 	enum id_set_special id_set;
 	enum forward_mode forward_mode;

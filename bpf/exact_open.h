@@ -176,7 +176,7 @@ __noinline int exact_open(__u32 hook)
 		return DECISION_PASS;
 	e->doomed = e->key;
 	stale = exact_remove();
-	if (!(stale ? engaged() : takes(t))) {
+	if (!(stale ? engaged() : takes(t, 0))) {
 		count_verdict(VERDICT_DISENGAGED);
 		return DECISION_PASS;
 	}

@@ -4,7 +4,7 @@
 
 #include "choose.h"
 #include "conn.h"
-#include "opening.h"
+#include "engaged.h"
 #include "scratch.h"
 
 enum decision {
@@ -44,21 +44,6 @@ static __always_inline struct end end_of_vip(const struct vip *vip)
 static __always_inline struct end end_of_backend(const struct backend *backend)
 {
 	return (struct end){ words_of(&backend->address), backend->port };
-}
-
-static __always_inline bool engaged(void)
-{
-	struct settings *s = settings_now();
-
-	return s && s->engaged;
-}
-
-/* Is a packet whose flow has no entry ours to choose a backend for? */
-static __always_inline bool takes(const struct tuple *t)
-{
-	struct settings *s = settings_now();
-
-	return s && (s->engaged == ENGAGED || (s->engaged == ENGAGED_OPENING && opens_connection(t)));
 }
 
 /* In the id of the VIP that refuses: why is counted already. */
@@ -152,9 +137,10 @@ __noinline __u64 forward_new(const struct tuple *t, __u64 hash, __u32 hook)
 	} else {
 		if (is_exact(vip))
 			return CHOSEN(vip_id, CHOSEN_EXACTLY);
-		if (!(stale ? engaged() : takes(t))) {
+		if (!takes(t, stale)) {
 			count_verdict(VERDICT_DISENGAGED);
-			if (stale) /* or what comes behind a SYN from a port used before would go to the backend of then */
+			/* Or what comes behind a SYN from a port used before would go to the backend of then. */
+			if (stale && !engaged())
 				flow_replace(hash, stale, 0);
 			return CHOSEN(vip_id, CHOSEN_BY_OTHERS);
 		}

@@ -138,12 +138,13 @@ __noinline int find_request(void)
 	struct backend *backend;
 	__u32 id, vip_id;
 	struct vip *vip;
-	__u64 hash;
+	__u64 hash, word;
 
 	if (!t || !odd)
 		return DECISION_PASS;
 	hash = flow_hash(&t->src, &t->dst, t->protocol, t->family);
-	backend = backend_of_flow(t, flow_find_anywhere(hash), &id);
+	word = flow_find_anywhere(hash);
+	backend = backend_of_flow(t, word, &id);
 	if (!backend && flow_set_full(hash))
 		backend = backend_of_flow(t, flow_find_overflow(hash), &id);
 	if (!backend) {
@@ -154,7 +155,7 @@ __noinline int find_request(void)
 			backend = arrival_find(arrived_at(), vip_id, &id);
 		else if (is_exact(vip))
 			return DECISION_EXACT;
-		else if (takes(t) && vip->schedule == SCHEDULE_MAGLEV)
+		else if (takes(t, word) && vip->schedule == SCHEDULE_MAGLEV)
 			backend = choose_again(vip, vip_id, hash, &id);
 	}
 	if (!backend)

@@ -25,6 +25,7 @@ enum lb_size {
 	POOLS_MAX = 8,
 	REPLY_CHAIN = 32,	/* VIPs that may share one backend endpoint */
 	SOCK_QUERIES = 32,	/* answered by one run of sock_origins_of */
+	LEFT_FLOWS = 64,	/* noted by one run of tc_leave */
 	CONNECT_BUCKETS = 23,	/* of the latency of connects; the first ends at 1 << CONNECT_BUCKET_SHIFT µs, each at twice the one before */
 	CONNECT_BUCKET_SHIFT = 3,
 	EXACT_QUERIES = 32,	/* answered by one run of tc_expire */
@@ -336,6 +337,14 @@ struct sock_query {
 	__u8 protocol;
 	__u8 pad[3];
 	struct sock_origin origin;
+};
+
+/* A flow that another data plane carries, which user space names to tc_leave. */
+struct left_flow {
+	struct address client, vip;
+	__be16 client_port, vip_port;
+	__u8 protocol;
+	__u8 pad[3];
 };
 
 /* Reply address of an unconnected UDP socket back to the VIP it sent to. */

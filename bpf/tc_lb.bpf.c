@@ -360,6 +360,30 @@ int tc_expire(struct __sk_buff *skb)
 	return gone;
 }
 
+/*
+ * Never attached: user space runs it on a frame of flows that another data plane carries. Those without an entry get one that
+ * names no backend: while that plane goes on they are left to it, though nothing in their packets says that they go on.
+ */
+SEC("tc")
+int tc_leave(struct __sk_buff *skb)
+{
+	for (int i = 0; i < LEFT_FLOWS; i++) {
+		struct left_flow *flow = (void *)(long)skb->data + sizeof(struct ethhdr) + i * sizeof(*flow);
+		struct end client, vip;
+		__u64 hash;
+
+		if ((void *)(flow + 1) > (void *)(long)skb->data_end)
+			break;
+		client = (struct end){ words_of(&flow->client), flow->client_port };
+		vip = (struct end){ words_of(&flow->vip), flow->vip_port };
+		hash = flow_hash(&client, &vip, flow->protocol, is_mapped_ipv4(vip.address) ? 4 : 6);
+		if (!flow_find_anywhere(hash))
+			flow_insert(hash, flow_tag(hash) << FLOW_TAG_SHIFT | (__u64)FLOW_ESTABLISHED << FLOW_STATE_SHIFT |
+						  flow_age_now());
+	}
+	return 0;
+}
+
 /* Kernel ticks, for user space to measure how many make a second. */
 SEC("tc")
 int tc_ticks(struct __sk_buff *skb)

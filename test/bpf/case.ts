@@ -80,7 +80,8 @@ export type Action =
       readonly policy?: Policy;
     }
   | { readonly kind: 'remove'; readonly vip: VipKey }
-  | { readonly kind: 'engage' }
+  /** `beside` a plane that carries a flow between these ends, `address:port` each. */
+  | { readonly kind: 'engage'; readonly beside?: { readonly client: string; readonly vip: VipKey } }
   | { readonly kind: 'disengage' };
 
 /** One piece of behaviour: what is programmed, and what then happens to which packets. Runs at every hook it names. */

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Outcome as Applied, Flow, Step, VipCounters } from '../../ts/dataplane/dataplane.js';
+import type { Outcome as Applied, DataPlane, Flow, Step, VipCounters } from '../../ts/dataplane/dataplane.js';
 import { EbpfDataPlane } from '../../ts/dataplane/ebpf/ebpf.js';
 import type { Settings } from '../../ts/dataplane/ebpf/lb.gen.js';
 import type { PortRange } from '../../ts/dataplane/ebpf/nat-ports.js';
@@ -19,7 +19,8 @@ import { TestSurroundings } from './test-surroundings.js';
 /** The real data plane with its programs loaded, on no interface; packets are handed to them one by one. */
 export interface TestPlane {
   apply(steps: readonly Step[]): Promise<readonly Applied[]>;
-  engage(): Promise<void>;
+  /** @param beside a plane that goes on with what it has */
+  engage(beside?: Pick<DataPlane, 'flows'>): Promise<void>;
   disengage(): Promise<void>;
   verdicts(): Promise<Readonly<Record<string, bigint>>>;
   counters(): Promise<readonly VipCounters[]>;
@@ -95,7 +96,7 @@ export async function openPlane(
   }
   return {
     apply: (steps) => plane.apply(steps),
-    engage: () => plane.engage(),
+    engage: (beside) => plane.engage(beside),
     disengage: () => plane.disengage(),
     verdicts: () => plane.verdicts(),
     counters: () => plane.counters(),

@@ -1,5 +1,5 @@
 import type { ExecutionContext } from 'ava';
-import type { Step } from '../../ts/dataplane/dataplane.js';
+import type { DataPlane, Step } from '../../ts/dataplane/dataplane.js';
 import { parseEndpoint, parsePrefix } from '../../ts/model/address.js';
 import { compareBackends, type ForwardedVip } from '../../ts/model/forwarding.js';
 import type { Policy } from '../../ts/model/policy.js';
@@ -77,10 +77,18 @@ async function play(
       await program(plane, [{ kind: 'remove', key: action.vip }]);
       return seen;
     case 'engage':
+      await plane.engage(action.beside && planeWith(action.beside));
+      return seen;
     case 'disengage':
-      await plane[action.kind]();
+      await plane.disengage();
       return seen;
   }
+}
+
+/** Another plane that carries one flow. */
+function planeWith({ client, vip }: { client: string; vip: VipKey }): Pick<DataPlane, 'flows'> {
+  const flow = { vip, client: parseEndpoint(client), backend: '', state: 'established', idleSeconds: 0 } as const;
+  return { flows: async (_, wanted = () => true) => [flow].filter(wanted) };
 }
 
 /** The fragments of a packet as they come. */

@@ -118,10 +118,10 @@ export interface DataPlane {
   /** Carries out the steps, in an order that never leaves a VIP without backends it should have; one outcome a step. */
   apply(steps: readonly Step[]): Promise<readonly Outcome[]>;
   /**
-   * New connections come here. With `beside` another plane goes on carrying those it has: only what begins is taken, not
-   * what is unknown here and may be its. Idempotent.
+   * New connections come here. Those that the plane `beside` has it goes on carrying: only what begins is taken, not what is
+   * unknown here and may be its. Idempotent.
    */
-  engage(beside?: boolean): Promise<void>;
+  engage(beside?: Pick<DataPlane, 'flows'>): Promise<void>;
   /** New connections go elsewhere; established ones stay. */
   disengage(): Promise<void>;
   counters(): Promise<readonly VipCounters[]>;

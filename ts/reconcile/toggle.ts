@@ -112,7 +112,7 @@ export class Toggle {
 
   /** New connections go to the active plane from now on, and a drain that was under way goes on. */
   async engage(): Promise<void> {
-    await this.active?.engage(this.old !== undefined);
+    await this.active?.engage(this.old);
     await this.old?.disengage();
     if (this.#fresh && this.active !== undefined) await this.#removeOthers(this.active);
     this.#fresh = false;
@@ -191,7 +191,7 @@ export class Toggle {
     await this.#open(next);
     await programWhole(next, this.modules.wanted);
     this.#save({ ...this.#record, change: { ...change, engaging: true } });
-    await next.engage(this.active !== undefined);
+    await next.engage(this.active);
     await this.active?.disengage();
   }
 
@@ -204,7 +204,8 @@ export class Toggle {
   /** The old plane first: it must have everything back before anything else is tried. */
   async #undo(next: DataPlane, before: ToggleRecord, resumed: boolean): Promise<void> {
     const engaged = this.#record.change?.engaging === true;
-    if (engaged) await this.#quietly('engage the old plane again', () => this.active?.engage(resumed));
+    if (engaged)
+      await this.#quietly('engage the old plane again', () => this.active?.engage(resumed ? next : undefined));
     if (resumed) await this.#quietly('go on draining', () => next.disengage());
     else if (this.#record.change !== undefined) await this.#quietly('remove the new plane', () => next.remove());
     const { change: _, ...rest } = this.#record;

@@ -1,3 +1,4 @@
+import { formatEndpoint } from '../../../ts/model/address.js';
 import {
   type Action,
   answer,
@@ -18,6 +19,7 @@ const NEW_PORTS = Array.from({ length: 30 }, (_, i) => 43000 + i);
 export const changeCases: readonly Case[] = [
   ...talks.flatMap((talk) => [...removal(talk), ...drain(talk), ...engagement(talk)]),
   ...tcpTalks.flatMap((talk) => [...closing(talk), ...portsAgain(talk)]),
+  ...talks.filter(({ protocol }) => protocol === 'udp').flatMap(leaving),
 ];
 
 /** All of them but the one the connection has. */
@@ -197,6 +199,45 @@ function engagement(talk: Talk): Case[] {
         send(talk.ask('S', { sport: 40001 }), forwarded(talk.names(3))),
       ],
       verdicts: { forwarded: 3, replied: 1, disengaged: 1 },
+    },
+  ];
+}
+
+/** Nothing in a datagram says whether it is the first. */
+function leaving(talk: Talk): Case[] {
+  const { key, name, clientAddress } = talk;
+  const beside = { client: formatEndpoint({ address: clientAddress, port: 40000 }), vip: key };
+  return [
+    {
+      name: `${name}: what another plane carries is left to it, until that is gone`,
+      vips: { [key]: talk.backends(3) },
+      actions: [
+        { kind: 'disengage' },
+        { kind: 'engage', beside },
+        send(talk.ask(), untouched),
+        send(talk.ask('', { sport: 40001 }), forwarded(talk.names(3))),
+        answer((chosen) => talk.reply(chosen), untouched),
+        { kind: 'engage', beside },
+        send(talk.ask(), untouched),
+        send(talk.ask('', { sport: 40001 }), forwarded('same')),
+        { kind: 'engage' },
+        send(talk.ask(), forwarded(talk.names(3))),
+        answer((chosen) => talk.reply(chosen), repliedFrom(talk.vip)),
+      ],
+      verdicts: { forwarded: 3, replied: 1, disengaged: 2 },
+    },
+    {
+      name: `${name}: what was left to another plane is not kept from a third`,
+      vips: { [key]: talk.backends(3) },
+      actions: [
+        { kind: 'engage', beside },
+        send(talk.ask(), untouched),
+        { kind: 'disengage' },
+        send(talk.ask(), untouched),
+        { kind: 'engage', beside: { ...beside, client: formatEndpoint({ address: clientAddress, port: 40002 }) } },
+        send(talk.ask(), forwarded(talk.names(3))),
+      ],
+      verdicts: { forwarded: 1, disengaged: 2 },
     },
   ];
 }

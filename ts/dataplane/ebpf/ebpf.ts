@@ -29,6 +29,7 @@ import { Hooks, nameMatches, removeHooks } from './hooks.js';
 import { Image } from './image.js';
 import { inspectVip } from './inspect.js';
 import { type Connects, Engagement, type Event, type OptOut } from './lb.gen.js';
+import { leaveTo } from './leaving.js';
 import { codecsOf, mirrorsOf, offsetsOf } from './mirrors.js';
 import { defaultFullNat } from './nat-ports.js';
 import { followAddresses, Node } from './node.js';
@@ -200,11 +201,13 @@ export class EbpfDataPlane implements DataPlane {
     return outcomes;
   }
 
-  async engage(beside = false): Promise<void> {
+  async engage(beside?: Pick<DataPlane, 'flows'>): Promise<void> {
     const { loaded, hooks, image, workloads, severing, balancing } = this.#open('engage');
     hooks.needUdp(image.servesUdp());
+    if (beside !== undefined) await leaveTo(beside, loaded);
     this.#setEngaged(beside ? Engagement.ENGAGED_OPENING : Engagement.ENGAGED);
     hooks.attach();
+    if (beside !== undefined) await leaveTo(beside, loaded); // what began meanwhile
     loaded.settle();
     // Answers to connections of the other plane must come by the stack, which translates them.
     if (beside) workloads.stop();
@@ -236,7 +239,7 @@ export class EbpfDataPlane implements DataPlane {
     const { image, loaded, exact } = this.#open('flows');
     const clock = clockOf(loaded);
     const flows = exact.read(image, limit, wanted);
-    return [...flows, ...readFlows(loaded.map('flows'), image, clock, limit - flows.length, wanted)];
+    return [...flows, ...(await readFlows(loaded.map('flows'), image, clock, limit - flows.length, wanted))];
   }
 
   tables(): readonly TableFill[] {

@@ -95,6 +95,7 @@ export const LbSize = {
   POOLS_MAX: 8,
   REPLY_CHAIN: 32,
   SOCK_QUERIES: 32,
+  LEFT_FLOWS: 64,
   CONNECT_BUCKETS: 23,
   CONNECT_BUCKET_SHIFT: 3,
   EXACT_QUERIES: 32,
@@ -325,6 +326,15 @@ export interface Hop {
 
 export interface IdSet {
   readonly way: readonly bigint[];
+}
+
+export interface LeftFlow {
+  readonly client: Address;
+  readonly vip: Address;
+  readonly client_port: number;
+  readonly vip_port: number;
+  readonly protocol: number;
+  readonly pad: Uint8Array;
 }
 
 export interface OptOut {

@@ -105,7 +105,7 @@ export class IpvsDataPlane implements DataPlane {
     });
   }
 
-  engage(beside = false): Promise<void> {
+  engage(beside?: Pick<DataPlane, 'flows'>): Promise<void> {
     return this.#inTurn('engage', ({ surroundings }) => surroundings.open(beside ? 'beside' : 'open'));
   }
 
