@@ -40,7 +40,7 @@ export class HttpClient {
   /** The whole body of a good answer. @throws VipdError HTTP_UNREACHABLE | HTTP_STATUS | ANSWER_TOO_LARGE | LOGIN_FAILED */
   async read(url: string, call: Call & { readonly maxBytes: number }, signal: AbortSignal): Promise<Buffer> {
     const opened = await this.open(url, call, signal);
-    return bodyOf(url, await good(url, opened, this.principal()), call.maxBytes);
+    return bodyOf(place(url), await good(place(url), opened, this.principal()), call.maxBytes);
   }
 
   async close(): Promise<void> {
@@ -63,9 +63,9 @@ export class HttpClient {
     try {
       const options = { method, headers: { ...headers, 'user-agent': 'vipd' }, body: body ?? null, signal, dispatcher };
       const answer = await request(url, { ...options, ...timing });
-      return { status: answer.statusCode, headers: answer.headers, body: named(url, answer.body) };
+      return { status: answer.statusCode, headers: answer.headers, body: named(place(url), answer.body) };
     } catch (error) {
-      throw unreachable(url, error);
+      throw unreachable(place(url), error);
     }
   }
 
@@ -76,6 +76,11 @@ export class HttpClient {
     this.#dispatcher = { ca, agent: new Agent({ connect, maxHeaderSize: 64 * 1024 }) };
     return this.#dispatcher.agent;
   }
+}
+
+/** For people, to whom a query says nothing. */
+export function place(url: string): string {
+  return url.replace(/\?.*/s, '');
 }
 
 /** The body with its failures named. */

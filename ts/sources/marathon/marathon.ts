@@ -4,7 +4,7 @@ import { faultOf, VipdError } from '../../util/errors.js';
 import { Wakeup } from '../../util/wakeup.js';
 import { good, type Opened } from '../http/answer.js';
 import { Backoff } from '../http/backoff.js';
-import type { HttpClient } from '../http/client.js';
+import { type HttpClient, place } from '../http/client.js';
 import { Vips } from '../labels/vips.js';
 import { type Resolve, resolveBySystem } from '../mesos/agents.js';
 import { redirected } from '../mesos/masters.js';
@@ -122,7 +122,7 @@ export class MarathonSource implements Source {
     for (let hop = 0; hop < 3; hop += 1) {
       const answer = await http.open(target, call, signal);
       if (answer.status < 300 || answer.status >= 400)
-        return { url: target, ...(await good(target, answer, http.principal())) };
+        return { url: place(target), ...(await good(place(target), answer, http.principal())) };
       await answer.body.dump();
       target = redirected(target, answer.headers.location);
     }

@@ -1,4 +1,5 @@
 import type { TaskTable } from '../../model/task.js';
+import { Due } from '../../util/due.js';
 import { type Fault, faultOf } from '../../util/errors.js';
 import { Wakeup } from '../../util/wakeup.js';
 import { Backoff } from '../http/backoff.js';
@@ -92,31 +93,22 @@ export class MesosMasterSource implements Source {
 
   async #mirror(stream: Stream, report: (report: Report) => void): Promise<Fault> {
     const mirror = new MasterMirror(this.#table, this.#options.grace ?? documentedGrace);
-    let due: { readonly at: number; readonly timer: NodeJS.Timeout } | undefined;
     let told = Number.NEGATIVE_INFINITY;
-    // What is due stays due: events that do not end must not put it off.
-    const tellIn = (ms: number) => {
-      const at = performance.now() + ms;
-      if (due && due.at <= at) return;
-      clearTimeout(due?.timer);
-      due = { at, timer: setTimeout(tell, ms) };
-    };
-    const tell = () => {
-      due = undefined;
+    const due = new Due(() => {
       told = performance.now();
       const next = mirror.due(told);
-      if (next !== undefined) tellIn(next - told + 1);
+      if (next !== undefined) due.in(next - told + 1);
       this.#tell(mirror, stream, report);
-    };
+    });
     try {
       for await (const events of stream.events) {
         for (const event of events) this.#apply(event, mirror);
         if (events.every(({ type }) => type === 'HEARTBEAT')) continue;
-        tellIn(performance.now() - told < QUIET_MS ? COALESCE_MS : 0);
+        due.in(performance.now() - told < QUIET_MS ? COALESCE_MS : 0);
       }
       return { code: 'STREAM_ENDED', object: stream.url, cause: 'the master ended the stream' };
     } finally {
-      clearTimeout(due?.timer);
+      due.cancel();
     }
   }
 

@@ -320,7 +320,9 @@ test('another Marathon leads, and knows no result of its checks: no backend goes
 
 test('silence ends a stream, a sign of life keeps it', async (t) => {
   const { reports } = await scene(t, { silenceMs: 200 });
-  await reports.until(({ keepLast, faults }) => keepLast === true && faults[0]?.code === 'HTTP_UNREACHABLE');
+  const silent = await reports.until(({ faults }) => faults[0]?.code === 'HTTP_UNREACHABLE');
+  t.true(silent.keepLast);
+  t.regex(silent.faults[0]?.object ?? '', /\/v2\/events$/);
   const lively = await scene(t, { silenceMs: 2_000, keepAliveMs: 50 });
   lively.marathon.put(app([task(1)]));
   await lively.reports.until(saying(ONE));
