@@ -49,6 +49,8 @@ export interface ClusterView {
 /** Changes of this node within this time travel together. */
 const COALESCE_MS = 100;
 const SNAPSHOT_MS = 5_000;
+/** After the store has forgotten a node: what it hears of it from then on is news here too. */
+const LATER_MS = 60_000;
 /** Restarts within a life, after which somebody else must be using this node's key. */
 const MANY_LIVES = 5;
 /** There is no later life than the last number: only a thief of the key speaks as that. */
@@ -103,7 +105,9 @@ export class Cluster {
     const codec = new EntryCodec(options.clusterId, new Verifier());
     const { incarnation, kept } = await readSnapshot(snapshotPath(options));
     const cluster = new Cluster(options, modules, codec, incarnation + 1);
-    await cluster.#begin(kept);
+    // What is too old is left to the others whole: here it would be dropped again, and in the store seem known.
+    const oldest = steadyMs() - options.forgetMs;
+    await cluster.#begin(kept.filter(({ at }) => at >= oldest));
     return cluster;
   }
 
@@ -278,7 +282,7 @@ export class Cluster {
 
   #forget(now: number): void {
     for (const { id, spoke, state } of this.#membership.members().values()) {
-      if (state === 'alive' || now - spoke < this.options.forgetMs) continue;
+      if (state === 'alive' || now - spoke < this.options.forgetMs + LATER_MS) continue;
       this.#replica.forget(id);
       this.#unsaved = true;
     }

@@ -24,9 +24,10 @@ test('everything that is counted of the traffic is told, and what is kept and wa
   const metrics = await clusterCollector(() => cluster)();
   const values = metrics.flatMap(({ samples }) => samples.map(({ value }) => value));
   for (const [i, name] of counted.entries()) t.true(values.includes(1000 + i), name);
-  const valueOf = (name: string) => metrics.find((metric) => metric.name === `vipd_cluster_${name}`)!.samples[0]!.value;
-  t.is(valueOf('queued_bytes'), 70);
-  t.is(valueOf('bans'), 1);
-  t.is(valueOf('rtt_seconds'), 0.002);
+  const measured = (name: string) =>
+    metrics.find((metric) => metric.name === `vipd_cluster_${name}`)!.samples[0]!.value;
+  t.is(measured('queued_bytes'), 70);
+  t.is(measured('bans'), 1);
+  t.is(measured('rtt_seconds'), 0.002);
   t.deepEqual(await clusterCollector(() => undefined)(), []);
 });

@@ -8,6 +8,7 @@ import { Identity, type NodeId, Verifier } from '../../../ts/cluster/identity.js
 import type { MemberState } from '../../../ts/cluster/membership.js';
 import type { Publication } from '../../../ts/cluster/own.js';
 import { Replica } from '../../../ts/cluster/replica.js';
+import { writeSnapshot } from '../../../ts/cluster/snapshot.js';
 import { type EntryMessage, entryCodec } from '../../../ts/cluster/wire.js';
 import { until } from '../../../ts/quickstart/until.js';
 import { steadyMs } from '../../../ts/util/clock.js';
@@ -25,6 +26,7 @@ const backend = (address: string): Publication => {
 
 interface Scene {
   readonly hub: Hub;
+  readonly directory: string;
   node(address: string, given?: Given): Promise<Cluster>;
 }
 
@@ -58,7 +60,7 @@ function scene(t: ExecutionContext): Scene {
     cluster.publish(backend(address), 'memory');
     return cluster;
   };
-  return { hub, node };
+  return { hub, directory, node };
 }
 
 function stateOf(cluster: Cluster, id: NodeId): MemberState | undefined {
@@ -119,6 +121,21 @@ test('a thief that speaks as the last life there can be is told at once', async 
     victim.faults().some(({ code }) => code === 'IDENTITY_SHARED'),
   );
   t.is(victim.self().incarnation, 0xffff_ffff);
+});
+
+test('a node that comes back after so long that it should have forgotten all hears everything anew', async (t) => {
+  const { hub, directory, node } = scene(t);
+  const other = new Writer(Identity.random());
+  const vip = other.vip(KEY, 1, 1, { backends: backend('10.0.0.2').get(KEY)!.backends });
+  const before = new Replica(codec);
+  for (const signed of [vip, other.node(1, 2, { addresses: ['10.0.0.2'] })])
+    before.accept(signed, steadyMs() - 700_000);
+  await writeSnapshot(join(directory, '10.0.0.1', 'snapshot'), 1, before);
+  const mine = await node('10.0.0.1');
+  await until('the first look', PATIENCE_MS, () => mine.self().incarnation === 2);
+  for (const signed of [vip, other.node(1, 3, { addresses: ['10.0.0.2'] })]) hub.inject({ signed, at: steadyMs() });
+  await until('its backend', PATIENCE_MS, () => addressesOf(mine) === '10.0.0.2');
+  t.is(mine.vipsOf(other.identity.id), 1);
 });
 
 test('a clock that is a day off is shown, and decides nothing', async (t) => {
