@@ -1,9 +1,10 @@
 import type { Counters, VipCounters } from '../../dataplane/dataplane.js';
 import { type Connects, quantile, sumOfConnects } from '../../model/connects.js';
 import type { ForwardedVip } from '../../model/forwarding.js';
+import { vipNameText } from '../../model/name.js';
 import { type Policy, samePolicy } from '../../model/policy.js';
 import { policyToJson } from '../../model/policy-rules.js';
-import { type BackendKey, backendKey, declaredName, formatFrontend, type VipKey } from '../../model/service.js';
+import { type BackendKey, backendKey, declaredName, formatFrontend } from '../../model/service.js';
 import type { BackendStatus, VipStatus } from '../../model/status.js';
 import { RequestError } from '../errors.js';
 import type { ApiPorts, StatusPort } from '../ports.js';
@@ -45,16 +46,19 @@ export async function viewsOf({ plane }: ApiPorts, vips: readonly VipStatus[]): 
 }
 
 /**
- * By key, else by the name of its service, or of its IPv6 part if that is all, else by ADDRESS:PORT of any protocol.
+ * By key, else by the name of its service, or of its IPv6 part if that is all, else by ADDRESS:PORT or NAME.FRAMEWORK:PORT
+ * of any protocol, else by NAME.FRAMEWORK of any port.
  * @throws RequestError NOT_FOUND
  */
-export function findVip(status: StatusPort, key: VipKey): VipStatus {
+export function findVip(status: Pick<StatusPort, 'vips'>, key: string): VipStatus {
   const vips = status.vips();
   const found =
     vips.find((vip) => vip.key === key) ??
     vips.find((vip) => vip.name === key) ??
     vips.find((vip) => declaredName(vip.name) === key) ??
-    vips.find(({ frontend }) => formatFrontend(frontend) === key);
+    vips.find(({ frontend }) => formatFrontend(frontend) === key) ??
+    vips.find(({ frontend, vipName }) => vipName && formatFrontend({ ...frontend, name: vipName }) === key) ??
+    vips.find(({ vipName }) => vipName && vipNameText(vipName) === key);
   if (found) return found;
   const hint = 'vipctl vips lists what there is';
   throw new RequestError(404, {
