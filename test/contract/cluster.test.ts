@@ -61,6 +61,19 @@ test.serial('gossip: a seed whose machine comes back with a new key is met again
   t.pass();
 });
 
+test.serial('gossip: a node without seeds finds those it has known before', async (t) => {
+  const setup = setups();
+  const identity = Identity.random();
+  const [known, other] = [setup(identity), setup(Identity.random())];
+  const [there, back] = [new Gossip({ ...known, seeds: [] }), new Gossip({ ...other, seeds: [] })];
+  t.teardown(() => Promise.all([there.close(), back.close()]).then(() => {}));
+  for (const one of [there, back]) await one.open({ heard: () => {}, neighbours: () => {}, fault: () => {} });
+  const reach = [`${known.listen.address}:${known.listen.port}`];
+  back.restore([{ signed: new Writer(identity, codec).node(1, 1, { reach }), at: steadyMs() - 3_600_000 }]);
+  await until('a neighbour', 60_000, () => back.neighbours().some(({ id }) => id === identity.id));
+  t.pass();
+});
+
 test.serial('gossip: who is silent for too long is forgotten, and does not come back by others', async (t) => {
   const setup = setups();
   const short = { ...timing, compareMs: 100, forgetMs: 2_000 };

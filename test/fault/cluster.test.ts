@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { clusterKeysText, newClusterKeys, parseClusterKeys, retired, rotated } from '../../ts/cluster/keyfile.js';
 import { Fleet, type FleetNode } from '../../ts/quickstart/fleet.js';
@@ -38,6 +39,29 @@ async function everywhere(backends: readonly string[], nodes: readonly FleetNode
 async function faults(node: FleetNode): Promise<readonly string[]> {
   const { sources } = await node.client.status();
   return sources.flatMap((source) => source.faults.map(({ code }) => code));
+}
+
+/** Collects what any of these nodes says is not active of what they have, until it is told to end. */
+function watch(nodes: readonly FleetNode[]): { outages: readonly string[]; end(): Promise<void> } {
+  const outages: string[] = [];
+  let on = true;
+  const look = async (node: FleetNode) => {
+    const { backends } = await node.client.vip({ key: 'web' });
+    const active = new Set(backends.filter(({ state }) => state === 'active').map(({ address }) => address));
+    outages.push(
+      ...nodes.filter(({ address }) => !active.has(address)).map(({ name }) => `${name} as seen by ${node.name}`),
+    );
+  };
+  const watching = (async () => {
+    for (; on; await sleep(50)) await Promise.all(nodes.map(look));
+  })();
+  return {
+    outages,
+    end: () => {
+      on = false;
+      return watching;
+    },
+  };
 }
 
 const one = (n: number) => `${fleet.nodes[n - 1]!.address}:8080`;
@@ -121,6 +145,7 @@ rootTest('the key is replaced while the cluster runs', async (t) => {
   const use = (text: string) => writeFileSync(fleet.keyFile, text, { mode: 0o600 });
   use(clusterKeysText(both));
   const fourth = fleet.nodes[3]!;
+  const { outages, end } = watch(fleet.nodes.slice(0, 3));
   await fourth.up();
   await everywhere([one(1), one(2), one(3), one(4)]);
   use(clusterKeysText(retired(both)));
@@ -132,7 +157,8 @@ rootTest('the key is replaced while the cluster runs', async (t) => {
   });
   await fourth.up();
   await everywhere([one(1), one(2), one(3), one(4)]);
-  t.pass();
+  await end();
+  t.deepEqual(outages, []);
 });
 
 rootTest('while all are restarted one after the other in any order nothing is emptied and no name moves', async (t) => {
@@ -163,6 +189,10 @@ rootTest('a node that leaves takes its backends along and goes on alone', async 
   t.deepEqual(await fourth.client.leave(), { left: true });
   await everywhere([one(1), one(2), one(3)], fleet.nodes.slice(0, 3));
   await until('the others to be gone', PATIENCE_MS, async () => (await fourth.client.members()).members.length === 0);
+  t.deepEqual(
+    (await fourth.client.nodes()).map(({ hostname, private_ip }) => [hostname, private_ip]),
+    [[fourth.name, fourth.address]],
+  );
   await fourth.end('SIGTERM');
   await fourth.up('--cluster-key', own);
   t.deepEqual((await fourth.client.members()).members, [], 'also after a restart');

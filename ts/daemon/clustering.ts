@@ -141,10 +141,8 @@ export class Clustering {
   }
 
   async #addresses(): Promise<readonly string[]> {
-    const named = this.options['cluster.address'];
-    if (named.length > 0) return named;
-    const { address } = this.options['cluster.listen'];
-    if (!/^(0\.0\.0\.0|::)$/.test(address)) return [address];
+    const given = givenAddresses(this.options);
+    if (given.length > 0) return given;
     const servers = this.options['cluster.nats'].map((url) => url.replace(/^\w+:\/\//, ''));
     const seeds = [...this.options['cluster.seeds'], ...servers].map((seed) => seed.replace(/:\d+$/, ''));
     const found = await Promise.all([...seeds, '192.0.2.1', '2001:db8::1'].map(sourceTowards));
@@ -153,6 +151,15 @@ export class Clustering {
     );
     return [...byFamily.values()];
   }
+}
+
+/** The addresses of this node, as far as the configuration says. */
+export function givenAddresses({
+  'cluster.address': named,
+  'cluster.listen': listen,
+}: DaemonOptions): readonly string[] {
+  if (named.length > 0) return named;
+  return /^(0\.0\.0\.0|::)$/.test(listen.address) ? [] : [listen.address];
 }
 
 export function nodeName(options: DaemonOptions): string {
