@@ -28,9 +28,9 @@ static __always_inline struct end answer_end(const struct address *address, __be
 
 /*
  * The ends the request in scratch() is to have, in odd_now(); DECISION_NONE where it is of no flow. `quoted`: only an ICMP
- * error says it was sent, which says nothing about the state of one.
+ * error says it was sent, which says nothing about the state of one. `fresh`: exact_open() has just made it a flow.
  */
-__noinline int exact_request(bool quoted)
+__noinline int exact_request(bool quoted, bool fresh)
 {
 	const struct tuple *t = scratch();
 	struct odd *odd = odd_now();
@@ -45,7 +45,7 @@ __noinline int exact_request(bool quoted)
 	vip_id = vip_search(t->dst.address.high, t->dst.address.low, t->dst.port, t->protocol);
 	set_exact_key(&e->key, t);
 	flow = exact_flow_of(&e->key);
-	if (!flow || !exact_serves(flow, t, vip_id))
+	if (!flow || (!fresh && !exact_serves(flow, t, vip_id)))
 		return DECISION_NONE;
 	backend = backend_by_id(flow->backend);
 	if (!backend)

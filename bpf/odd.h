@@ -105,13 +105,13 @@ static __always_inline bool is_plain(void)
 /* For a VIP that is tracked exactly. An error opens no flow. One step after the other: together their stack is too deep. */
 static __always_inline enum decision decide_exact(enum event_hook hook, bool quoted)
 {
-	enum decision decision = exact_request(quoted);
+	enum decision decision = exact_request(quoted, false);
 
 	if (decision != DECISION_NONE || quoted)
 		return decision == DECISION_NONE ? DECISION_PASS : decision;
 	decision = exact_open(hook);
 	if (decision == DECISION_NONE)
-		decision = exact_request(quoted);
+		decision = exact_request(quoted, true);
 	return decision == DECISION_NONE ? DECISION_DROP : decision;
 }
 

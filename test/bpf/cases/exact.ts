@@ -229,6 +229,17 @@ function tcpOnly(talk: Talk): Case[] {
       verdicts: { forwarded: 1 },
     },
     {
+      name: `${name}: exact tracking, a connection older than the table goes to a backend that drains`,
+      vips: { [key]: talk.backends(1) },
+      policies: { [key]: EXACT },
+      actions: [
+        set(key, { [talk.backend(1)]: 0, [talk.backend(2)]: 1 }, EXACT),
+        send(talk.ask('SA'), forwarded([talk.backend(1)])),
+        send(talk.ask('A'), forwarded('same')),
+      ],
+      verdicts: { forwarded: 2 },
+    },
+    {
       name: `${name}: exact tracking, a connection older than the table goes where the selection says`,
       vips: { [key]: talk.backends(5) },
       policies: { [key]: EXACT },

@@ -11,6 +11,8 @@ import { Headers } from '../frames/headers.js';
 import { refusalProblem } from '../frames/refusal.js';
 import { isUntouched, type Program, programs, type Sighting, verdictOf } from '../frames/sighting.js';
 import { ControlModel } from './control-model.js';
+import { exactProblem, exactText, heldExactly } from './exact-check.js';
+import { ExactTable } from './exact-model.js';
 import { FlowTable } from './flow-table.js';
 import { type Move, moveText, type PacketMove } from './move.js';
 import { PacketModel, type Prediction } from './packet-model.js';
@@ -29,6 +31,7 @@ export class Differential {
   readonly #headers = new Headers();
   readonly #control: ControlModel;
   readonly #flows: FlowTable;
+  readonly #exact = new ExactTable();
   readonly #words: BigUint64Array;
 
   private constructor(
@@ -70,21 +73,28 @@ export class Differential {
   async play(moves: Moves): Promise<string | undefined> {
     await this.#clear();
     const age = this.#age();
-    const problem = await this.#playAll(new PacketModel(this.#control, this.#flows, FLOW_SEED), moves);
+    const problem = await this.#playAll(this.#model(), moves);
     // In the model no time passes; a sequence in which it did in the kernel proves nothing.
     return age === this.#age() ? problem : undefined;
+  }
+
+  #model(): PacketModel {
+    return new PacketModel(this.#control, this.#flows, FLOW_SEED, this.#exact, this.stage.policies);
   }
 
   async #playAll(model: PacketModel, moves: Moves): Promise<string | undefined> {
     const before = await this.plane.verdicts();
     for (let move = moves(model); move !== undefined; move = moves(model)) {
       if (move.kind === 'packet') {
-        const problem = this.#send(move, model.run(move));
+        const now =
+          move.of === undefined ? move : { ...move, dst: model.sourceOf(move.of.client, move.of.frontend) ?? move.dst };
+        const problem = this.#send(now, model.run(now));
         if (problem !== undefined) return `${moveText(move)}\n  ${problem}`;
       } else await this.#change(move);
     }
     return (
       this.#tableProblem() ??
+      this.#exactProblem() ??
       this.#overflowProblem() ??
       countProblem(model.verdicts, before, await this.plane.verdicts())
     );
@@ -97,12 +107,13 @@ export class Differential {
     await this.#change({ kind: 'engage' });
     this.plane.forgetFlows();
     this.#flows.clear();
+    this.#exact.clear();
   }
 
   async #change(move: Exclude<Move, PacketMove>): Promise<void> {
     switch (move.kind) {
       case 'set': {
-        const step = upsert(move.vip, move.backends);
+        const step = upsert(move.vip, move.backends, this.stage.policies?.[move.vip]);
         await program(this.plane, [step]);
         if (step.kind === 'upsert') this.#control.upsert(step.vip);
         return;
@@ -141,10 +152,22 @@ export class Differential {
   #differs(move: PacketMove, predicted: Prediction, seen: Sighting): string | undefined {
     if (predicted.kind === 'untouched') return isUntouched(seen) ? undefined : 'is not untouched';
     if (predicted.kind === 'refused') return seen.verdict === 'turned' ? refusalProblem(seen) : 'is not refused';
+    if (predicted.kind === 'exact') return exactProblem(this.#exact, predicted, seen);
     const { src, dst, turned } = predicted;
     if (seen.verdict !== (turned ? 'turned' : 'passed')) return 'goes the other way';
     const wanted = packetFor(move, { src, dst }, turned).build();
     return wanted.equals(seen.got) ? undefined : `is not ${wanted.toString('hex')}`;
+  }
+
+  /** Both tables hold what the model says, and nothing else. */
+  #exactProblem(): string | undefined {
+    const answers = this.plane.openMap('exact_answers');
+    const { count } = answers.dump();
+    answers.close();
+    const wanted = [...this.#exact.flows.values()].map(exactText).sort();
+    if (count !== wanted.length) return `${count} answers are tracked exactly, predicted ${wanted.length}`;
+    const held = heldExactly(this.plane).sort();
+    return held.join() === wanted.join() ? undefined : `exact flows ${held.join()}, predicted ${wanted.join()}`;
   }
 
   /** Entry by entry, ages apart. */

@@ -50,6 +50,11 @@ export class FlowTable {
     ways[ways.findIndex((one) => one?.tag === tag)] = entry;
   }
 
+  remove({ set, tag }: FlowPlace): void {
+    const ways = this.sets[set]!;
+    ways[ways.findIndex((one) => one?.tag === tag)] = undefined;
+  }
+
   /** For a flow without an entry. */
   insert({ set, hash }: ModelPlace, entry: FlowEntry): Inserted {
     const ways = this.sets[set]!;

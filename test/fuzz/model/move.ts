@@ -1,5 +1,5 @@
 import { type Endpoint, formatEndpoint, type Protocol } from '../../../ts/model/address.js';
-import type { VipKey } from '../../../ts/model/service.js';
+import type { Frontend, VipKey } from '../../../ts/model/service.js';
 import type { Backends } from '../../bpf/case.js';
 import type { Program } from '../frames/sighting.js';
 
@@ -11,6 +11,8 @@ export interface PacketMove {
   readonly dst: Endpoint;
   /** Of `FSRPAU`; empty for UDP. */
   readonly flags: string;
+  /** It answers this connection: to whatever its backend takes for the client, once that is known. */
+  readonly of?: { readonly client: Endpoint; readonly frontend: Frontend };
 }
 
 /** One thing that happens to the programs: a packet, or a change by the control plane. */

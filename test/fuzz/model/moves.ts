@@ -1,6 +1,7 @@
 import { type Endpoint, familyOf, type Protocol } from '../../../ts/model/address.js';
 import type { VipKey } from '../../../ts/model/service.js';
 import type { Backends } from '../../bpf/case.js';
+import { nodeSources } from '../../bpf/test-surroundings.js';
 import { type Program, programs } from '../frames/sighting.js';
 import type { Random } from '../random.js';
 import type { ModelVip } from './control-model.js';
@@ -84,7 +85,10 @@ export class MoveMaker {
     const { address: from, port } = chosen ?? this.random.pick(this.#alike(this.stage.backends, address));
     // A backend that serves itself sees the VIP on the other side.
     const to = from === client.address ? { address, port: client.port } : client;
-    return this.#packet(protocol, { address: from, port }, to, flags);
+    const source = this.model.sourceOf(client, vip.frontend);
+    if (source === undefined) return this.#packet(protocol, { address: from, port }, to, flags);
+    const of = { client, frontend: vip.frontend };
+    return { ...this.#packet(protocol, { address: from, port }, source, flags), of };
   }
 
   /** To where nobody listens, from a backend by itself, straight to a backend. */
@@ -128,7 +132,8 @@ export class MoveMaker {
 
   /** The ones that see such packets, so that most are treated. */
   #usualProgram(dst: Endpoint): Program {
-    const workload = this.model.control.isOurs(dst.address) ? 'tc_ingress' : 'tc_egress';
+    const node = Object.values<string>(nodeSources).includes(dst.address);
+    const workload = node || this.model.control.isOurs(dst.address) ? 'tc_ingress' : 'tc_egress';
     return this.random.oneIn(2) ? 'xdp_ingress' : workload;
   }
 

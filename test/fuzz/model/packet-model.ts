@@ -1,8 +1,11 @@
-import { FlowState } from '../../../ts/dataplane/ebpf/lb.gen.js';
+import { ExactState, FlowState } from '../../../ts/dataplane/ebpf/lb.gen.js';
 import { addressBytes, type Endpoint, familyOf } from '../../../ts/model/address.js';
-import type { Frontend } from '../../../ts/model/service.js';
+import type { Policy } from '../../../ts/model/policy.js';
+import { type Frontend, type VipKey, vipKey } from '../../../ts/model/service.js';
+import { nodeSources } from '../../bpf/test-surroundings.js';
 import { type FlowEntry, type FlowPlace, flowHash, tableSlot } from '../flow-hash.js';
 import type { ControlModel, ModelBackend, ModelVip } from './control-model.js';
+import { type ExactEntry, type ExactTable, exactAfter } from './exact-model.js';
 import type { FlowTable, ModelPlace } from './flow-table.js';
 import type { PacketMove } from './move.js';
 
@@ -10,7 +13,9 @@ import type { PacketMove } from './move.js';
 export type Prediction =
   | { readonly kind: 'untouched' }
   | { readonly kind: 'refused' }
-  | { readonly kind: 'rewritten'; readonly src: Endpoint; readonly dst: Endpoint; readonly turned: boolean };
+  | { readonly kind: 'rewritten'; readonly src: Endpoint; readonly dst: Endpoint; readonly turned: boolean }
+  /** One hop older to the next hop, or on to the network stack; of a flow whose port may be to be learned. */
+  | { readonly kind: 'exact'; readonly entry: ExactEntry; readonly sent: boolean; readonly turned: boolean };
 
 const UNTOUCHED: Prediction = { kind: 'untouched' };
 const PROTOCOLS = { tcp: 6, udp: 17 } as const;
@@ -28,18 +33,24 @@ export class PacketModel {
     readonly control: ControlModel,
     readonly flows: FlowTable,
     readonly seed: bigint,
+    readonly exact: ExactTable,
+    /** Of the VIPs that have one. */
+    readonly policies: Readonly<Record<VipKey, Policy>> = {},
   ) {}
 
   run(move: PacketMove): Prediction {
-    if (move.program === 'tc_egress') return this.#answer(move) ?? UNTOUCHED;
+    if (move.program === 'tc_egress') return this.#answer(move) ?? this.#exactAnswer(move) ?? UNTOUCHED;
     if (this.control.isOurs(move.dst.address)) {
-      return this.#ask(move) ?? this.#mirroredAnswer(move) ?? this.#refuse(move, 'unserved');
+      const answered = () => this.#mirroredAnswer(move) ?? this.#exactAnswer(move, true);
+      return this.#ask(move) ?? answered() ?? this.#refuse(move, 'unserved');
     }
-    return (move.program === 'xdp_ingress' ? this.#answer(move) : undefined) ?? UNTOUCHED;
+    return (move.program === 'xdp_ingress' ? this.#answer(move) : undefined) ?? this.#exactAnswer(move) ?? UNTOUCHED;
   }
 
   /** The backend a client's packets to a VIP go to at the moment; undefined before the first. */
   backendOf(client: Endpoint, frontend: Frontend): ModelBackend | undefined {
+    const exact = this.exact.find(client, frontend);
+    if (exact !== undefined) return exact.backend;
     const entry = this.flows.find(this.flows.place(this.#hash(client, frontend)));
     return entry && this.control.backend(entry.backend);
   }
@@ -48,6 +59,8 @@ export class PacketModel {
   #ask(move: PacketMove): Prediction | undefined {
     const vip = this.control.vip({ ...move.dst, protocol: move.protocol });
     if (vip === undefined) return undefined;
+    const policy = this.policies[vipKey(vip.frontend)];
+    if (policy !== undefined) return this.#askExactly(move, vip, policy.forwarding === 'full-nat');
     const hash = this.#hash(move.src, vip.frontend);
     const place = this.flows.place(hash);
     const entry = this.flows.find(place);
@@ -55,7 +68,10 @@ export class PacketModel {
     if (tracked !== undefined) this.#touch(place, entry!, afterAsk(entry!.state, move.flags));
     const overflowed = entry === undefined ? this.flows.findOverflowed(place) : undefined;
     const known = tracked ?? this.#backendOfFlow(move, vip, overflowed);
-    if (known === undefined && !this.control.engaged) return this.#counted('disengaged', UNTOUCHED);
+    if (known === undefined && !this.control.engaged) {
+      if (entry !== undefined) this.flows.remove(place); // whatever comes behind is the other plane's too
+      return this.#counted('disengaged', UNTOUCHED);
+    }
     const backend = known ?? this.#choose(vip, hash, !opens(move) && entry === undefined);
     if (backend === undefined) return this.#refuse(move, 'no_backend');
     if (known === undefined) this.#track(move, place, entry, backend);
@@ -65,6 +81,55 @@ export class PacketModel {
     }
     const src = { address: move.dst.address, port: move.src.port };
     return this.#counted('hairpinned', { kind: 'rewritten', src, dst: { address, port }, turned: true });
+  }
+
+  /** What the backend of a flow that is tracked by all of its ends takes for its client. */
+  sourceOf(client: Endpoint, frontend: Frontend): Endpoint | undefined {
+    return this.exact.find(client, frontend)?.source;
+  }
+
+  #askExactly(move: PacketMove, vip: ModelVip, full: boolean): Prediction {
+    const known = this.exact.find(move.src, vip.frontend);
+    if (known !== undefined && this.#stillServes(move, vip, known)) return this.#askedExactly(move, known);
+    if (known !== undefined) this.exact.remove(known);
+    if (!this.control.engaged) return this.#counted('disengaged', UNTOUCHED);
+    if (full && !opens(move)) return this.#refuse(move, 'untracked');
+    const backend = this.#choose(vip, this.#hash(move.src, vip.frontend), !opens(move) && known === undefined);
+    if (backend === undefined) return this.#refuse(move, 'no_backend');
+    const entry = { client: move.src, frontend: vip.frontend, backend, full, state: ExactState.EXACT_NEW };
+    const made = { ...entry, source: this.#sourceFor(move, backend, full) };
+    this.exact.insert(made);
+    return this.#askedExactly(move, made);
+  }
+
+  #stillServes(move: PacketMove, vip: ModelVip, { backend, state }: ExactEntry): boolean {
+    if (this.control.backend(backend.id) !== backend || backend.vip !== vip) return false;
+    if (!move.flags.includes('S')) return true;
+    return state < ExactState.EXACT_CLIENT_DONE && (state !== ExactState.EXACT_NEW || backend.weight > 0);
+  }
+
+  /** Its own where no other flow of the backend has that; port 0 is one of the node's. */
+  #sourceFor(move: PacketMove, backend: ModelBackend, full: boolean): Endpoint {
+    if (full) return { address: nodeSources[familyOf(backend.address)], port: 0 };
+    const own = backend.address === move.src.address ? { ...move.src, address: move.dst.address } : move.src;
+    return this.exact.answered(move.protocol, backend, own) === undefined ? own : { ...own, port: 0 };
+  }
+
+  #askedExactly(move: PacketMove, entry: ExactEntry): Prediction {
+    entry.state = exactAfter(entry.state, move.flags, true);
+    const turned = entry.source.address !== move.src.address && !entry.full;
+    return this.#counted(turned ? 'hairpinned' : 'forwarded', { kind: 'exact', entry, sent: entry.full, turned });
+  }
+
+  /** `mirrored`: to a VIP's address. tc translates what is not full NAT where it leaves. */
+  #exactAnswer(move: PacketMove, mirrored = false): Prediction | undefined {
+    const entry = this.exact.answered(move.protocol, move.src, move.dst);
+    if (entry === undefined || this.control.backend(entry.backend.id) !== entry.backend) return undefined;
+    if (!entry.full && !mirrored && move.program === 'tc_ingress') return undefined;
+    entry.state = exactAfter(entry.state, move.flags, false);
+    const { address, port } = entry.frontend;
+    const ends = { src: { address, port }, dst: entry.client };
+    return this.#counted('replied', { kind: 'rewritten', ...ends, turned: mirrored && !entry.full });
   }
 
   #backendOfFlow(move: PacketMove, vip: ModelVip, entry: FlowEntry | undefined): ModelBackend | undefined {
@@ -132,7 +197,7 @@ export class PacketModel {
     return true;
   }
 
-  #refuse(move: PacketMove, verdict: 'no_backend' | 'unserved'): Prediction {
+  #refuse(move: PacketMove, verdict: 'no_backend' | 'unserved' | 'untracked'): Prediction {
     if (!this.control.engaged) return UNTOUCHED;
     return this.#counted(verdict, move.flags.includes('R') ? UNTOUCHED : { kind: 'refused' });
   }

@@ -1,4 +1,5 @@
 import { type Endpoint, parseEndpoint } from '../../../ts/model/address.js';
+import type { Policy } from '../../../ts/model/policy.js';
 import type { VipKey } from '../../../ts/model/service.js';
 
 /** Who takes part in a sequence of moves. Few of each, so that they meet often. */
@@ -8,6 +9,8 @@ export interface Stage {
   readonly limits: { readonly vips: number; readonly backends: number; readonly flows: number };
   readonly pools: readonly string[];
   readonly vips: readonly VipKey[];
+  /** Of those VIPs that always have one. */
+  readonly policies?: Readonly<Record<VipKey, Policy>>;
   /** Backends of any VIP of their family. */
   readonly backends: readonly Endpoint[];
   /** Backends are clients, too. */
@@ -49,6 +52,29 @@ export const stages: readonly Stage[] = [
     clientPorts: ports(4),
     nowhere: ends(['11.0.0.80:99', '11.0.3.3:80']),
     moves: 100,
+  },
+  {
+    name: 'exact tracking, full NAT and NAT of the same backends',
+    limits: { vips: 16, backends: 64, flows: 4096 },
+    pools: ['11.0.0.0/16', 'fd11::/64'],
+    vips: [
+      ...['tcp/11.0.0.80:80', 'tcp/11.0.0.80:81', 'tcp/11.0.0.80:82', 'udp/11.0.0.80:80', 'tcp/11.0.0.80:84'],
+      ...['tcp/[fd11::80]:80', 'tcp/[fd11::80]:81', 'udp/[fd11::80]:80'],
+    ],
+    policies: {
+      'tcp/11.0.0.80:80': { exact: true },
+      'tcp/11.0.0.80:81': { exact: true },
+      'tcp/11.0.0.80:82': { forwarding: 'full-nat' },
+      'udp/11.0.0.80:80': { forwarding: 'full-nat' },
+      'tcp/[fd11::80]:80': { forwarding: 'full-nat' },
+      'tcp/[fd11::80]:81': { exact: true },
+      'udp/[fd11::80]:80': { exact: true },
+    },
+    backends: ends([...four.slice(0, 3), ...six.slice(0, 2)]),
+    clients: ['192.0.2.10', '192.0.2.11', '10.0.0.1', '2001:db8::10', 'fd00::1'],
+    clientPorts: ports(3),
+    nowhere: ends(['11.0.0.80:99', '11.0.3.3:80', '198.51.100.1:80']),
+    moves: 80,
   },
   {
     name: 'far more flows than room',
