@@ -1,5 +1,5 @@
 import { guest, ipvs } from '../helpers/kernel-needs.js';
-import { rootTest } from '../helpers/needs.js';
+import { program, rootTest } from '../helpers/needs.js';
 import { exchange, HOURS, resent, setToggleScene } from '../helpers/users.js';
 
 // The exchange of eBPF for IPVS and back, seen by clients who know nothing of it: on the node, in a workload, and outside.
@@ -9,9 +9,10 @@ const TOGGLES = Number(process.env.VIPD_TOGGLES ?? (process.env.VIPD_THOROUGH !=
 rootTest(
   `toggle: ${TOGGLES} exchanges under load, with connections open all the while`,
   async (t) => {
-    const { lab, users, daemon } = await setToggleScene(t);
+    const { lab, users, tools, daemon, places } = await setToggleScene(t);
     await users.openIdle('under ebpf');
     await users.ask(true);
+    tools.begin(places, places.workload);
     const before = resent(lab);
     for (let n = 0; n < TOGGLES; n++) {
       const plane = await exchange(t, daemon, HOURS);
@@ -19,10 +20,14 @@ rootTest(
       if (n === 0) await users.openIdle('under ipvs');
     }
     await users.finish();
+    await tools.finish();
     t.log(`${resent(lab) - before} segments sent again`);
     const { planes, ...mode } = await daemon.client.mode();
     t.like(mode, { plane: TOGGLES % 2 === 0 ? 'ebpf' : 'ipvs', from: 'operator' });
   },
   guest,
   ipvs,
+  program('wrk'),
+  program('nginx'),
+  program('iperf3'),
 );

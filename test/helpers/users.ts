@@ -2,9 +2,10 @@ import type { ExecutionContext } from 'ava';
 import { run } from '../../ts/quickstart/command.js';
 import { Agent, type OpenDialogue } from './agent.js';
 import { Daemon } from './daemon.js';
-import { Lab } from './lab.js';
+import { Lab, type Site } from './lab.js';
 import { startEcho } from './servers.js';
 import { serviceOf, targetOf } from './services.js';
+import { Tools } from './tools.js';
 
 /** Between two requests of a client, milliseconds: an emulated processor has more to do than to ask itself. */
 const PAUSE = 50;
@@ -25,11 +26,11 @@ export class Users {
     readonly target: { readonly address: string; readonly port: number },
   ) {}
 
-  static async start(t: ExecutionContext, lab: Lab, target: Users['target']): Promise<Users> {
+  static async start(t: ExecutionContext, lab: Lab, places: Places, target: Users['target']): Promise<Users> {
     const clients = {
       local: await Agent.start(lab, lab.node, lab.cgroup),
-      workload: await Agent.start(lab, lab.site('workload').namespace),
-      outside: await Agent.start(lab, lab.site('outside', 'uplink').namespace),
+      workload: await Agent.start(lab, places.workload.namespace),
+      outside: await Agent.start(lab, places.outside.namespace),
     };
     return new Users(t, clients, target);
   }
@@ -82,15 +83,35 @@ export class Users {
   }
 }
 
+/** Where clients are, a place for each hook. */
+interface Places {
+  readonly node: 'node';
+  readonly workload: Site;
+  readonly outside: Site;
+}
+
+/** A client's ports come again within seconds, as they do on a busy machine: no plane may take a port for what it was. */
+function withFewPorts(site: Site): Site {
+  site.namespace.sysctl('ipv4/ip_local_port_range', '40000 40255');
+  site.namespace.sysctl('ipv4/tcp_tw_reuse', 1);
+  return site;
+}
+
 /** Two servers, a client for each hook, and a daemon that begins with eBPF. */
 export async function setToggleScene(t: ExecutionContext) {
   const lab = Lab.create(t);
   const servers = await Promise.all(['one', 'two'].map((name) => startEcho(lab, lab.site(name), name)));
   const web = serviceOf('web', '11.0.0.80:80', servers);
-  const services = [web, serviceOf('web6', '[fd01:c::80]:80', servers)];
-  const users = await Users.start(t, lab, targetOf(web));
+  const { tools, services: more } = await Tools.serve(t, lab, servers);
+  const services = [web, serviceOf('web6', '[fd01:c::80]:80', servers), ...more];
+  const places: Places = {
+    node: 'node',
+    workload: withFewPorts(lab.site('workload')),
+    outside: withFewPorts(lab.site('outside', 'uplink')),
+  };
+  const users = await Users.start(t, lab, places, targetOf(web));
   const daemon = await Daemon.start(lab, services, '--mode', 'ebpf');
-  return { lab, users, daemon, services };
+  return { lab, places, users, tools, daemon, services };
 }
 
 /** Exchanges the plane for the other, and looks that it is so. */

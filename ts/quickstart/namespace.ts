@@ -32,7 +32,7 @@ export class Namespace {
   }
 
   /** Sets a value under /proc/sys/net, e.g. `ipv4/ip_forward`. @throws VipdError COMMAND_FAILED */
-  sysctl(key: string, value: number): void {
+  sysctl(key: string, value: number | string): void {
     run(this.inside(['tee', `/proc/sys/net/${key}`]), String(value));
   }
 
