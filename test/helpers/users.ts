@@ -8,7 +8,7 @@ import { serviceOf, targetOf } from './services.js';
 import { Tools } from './tools.js';
 
 /** Between two requests of a client, milliseconds: an emulated processor has more to do than to ask itself. */
-const PAUSE = 50;
+const PAUSE = 250;
 /** Milliseconds; longer than any test. */
 export const HOURS = 4 * 3_600_000;
 
@@ -84,11 +84,11 @@ export class Users {
 }
 
 /** Where clients are, a place for each hook. */
-interface Places {
+type Places = {
   readonly node: 'node';
   readonly workload: Site;
   readonly outside: Site;
-}
+};
 
 /** A client's ports come again within seconds, as they do on a busy machine: no plane may take a port for what it was. */
 function withFewPorts(site: Site): Site {
