@@ -91,6 +91,12 @@ __noinline int exact_reply(__u32 way, bool turned, bool quoted)
 	backend = backend_by_id(flow->backend);
 	if (!backend || backend->state == BACKEND_FREE || backend->generation != flow->generation)
 		return DECISION_NONE;
+	if (!full && !quoted && flow->state >= EXACT_CLIENT_DONE && (t->flags & TCP_SYN)) {
+		/* It answers a SYN that was sent to the backend itself, from a port that was used for the VIP before. */
+		e->doomed = *key;
+		exact_remove();
+		return DECISION_NONE;
+	}
 	odd->way = WAY_OUT;
 	odd->backend = flow->backend;
 	odd->change.src = answer_end(&key->dst, key->dst_port);

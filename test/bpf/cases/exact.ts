@@ -229,6 +229,21 @@ function tcpOnly(talk: Talk): Case[] {
       verdicts: { forwarded: 1 },
     },
     {
+      name: `${name}: exact tracking, a port that was used for the VIP may be used for the backend itself`,
+      vips: { [key]: talk.backends(1) },
+      policies: { [key]: EXACT },
+      actions: [
+        send(talk.ask('S'), forwarded(talk.names(1))),
+        answer(talk.reply(talk.backend(1), 'SA'), repliedFrom(talk.vip)),
+        send(talk.ask('FA'), forwarded('same')),
+        answer(talk.reply(talk.backend(1), 'FA'), repliedFrom(talk.vip)),
+        send(talk.ask('S', { to: talk.backend(1) }), untouched),
+        answer(talk.reply(talk.backend(1), 'SA'), untouched),
+        answer(talk.reply(talk.backend(1), 'PA', { payload: 9 }), untouched),
+      ],
+      verdicts: { forwarded: 2, replied: 2 },
+    },
+    {
       name: `${name}: exact tracking, a connection older than the table goes to a backend that drains`,
       vips: { [key]: talk.backends(1) },
       policies: { [key]: EXACT },

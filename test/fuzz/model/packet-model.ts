@@ -126,6 +126,11 @@ export class PacketModel {
     const entry = this.exact.answered(move.protocol, move.src, move.dst);
     if (entry === undefined || this.control.backend(entry.backend.id) !== entry.backend) return undefined;
     if (!entry.full && !mirrored && move.program === 'tc_ingress') return undefined;
+    // The client has begun anew, with the backend itself.
+    if (!entry.full && entry.state >= ExactState.EXACT_CLIENT_DONE && move.flags.includes('S')) {
+      this.exact.remove(entry);
+      return undefined;
+    }
     entry.state = exactAfter(entry.state, move.flags, false);
     const { address, port } = entry.frontend;
     const ends = { src: { address, port }, dst: entry.client };
