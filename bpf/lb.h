@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Every struct, enum and constant that crosses into a map, an event or user space, and nothing else; those of exact flows are
- * in lb_exact.h. User space reads
+ * Every struct, enum and constant that crosses into a map, an event or user space, and nothing else; those of flows are
+ * in lb_flow.h. User space reads
  * the layout from the object's BTF by field name. Rules, held by a test over the BTF: fixed-width types, __be16/__be32
  * for network order, no holes, constants are enums, one 16-byte address for both families.
  */
@@ -181,45 +181,7 @@ struct table_chunk {
 	__u32 backend[64];
 };
 
-/*
- * A flow is one word, so that it is claimed and changed by one compare-and-swap:
- *   tag 28 | backend 20 | generation 4 | state 2 | age 10      (bit 63 … bit 0)
- * The tag and the set's index come from one 64-bit hash of client, VIP and protocol; 0 is empty. Age is in units of
- * about 16 s and wraps after 4.5 h; it only ranks the victims of a full set.
- */
-struct flow_set {
-	__u64 flow[8];
-};
-
-enum flow_bits {
-	FLOW_AGE_BITS = 10,
-	FLOW_STATE_SHIFT = 10,
-	FLOW_STATE_BITS = 2,
-	FLOW_GENERATION_SHIFT = 12,
-	FLOW_GENERATION_BITS = 4,
-	FLOW_BACKEND_SHIFT = 16,
-	FLOW_BACKEND_BITS = 20,
-	FLOW_TAG_SHIFT = 36,
-};
-
-enum flow_state {
-	FLOW_NEW = 0,		/* the client has spoken */
-	FLOW_REPLIED = 1,	/* the backend has answered */
-	FLOW_ESTABLISHED = 2,	/* the client has spoken again */
-	FLOW_CLOSING = 3,	/* FIN or RST seen */
-};
-
-#include "lb_exact.h"
-
-/*
- * What became of the first fragment of a datagram, for the fragments that follow it and have no ports. One word as of a
- * flow, by a hash of source, destination, identification and protocol:
- *   tag 28 | backend 20 | generation 4 | way 2 | age 10      (way: 1 to the VIP, 2 back)
- * Age is in units of about a second. The latest comes first.
- */
-struct fragment_set {
-	__u64 fragment[8];
-};
+#include "lb_flow.h"
 
 struct counters {
 	__u64 connections;
@@ -399,8 +361,6 @@ struct event {
 };
 
 _Static_assert(sizeof(struct id_set) == 64, "one cache line");
-_Static_assert(sizeof(struct flow_set) == 64, "one cache line");
-_Static_assert(sizeof(struct fragment_set) == 64, "one cache line");
 _Static_assert(sizeof(struct vip) == 64, "one cache line");
 _Static_assert(sizeof(struct backend) == 64, "one cache line");
 _Static_assert(sizeof(struct hop) == 64, "one cache line");

@@ -8,7 +8,7 @@ import { BpfObject } from '../../../ts/libbpf/object.js';
 import { packageRoot } from '../../../ts/util/paths.js';
 
 const objects = join(packageRoot, 'out/bpf');
-const header = ['lb.h', 'lb_exact.h'].map((name) => readFileSync(join(packageRoot, 'bpf', name), 'utf8')).join('\n');
+const header = ['lb.h', 'lb_flow.h'].map((name) => readFileSync(join(packageRoot, 'bpf', name), 'utf8')).join('\n');
 
 /** The types that user space and programs share: those of map keys, of map values and of settings. */
 interface Shared {
