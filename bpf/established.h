@@ -151,6 +151,8 @@ static __always_inline enum shortcut established_out(const struct plain *p, enum
 		return backend->next || is_exact(vip) || (!word && (old_flow_set_mask || flow_set_full(hash))) ?
 			       SHORT_NONE :
 			       SHORT_FOREIGN;
+	if (of_a_direct_one(word, p->flags))
+		return SHORT_NONE;
 	flow_touch(hash, word, state_after_reply(flow_state(word), p->flags));
 	count_verdict(VERDICT_REPLIED);
 	plain_rewrite(p, WAY_OUT, &end, summed);

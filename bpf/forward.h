@@ -242,12 +242,25 @@ static __always_inline bool entry_names(__u64 word, const struct backend *backen
 	return word && flow_names(word, id, backend);
 }
 
+/*
+ * Nobody answers a SYN in a connection that is over: this is an answer to a later one, from the same port to the backend
+ * directly, and so is all that follows.
+ */
+static __always_inline bool of_a_direct_one(__u64 word, __u8 flags)
+{
+	return flow_state(word) == FLOW_CLOSING && (flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK);
+}
+
 /* The entry must name the backend, so that direct traffic to a backend is never touched. */
 static __always_inline bool entry_answers(const struct tuple *t, __u64 hash, __u64 word, const struct backend *backend,
 					  __u32 id)
 {
 	if (!entry_names(word, backend, id))
 		return false;
+	if (of_a_direct_one(word, t->flags)) {
+		flow_replace(hash, word, 0);
+		return false;
+	}
 	flow_touch(hash, word, state_after_reply(flow_state(word), t->flags));
 	return true;
 }
@@ -288,11 +301,16 @@ static long reply_step(__u32 index, struct reply_walk *walk)
 	if ((!walk->turned || same_words(change.src.address, t->dst.address)) &&
 	    (entry_names(word, backend, walk->id) ||
 	     (!word && flow_set_full(hash) && reply_overflowed(hash, walk->id)))) {
+		if (word && !walk->quoted && !walk->turned && of_a_direct_one(word, t->flags)) {
+			flow_replace(hash, word, 0);
+			goto next;
+		}
 		if (word && !walk->quoted)
 			flow_touch(hash, word, state_after_reply(flow_state(word), t->flags));
 		walk->found = walk->id;
 		return 1;
 	}
+next:
 	walk->id = backend->next;
 	return 0;
 }

@@ -1,6 +1,11 @@
+import { fileURLToPath } from 'node:url';
+import { formatEndpoint } from '../../ts/model/address.js';
+import { Child } from '../../ts/quickstart/child.js';
+import { Daemon } from '../helpers/daemon.js';
+import { Lab } from '../helpers/lab.js';
 import { rootTest } from '../helpers/needs.js';
 import { hooks, setScene } from '../helpers/scene.js';
-import type { EchoServer } from '../helpers/servers.js';
+import { type EchoServer, startEcho } from '../helpers/servers.js';
 import { serviceOf, targetOf, vipText } from '../helpers/services.js';
 
 // A VIP means the same thing whichever hook meets it: each test here runs by all three.
@@ -81,5 +86,29 @@ for (const hook of hooks) {
       (await daemon.client.vips()).vips.map((vip) => vip.counters),
       before.vips.map((vip) => vip.counters),
     );
+  });
+}
+
+const onePort = fileURLToPath(new URL('../helpers/programs/one-port.js', import.meta.url));
+for (const [hook, kind] of [
+  ['tc', 'workload'],
+  ['xdp', 'uplink'],
+] as const) {
+  rootTest(`${hook}: one port goes to the VIP, to its backend directly, and to the VIP again`, async (t) => {
+    const lab = Lab.create(t);
+    const server = await startEcho(lab, lab.site('one'), 'one');
+    const { namespace } = lab.site('client', kind);
+    const services = both([server]);
+    await Daemon.start(lab, services);
+    for (const address of [server.v4, server.v6]) {
+      const direct = formatEndpoint({ address, port: server.port });
+      const vip = address === server.v4 ? '11.0.0.80:80' : '[fd01:c::80]:80';
+      for (const target of [vip, direct, vip, direct]) {
+        const asked = Child.start(
+          namespace.inside(['timeout', '10', process.execPath, onePort, 'tcp', '41000', target]),
+        );
+        t.is((await asked.success()).trim(), 'one', target);
+      }
+    }
   });
 }

@@ -261,5 +261,22 @@ function portsAgain(talk: Talk): Case[] {
       ],
       verdicts: { forwarded: 3, disengaged: 3 },
     },
+    {
+      name: `${name}: a port that is used again for the backend directly has nothing to do with the VIP any more`,
+      vips: { [key]: talk.backends(1) },
+      actions: [
+        send(talk.ask('S'), forwarded(talk.names(1))),
+        answer((chosen) => talk.reply(chosen, 'SA'), repliedFrom(talk.vip)),
+        send(talk.ask('FA'), forwarded('same')),
+        answer((chosen) => talk.reply(chosen, 'FA'), repliedFrom(talk.vip)),
+        answer((chosen) => talk.reply(chosen, 'A'), repliedFrom(talk.vip)),
+        // The SYN went to the backend's own address, which is none of our business.
+        answer((chosen) => talk.reply(chosen, 'SA'), untouched),
+        answer((chosen) => talk.reply(chosen, 'PA'), untouched),
+        send(talk.ask('S'), forwarded(talk.names(1))),
+        answer((chosen) => talk.reply(chosen, 'SA'), repliedFrom(talk.vip)),
+      ],
+      verdicts: { forwarded: 3, replied: 4 },
+    },
   ];
 }

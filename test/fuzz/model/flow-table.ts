@@ -44,8 +44,8 @@ export class FlowTable {
     return this.sets[set]!.find((entry) => entry?.tag === tag);
   }
 
-  /** Puts an entry in the place of the one that the flow has. */
-  replace({ set, tag }: FlowPlace, entry: FlowEntry): void {
+  /** Puts an entry, or none, in the place of the one that the flow has. */
+  replace({ set, tag }: FlowPlace, entry: FlowEntry | undefined): void {
     const ways = this.sets[set]!;
     ways[ways.findIndex((one) => one?.tag === tag)] = entry;
   }

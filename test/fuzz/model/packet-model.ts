@@ -186,18 +186,23 @@ export class PacketModel {
     const client = { address: move.src.address, port: move.dst.port };
     const backend = this.control
       .chain(move.src, move.protocol)
-      .find((one) => one.vip.frontend.address === move.dst.address && this.#answers(move, client, one));
+      .find((one) => one.vip.frontend.address === move.dst.address && this.#answers(move, client, one, true));
     if (backend === undefined) return undefined;
     const { address, port } = backend.vip.frontend;
     return this.#counted('replied', { kind: 'rewritten', src: { address, port }, dst: client, turned: true });
   }
 
   /** Does the client have a connection to the backend's VIP that this backend serves? */
-  #answers(move: PacketMove, client: Endpoint, backend: ModelBackend): boolean {
+  #answers(move: PacketMove, client: Endpoint, backend: ModelBackend, mirrored = false): boolean {
     const place = this.flows.place(this.#hash(client, backend.vip.frontend));
     const entry = this.flows.find(place);
     if (entry === undefined) return names(this.flows.findOverflowed(place), backend);
     if (!names(entry, backend)) return false;
+    // A SYN answered in a connection that is over: of a later one, to the backend directly.
+    if (!mirrored && entry.state === FlowState.FLOW_CLOSING && answersSyn(move.flags)) {
+      this.flows.replace(place, undefined);
+      return false;
+    }
     this.#touch(place, entry, afterAnswer(entry.state, move.flags));
     return true;
   }
@@ -232,6 +237,10 @@ function names(entry: FlowEntry | undefined, { id, generation }: ModelBackend): 
 
 function ends(flags: string): boolean {
   return flags.includes('F') || flags.includes('R');
+}
+
+function answersSyn(flags: string): boolean {
+  return flags.includes('S') && flags.includes('A');
 }
 
 function opens({ protocol, flags }: PacketMove): boolean {
