@@ -61,7 +61,7 @@ export class StateCheck {
 
   /** @param room whether every flow found a place, so that none may be missing */
   #tableProblem(record: FlowRecord, room: boolean): string | undefined {
-    const expected = this.#expected(record);
+    const { places: expected, ended } = this.#expected(record);
     this.flows.readArray(0, new Uint8Array(this.#words.buffer));
     for (const [index, word] of this.#words.entries()) {
       const entry = flowEntry(word);
@@ -71,18 +71,21 @@ export class StateCheck {
       if (backend === undefined || expected.get(place) !== backend) return `an entry for ${backend} from no flow`;
       expected.delete(place);
     }
-    return room && expected.size > 0 ? `${expected.size} flows left no entry` : undefined;
+    const missing = [...expected.keys()].filter((place) => !ended.has(place)).length;
+    return room && missing > 0 ? `${missing} flows left no entry` : undefined;
   }
 
-  /** What the table should hold: the backend's name by set and tag. */
-  #expected(record: FlowRecord): Map<string, string> {
+  /** What the table should hold: the backend's name by set and tag; and what it need not, for the flow has ended. */
+  #expected(record: FlowRecord): { places: Map<string, string>; ended: ReadonlySet<string> } {
     const places = new Map<string, string>();
-    for (const { vip: index, client, clientPort, backend } of record.lasting()) {
+    const ended = new Set<string>();
+    for (const { vip: index, client, clientPort, backend, ended: over } of record.lasting()) {
       const vip = this.scene.vips[index]!;
       const key = { protocol: vip.protocol, client, clientPort, vip: vip.address, vipPort: vip.port };
       const { set, tag } = flowPlace(flowHash(key, this.seed), this.flows.info.maxEntries);
       places.set(`${set} ${tag}`, `${vip.key} ${vip.backends.get(backend)}`);
+      if (over) ended.add(`${set} ${tag}`);
     }
-    return places;
+    return { places, ended };
   }
 }

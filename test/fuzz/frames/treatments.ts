@@ -76,6 +76,7 @@ function replyProblem(seen: Sighting, { scene, record }: Setting): string | unde
   if (vip === undefined) return 'does not come from a VIP';
   const key = flowKey(vip, sent, destination, addressLength, l4 + 2);
   if (record.backendOf(key) !== sourceOf(sent, headers, scene)) return `answers no connection to ${vip.key}`;
+  record.noteAnswer(key, headers);
   return natProblem(seen, { source: true });
 }
 
@@ -91,6 +92,7 @@ function turnedReplyProblem(seen: Sighting, { scene, record }: Setting): string 
   if (word(sent, l4 + 2) !== word(got, l4 + 2)) return 'the destination port is another';
   const key = flowKey(vip, got, destination, addressLength, l4 + 2);
   if (record.backendOf(key) !== sourceOf(sent, headers, scene)) return `answers no connection to ${vip.key}`;
+  record.noteAnswer(key, headers);
   return natProblem(seen, { source: true, destination: true, macs: true });
 }
 
