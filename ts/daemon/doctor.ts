@@ -113,7 +113,8 @@ function bpffsCheck(path: string, { isBpffs }: Subject): DoctorCheck {
 /** What a hook costs whoever has nothing to do with VIPs, too; measured as test/bench/README.md says. */
 const costs: Readonly<Record<string, string>> = {
   link: 'every connect() passes it: some 0.2 µs',
-  datagrams: 'every datagram of an unconnected UDP socket passes it: some 0.5 µs with its answer; sock.datagrams: off spares them',
+  datagrams:
+    'every datagram of an unconnected UDP socket passes it: some 0.5 µs with its answer; sock.datagrams: off spares them',
   answers: 'every recvfrom() of a UDP socket passes it',
   health: 'every TCP connect passes it: some 0.1 µs, and 0.8 µs (3 %) to a VIP; passiveHealth: false spares them',
 };
