@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "forward.h"
+#include "reply.h"
 #include "rewrite.h"
 
 enum shortcut {

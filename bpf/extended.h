@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "forward.h"
+#include "reply.h"
 #include "rewrite.h"
 
 /* More extension headers than any sender has reason to use (RFC 8200 §4.1 names seven, one of them twice). */

@@ -5,7 +5,7 @@
  * connection tracking and reverse-path checks agree. Frames keep their offloads.
  */
 #include "established.h"
-#include "forward.h"
+#include "reply.h"
 #include "refuse.h"
 #include "workload.h"
 

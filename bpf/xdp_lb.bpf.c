@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* xdp: uplinks. Traffic for a VIP from the network, and answers of backends behind the same link. */
 #include "established.h"
-#include "forward.h"
+#include "reply.h"
 #include "refuse.h"
 
 #define FRAME xdp_md

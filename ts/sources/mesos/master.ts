@@ -1,11 +1,11 @@
 import type { TaskTable } from '../../model/task.js';
-import { Due } from '../../util/due.js';
 import { type Fault, faultOf } from '../../util/errors.js';
 import { Wakeup } from '../../util/wakeup.js';
 import { Backoff } from '../http/backoff.js';
 import type { HttpClient } from '../http/client.js';
 import { Vips, type VipsOptions } from '../labels/vips.js';
 import type { Report, Source } from '../source.js';
+import { Due } from './due.js';
 import { type EncodingName, encodings } from './encoding.js';
 import { endpointOf, type Masters } from './masters.js';
 import { documentedGrace, type Grace, MasterMirror, type Phase } from './mirror.js';

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { Due } from '../../../ts/util/due.js';
+import { Due } from '../../../../ts/sources/mesos/due.js';
 
 test('what is due stays due, whoever asks for later', async (t) => {
   let done = () => {};
