@@ -1,5 +1,5 @@
 import { addressBytes, parseEndpoint } from '../../model/address.js';
-import { breathing } from '../../util/breath.js';
+import { breathing } from '../../util/clock.js';
 import type { DataPlane, Flow } from '../dataplane.js';
 import { LbSize, type LeftFlow } from './lb.gen.js';
 import type { Loaded } from './programs.js';

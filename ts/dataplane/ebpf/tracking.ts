@@ -1,5 +1,5 @@
 import type { BpfMap } from '../../libbpf/map.js';
-import { breathing } from '../../util/breath.js';
+import { breathing } from '../../util/clock.js';
 import type { Flow } from '../dataplane.js';
 import type { Image } from './image.js';
 import { FlowBits, FlowState, LbSize } from './lb.gen.js';

@@ -1,6 +1,6 @@
 import { compareBackends, type ForwardedVip } from '../../model/forwarding.js';
 import { type VipKey, vipKey } from '../../model/service.js';
-import { breathing } from '../../util/breath.js';
+import { breathing } from '../../util/clock.js';
 import type { Destination, Service, ServiceAddress } from './messages.js';
 import { destinationsOf, OWN, policyOf, sameSettings, serviceOf } from './scheduling.js';
 import type { IpvsTable } from './table.js';

@@ -3,7 +3,7 @@ import type { Prefix } from '../../model/address.js';
 import type { ConnectsByVip } from '../../model/connects.js';
 import type { ForwardedVip, Forwarding } from '../../model/forwarding.js';
 import { backendKey, type VipKey, vipKey } from '../../model/service.js';
-import { breathing } from '../../util/breath.js';
+import { breathing } from '../../util/clock.js';
 import { faultOf, VipdError } from '../../util/errors.js';
 import type { Logger } from '../../util/logger.js';
 import type { DataPlane, Flow, HookStatus, Outcome, Step, Support, TableFill, VipCounters } from '../dataplane.js';

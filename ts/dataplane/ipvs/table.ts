@@ -1,6 +1,6 @@
 import { NativeError } from '../../native/errors.js';
 import { GenericSocket } from '../../netlink/genl.js';
-import { breathing } from '../../util/breath.js';
+import { breathing } from '../../util/clock.js';
 import { VipdError } from '../../util/errors.js';
 import {
   command,
