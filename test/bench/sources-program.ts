@@ -24,7 +24,8 @@ export interface SourceCost {
 
 /** `sources-program.js PINS CGROUP TASKS`: all of a daemon but its API, from a master's stream to the kernel and the DNS. */
 const [bpffs = '', cgroup = '', count = '0'] = process.argv.slice(2);
-const rounds = 100;
+/** Enough that the first few, which a process that has just started takes longer for, are less than one in a hundred. */
+const rounds = 500;
 const launches = 30;
 const stormed = 1_000;
 const resolver = '198.51.100.1';

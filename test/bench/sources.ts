@@ -25,6 +25,7 @@ export async function sources(owner: Owner, rounds: number, say: Say): Promise<v
       ),
       median(updates).toFixed(1),
       p99(updates),
+      Math.max(...updates).toFixed(1),
       median(names).toFixed(1),
       p99(names),
       median(costs.map(({ storm }) => storm)).toFixed(1),
@@ -39,6 +40,7 @@ export async function sources(owner: Owner, rounds: number, say: Say): Promise<v
     'snapshot ms',
     'TASK_UPDATED ms',
     'p99',
+    'worst',
     'RUNNING to DNS ms',
     'p99',
     'storm ms',
@@ -46,7 +48,7 @@ export async function sources(owner: Owner, rounds: number, say: Say): Promise<v
   ];
   say(`${table([titles, ...rows])}\n`);
   say(`from subscribing, and from one event, until the kernel holds it; from TASK_RUNNING until the name of a new VIP has an
-address; from the last of 1,000 updates, 500 a second, until the kernel holds it; ${rounds} rounds of 100 events and 30 names\n`);
+address; from the last of 1,000 updates, 500 a second, until the kernel holds it; ${rounds} rounds of 500 events and 30 names\n`);
 }
 
 function p99(values: readonly number[]): string {
