@@ -19,6 +19,33 @@ enum icmp_too_big {
 #define ECN_CE 3
 #define ECN_MASK 3
 
+/* Address families as bpf_fib_lookup() wants them. */
+enum fib_family {
+	FIB_IPV4 = 2,
+	FIB_IPV6 = 10,
+};
+
+/* Asks for the way from one address to another, of the packet's family. */
+static __always_inline void set_fib_ends(struct bpf_fib_lookup *fib, const struct tuple *t, struct words src,
+					 struct words dst)
+{
+	if (t->family == 4) {
+		fib->family = FIB_IPV4;
+		fib->ipv4_src = ipv4_of(src);
+		fib->ipv4_dst = ipv4_of(dst);
+	} else {
+		fib->family = FIB_IPV6;
+		__builtin_memcpy(fib->ipv6_src, &src, sizeof(src));
+		__builtin_memcpy(fib->ipv6_dst, &dst, sizeof(dst));
+	}
+}
+
+/* May the packet in scratch() be cut to pieces on its way? */
+static __always_inline bool is_divisible(const struct tuple *t, const struct odd *odd)
+{
+	return t->family == 4 && !(odd->loaded.ipv4.frag_off & bpf_htons(IPV4_DF));
+}
+
 /* What the step for odd packets answers where the hook is to go on with the frame: from there the stack would be too deep. */
 #define CARRY_IT (-2)
 #define SEND_IT (-3)

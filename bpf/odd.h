@@ -164,6 +164,21 @@ __noinline int rewrite_odd(struct FRAME *frame)
 	return frame_translate(frame, odd->place.at, t, &odd->change, &delta);
 }
 
+/* Gives the packet in scratch() that is to be sent its new ends, unless it is an error, which has them. */
+static __always_inline bool finish_sent(struct FRAME *frame)
+{
+	struct odd *odd = odd_now();
+
+	if (!odd)
+		return false;
+	if (odd->rewritten)
+		return true;
+	if (!rewrite_odd(frame))
+		return false;
+	finish_odd(frame);
+	return true;
+}
+
 static __always_inline enum decision decide_later_fragment(enum way way)
 {
 	enum decision decision = way & WAY_IN && exact_in_use() ? exact_fragment() : DECISION_NONE;

@@ -7,18 +7,6 @@
 
 #include "tc_carry.h"
 
-/* Gives the packet in scratch() its new ends, unless it is an error, which has them. */
-static __always_inline bool tc_finish(struct __sk_buff *skb, const struct odd *odd)
-{
-	if (odd->rewritten)
-		return true;
-	if (!rewrite_odd(skb))
-		return false;
-	if (odd->change.clamp_mss)
-		clamp_mss(skb, odd->place.at, odd->change.clamp_mss);
-	return true;
-}
-
 /* Sends the packet with its IP header at `l3` to the backend whose flow it is of. */
 __noinline int tc_send(struct __sk_buff *skb, __u32 l3)
 {
@@ -38,15 +26,9 @@ __noinline int tc_send(struct __sk_buff *skb, __u32 l3)
 	fits = odd->rewritten ? 0 : size_that_fits(t, hop, wire_bytes(skb, t, odd), 0);
 	if (fits)
 		return tc_too_big(skb, fits);
-	if (!tc_finish(skb, odd) || (skb->vlan_present && bpf_skb_vlan_pop(skb)))
+	if (!finish_sent(skb) || (skb->vlan_present && bpf_skb_vlan_pop(skb)))
 		return TC_SHOT;
 	return tc_direct(skb, l3, t->family, hop);
-}
-
-/* May the stack cut the packet in scratch() to pieces? */
-static __always_inline bool is_divisible(const struct tuple *t, const struct odd *odd)
-{
-	return t->family == 4 && !(odd->loaded.ipv4.frag_off & bpf_htons(IPV4_DF));
 }
 
 /* Sends an answer to its client, by the way the kernel knows; where that is none of its interfaces the stack has the last word. */
@@ -59,20 +41,12 @@ __noinline int tc_send_back(struct __sk_buff *skb, __u32 l3)
 
 	if (!t || !odd)
 		return TC_SHOT;
-	if (t->family == 4) {
-		fib.family = 2;
-		fib.ipv4_src = ipv4_of(odd->change.src.address);
-		fib.ipv4_dst = ipv4_of(odd->change.dst.address);
-	} else {
-		fib.family = 10;
-		__builtin_memcpy(fib.ipv6_src, &odd->change.src.address, sizeof(fib.ipv6_src));
-		__builtin_memcpy(fib.ipv6_dst, &odd->change.dst.address, sizeof(fib.ipv6_dst));
-	}
+	set_fib_ends(&fib, t, odd->change.src.address, odd->change.dst.address);
 	fib.tot_len = odd->rewritten ? 0 : wire_bytes(skb, t, odd);
 	found = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
 	if (found == BPF_FIB_LKUP_RET_FRAG_NEEDED && !odd->rewritten && !is_divisible(t, odd))
 		return tc_too_big(skb, fib.mtu_result);
-	if (!tc_finish(skb, odd))
+	if (!finish_sent(skb))
 		return TC_SHOT;
 	if (found != BPF_FIB_LKUP_RET_SUCCESS && found != BPF_FIB_LKUP_RET_NO_NEIGH)
 		return TC_NEXT;

@@ -83,15 +83,7 @@ __noinline int xdp_find_hop(struct xdp_md *ctx, __u32 id)
 	odd->hop = *known;
 	if (known->resolved)
 		return true;
-	if (t->family == 4) {
-		fib.family = 2;
-		fib.ipv4_src = ipv4_of(t->src.address);
-		fib.ipv4_dst = ipv4_of(words_of(&backend->address));
-	} else {
-		fib.family = 10;
-		__builtin_memcpy(fib.ipv6_src, &t->src.address, sizeof(t->src.address));
-		__builtin_memcpy(fib.ipv6_dst, &backend->address, sizeof(backend->address));
-	}
+	set_fib_ends(&fib, t, t->src.address, words_of(&backend->address));
 	if (bpf_fib_lookup(ctx, &fib, sizeof(fib), 0))
 		return true;
 	__builtin_memcpy(odd->hop.mac, fib.dmac, ETH_ALEN);

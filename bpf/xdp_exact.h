@@ -4,18 +4,6 @@
 
 #include "xdp_carry.h"
 
-/* Gives the packet in scratch() its new ends, unless it is an error, which has them. */
-static __always_inline bool xdp_finish(struct xdp_md *ctx, const struct odd *odd)
-{
-	if (odd->rewritten)
-		return true;
-	if (!rewrite_odd(ctx))
-		return false;
-	if (odd->change.clamp_mss)
-		clamp_mss(ctx, odd->place.at, odd->change.clamp_mss);
-	return true;
-}
-
 /* Sends the packet with its IP header at `l3` to the backend whose flow it is of, if XDP can by itself. */
 __noinline int xdp_send_exact(struct xdp_md *ctx, __u32 l3)
 {
@@ -32,7 +20,7 @@ __noinline int xdp_send_exact(struct xdp_md *ctx, __u32 l3)
 	fits = odd->rewritten ? 0 : size_that_fits(t, &odd->hop, t->bytes, 0);
 	if (fits)
 		return xdp_too_big(ctx, fits);
-	if (!xdp_finish(ctx, odd) || !age_packet(ctx, l3) || !xdp_set_macs(ctx, &odd->hop))
+	if (!finish_sent(ctx) || !age_packet(ctx, l3) || !xdp_set_macs(ctx, &odd->hop))
 		return XDP_DROP;
 	return xdp_send(ctx, odd->hop.ifindex);
 }
@@ -47,21 +35,12 @@ __noinline int xdp_send_back(struct xdp_md *ctx, __u32 l3)
 
 	if (!t || !odd)
 		return XDP_DROP;
-	if (t->family == 4) {
-		fib.family = 2;
-		fib.ipv4_src = ipv4_of(odd->change.src.address);
-		fib.ipv4_dst = ipv4_of(odd->change.dst.address);
-	} else {
-		fib.family = 10;
-		__builtin_memcpy(fib.ipv6_src, &odd->change.src.address, sizeof(fib.ipv6_src));
-		__builtin_memcpy(fib.ipv6_dst, &odd->change.dst.address, sizeof(fib.ipv6_dst));
-	}
+	set_fib_ends(&fib, t, odd->change.src.address, odd->change.dst.address);
 	fib.tot_len = odd->rewritten ? 0 : t->bytes;
 	found = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
-	if (found == BPF_FIB_LKUP_RET_FRAG_NEEDED && !odd->rewritten &&
-	    (t->family == 6 || odd->loaded.ipv4.frag_off & bpf_htons(IPV4_DF)))
+	if (found == BPF_FIB_LKUP_RET_FRAG_NEEDED && !odd->rewritten && !is_divisible(t, odd))
 		return xdp_too_big(ctx, fib.mtu_result);
-	if (!xdp_finish(ctx, odd))
+	if (!finish_sent(ctx))
 		return XDP_DROP;
 	if (found != BPF_FIB_LKUP_RET_SUCCESS || fib.ifindex != ctx->ingress_ifindex || l3 != sizeof(struct ethhdr))
 		return XDP_PASS;

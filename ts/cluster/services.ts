@@ -95,6 +95,9 @@ export class RemoteServices {
   }
 }
 
+/** Of one kind and node. */
+const FAULTS_TOLD = 8;
+
 /** Of one node's faults the first few, and how many more: what it publishes may be wrong throughout. */
 function abridged(faults: readonly Fault[]): readonly Fault[] {
   const counts = new Map<string, number>();
@@ -110,9 +113,6 @@ function abridged(faults: readonly Fault[]): readonly Fault[] {
   });
   return [...few, ...more];
 }
-
-/** Of one kind and node. */
-const FAULTS_TOLD = 8;
 
 /** A node that only spoke again is the same as before. */
 function sameClaims(a: readonly Claim[], b: readonly Claim[]): boolean {
