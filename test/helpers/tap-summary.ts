@@ -12,11 +12,17 @@ export function tapResult(line: string): TapResult | undefined {
   return { outcome: match[1] === undefined ? 'passed' : 'failed', title };
 }
 
+/** Of what the runner says of one failure, as much is said again at the end. */
+const REPEATED_LINES = 25;
+
 const marks = { passed: '✔', failed: '✘', skipped: '-' } as const;
 
 /** Counts of the TAP of `runs` runs, one behind the other. A run whose plan never came died on the way. */
 export class TapSummary {
   readonly counts = { passed: 0, failed: 0, skipped: 0 };
+  /** Each failure with what follows it: of a long run often only the end is at hand. */
+  readonly #failures: string[][] = [];
+  #follows = false;
   #plans = 0;
 
   constructor(private readonly runs = 1) {}
@@ -27,9 +33,16 @@ export class TapSummary {
     const result = tapResult(line);
     if (result) {
       this.counts[result.outcome] += 1;
-      return `${marks[result.outcome]} ${result.title}`;
+      this.#follows = result.outcome === 'failed';
+      const shown = `${marks[result.outcome]} ${result.title}`;
+      if (this.#follows) this.#failures.push([shown]);
+      return shown;
     }
-    return /^(TAP version|1\.\.|# (tests|pass|skip|fail) |$)/.test(line) ? undefined : `  ${line}`;
+    if (/^(TAP version|1\.\.|# (tests|pass|skip|fail) |$)/.test(line)) return undefined;
+    const shown = `  ${line}`;
+    const failure = this.#follows ? this.#failures.at(-1) : undefined;
+    if (failure && failure.length <= REPEATED_LINES) failure.push(shown);
+    return shown;
   }
 
   get complete(): boolean {
@@ -40,9 +53,11 @@ export class TapSummary {
     return this.complete && this.counts.failed === 0 && this.counts.passed > 0;
   }
 
+  /** The counts, below all that failed. */
   toString(): string {
     const { passed, failed, skipped } = this.counts;
-    return `${passed} passed, ${failed} failed${skipped === 0 ? '' : `, ${skipped} skipped`}`;
+    const again = this.#failures.map((lines) => `${lines.join('\n')}\n\n`).join('');
+    return `${again}${passed} passed, ${failed} failed${skipped === 0 ? '' : `, ${skipped} skipped`}`;
   }
 }
 

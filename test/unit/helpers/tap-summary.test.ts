@@ -25,6 +25,16 @@ test('counts what ran and is good only when all of it passed', (t) => {
   t.false(summaryOf('ok 1 - a\nnot ok 2 - b\n1..2').ok);
 });
 
+test('what failed is said again above the counts, as far as it is short', (t) => {
+  const long = Array.from({ length: 100 }, (_, i) => `    line ${i}`).join('\n');
+  const again = String(
+    summaryOf(`ok 1 - a\n  # a word\nnot ok 2 - b\n  ---\n${long}\n  ...\nok 3 - c\n  # none\n1..3`),
+  );
+  t.regex(again, /^✘ b\n {4}---\n {6}line 0\n/);
+  t.notRegex(again, /a word|none|line 50/);
+  t.regex(again, /\n\n2 passed, 1 failed$/);
+});
+
 test('nothing that ran and a runner that died are failures', (t) => {
   t.false(summaryOf('TAP version 13\n1..0').ok);
   t.false(summaryOf('ok 1 - a').ok);
