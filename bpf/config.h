@@ -39,6 +39,7 @@ const volatile struct {
 	enum backend_state backend;
 	enum flow_bits flow_bits;
 	enum flow_state flow;
+	enum flow_idle flow_idle;
 	enum exact_state exact_state;
 	enum exact_timeout exact_timeout;
 	enum verdict verdict;

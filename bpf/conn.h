@@ -10,9 +10,6 @@
 
 #define FLOW_MASK(bits) ((1ULL << (bits)) - 1)
 
-/* Established flows give way only after this many age units without a packet: about two hours. */
-#define FLOW_IDLE_LIMIT 440
-
 static __always_inline __u64 mix(__u64 a, __u64 b)
 {
 	a ^= b * 0x9e3779b97f4a7c15ULL;

@@ -30,6 +30,11 @@ enum flow_state {
 	FLOW_CLOSING = 3,	/* FIN or RST seen */
 };
 
+/* Established flows give way only after this many age units without a packet: about two hours. */
+enum flow_idle {
+	FLOW_IDLE_LIMIT = 440,
+};
+
 /*
  * What became of the first fragment of a datagram, for the fragments that follow it and have no ports. One word as of a
  * flow, by a hash of source, destination, identification and protocol:

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { pino } from 'pino';
 import type { DoctorReport } from '../api/routes/node.js';
-import type { DataPlane, HookStatus } from '../dataplane/dataplane.js';
+import type { DataPlane } from '../dataplane/dataplane.js';
 import { EbpfDataPlane } from '../dataplane/ebpf/ebpf.js';
 import { IpvsDataPlane } from '../dataplane/ipvs/ipvs.js';
 import { cgroup2Mount } from '../libbpf/features.js';
@@ -84,7 +84,7 @@ async function serve(options: DaemonOptions): Promise<number> {
   const cgroup = cgroupOf(options);
   const planes = planesOf(options, cgroup, logger);
   const machine = new HostMachine(options);
-  const examination = async (hooks: readonly HookStatus[]) => report(options, hooks);
+  const examination = async (plane: Pick<DataPlane, 'hooks' | 'tables'>) => report(options, plane);
   const modules = { planes, machine, logger, version: packageVersion(), cgroup, doctor: examination };
   await runDaemon(options, modules, stop.signal);
   return exitStatus.ok;
@@ -122,8 +122,8 @@ async function examine(options: DaemonOptions): Promise<number> {
   return found.ok ? exitStatus.ok : exitStatus.failed;
 }
 
-function report(options: DaemonOptions, hooks: readonly HookStatus[] | undefined): DoctorReport {
-  return doctor({ ...options, cgroup: options.cgroup ?? cgroup2Mount() }, hooks);
+function report(options: DaemonOptions, plane: Parameters<typeof doctor>[1]): DoctorReport {
+  return doctor({ ...options, cgroup: options.cgroup ?? cgroup2Mount() }, plane);
 }
 
 function planesOf(options: DaemonOptions, cgroup: string, logger: Logger): readonly DataPlane[] {

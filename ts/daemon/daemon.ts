@@ -4,7 +4,7 @@ import { createHandlers } from '../api/handlers/handlers.js';
 import type { ApiPorts } from '../api/ports.js';
 import type { DoctorReport } from '../api/routes/node.js';
 import { createServer } from '../api/server.js';
-import type { DataPlane, HookStatus } from '../dataplane/dataplane.js';
+import type { DataPlane } from '../dataplane/dataplane.js';
 import { serveMetrics } from '../metrics/server.js';
 import { formatPrefix, type Prefix } from '../model/address.js';
 import { Closers } from './closers.js';
@@ -28,7 +28,7 @@ export interface DaemonModules {
   readonly version: string;
   /** The cgroup-v2 directory of the sock hook. */
   readonly cgroup: string;
-  readonly doctor: (hooks: readonly HookStatus[]) => Promise<DoctorReport>;
+  readonly doctor: (plane: Pick<DataPlane, 'hooks' | 'tables'>) => Promise<DoctorReport>;
 }
 
 const keepAliveMs = 15_000;
@@ -126,7 +126,7 @@ class Daemon {
   async #serve(control: Control, planes: Planes, names: NameService | undefined): Promise<void> {
     const { version, cgroup, machine, logger } = this.modules;
     const teardown = () => this.#teardown(control, planes);
-    const doctor = () => this.modules.doctor(planes.active.hooks());
+    const doctor = () => this.modules.doctor(planes.active);
     const given = givenAddresses(this.options);
     const addresses = () => (given.length > 0 ? given : machine.outwardAddresses());
     const self = () => ({ name: nodeName(this.options), addresses: addresses() });

@@ -1,9 +1,10 @@
 import { dirname } from 'node:path';
 import type { DoctorCheck, DoctorReport } from '../api/routes/node.js';
-import type { HookStatus, Support } from '../dataplane/dataplane.js';
+import type { DataPlane, HookStatus, Support, TableFill } from '../dataplane/dataplane.js';
 import { stackNeeded } from '../dataplane/ebpf/workloads.js';
 import { ipvsSupport } from '../dataplane/ipvs/support.js';
 import { type Feature, features, isBpffs, isCgroup2, kernelRelease, missingCapabilities } from '../libbpf/features.js';
+import { fillText } from '../model/fill.js';
 import { faultOf } from '../util/errors.js';
 import { type ForeignProgram, foreignOnCgroup, foreignOnInterfaces, ownProgramIds } from './foreign.js';
 import type { DaemonOptions } from './options.js';
@@ -40,10 +41,10 @@ export interface DoctorOptions
   readonly cgroup: string | undefined;
 }
 
-/** What this machine offers and what stands in the way. `hooks` is undefined when no daemon runs. Never throws. */
+/** What this machine offers and what stands in the way. `plane` is undefined when no daemon runs. Never throws. */
 export function doctor(
   options: DoctorOptions,
-  hooks: readonly HookStatus[] | undefined,
+  plane: Pick<DataPlane, 'hooks' | 'tables'> | undefined,
   subject: Subject = host,
 ): DoctorReport {
   const privileged = subject.missingCapabilities().length === 0;
@@ -54,7 +55,8 @@ export function doctor(
     ...(privileged ? [guarded('ipvs', () => [ipvsCheck(subject.ipvs())])] : []),
     guarded('cgroup', () => [cgroupCheck(options.cgroup, subject)]),
     guarded('bpffs', () => [bpffsCheck(options.bpffs, subject)]),
-    hookChecks(hooks),
+    hookChecks(plane?.hooks()),
+    (plane?.tables() ?? []).map(tableCheck),
     guarded('opt-out', () => optOutCheck(options, subject)),
     ...(privileged ? [guarded('redirect', () => [redirectCheck(options, subject)])] : []),
     ...(privileged ? [guarded('other programs', () => foreignChecks(options, subject))] : []),
@@ -132,6 +134,19 @@ function hookChecks(hooks: readonly HookStatus[] | undefined): DoctorCheck[] {
   });
   return [ok('daemon', 'runs'), ...checks];
 }
+
+/** A full table is no failure: packets go on, new connections do not have all they should. */
+function tableCheck(table: TableFill): DoctorCheck {
+  const name = `table ${table.table}`;
+  if (!table.alarm) return ok(name, fillText(table));
+  return { name, result: 'warning', detail: fillText(table), hint: roomFor[table.table] ?? 'raise its limit' };
+}
+
+const roomFor: Readonly<Record<string, string>> = {
+  flows: 'raise limits.flows; flows that find no room are kept in a small table and may lose their backend',
+  exact_flows: 'raise limits.exactFlows; without room full NAT is refused, exact tracking done without',
+  nat_ports: 'widen fullNat.ports, or add backends; without a free port new connections are refused',
+};
 
 /** What the sock hook leaves alone somebody else must take. */
 function optOutCheck(options: DoctorOptions, { isCgroup }: Subject): DoctorCheck[] {

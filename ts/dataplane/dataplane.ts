@@ -1,5 +1,6 @@
 import type { Endpoint, Prefix } from '../model/address.js';
 import type { ConnectsByVip } from '../model/connects.js';
+import type { Fill } from '../model/fill.js';
 import type { ForwardedVip, Forwarding } from '../model/forwarding.js';
 import type { BackendKey, VipKey } from '../model/service.js';
 import type { Fault } from '../util/errors.js';
@@ -68,11 +69,9 @@ export interface ExactCounts {
   readonly received: { readonly packets: number; readonly bytes: number };
 }
 
-/** How full a table of the kernel is. */
-export interface TableFill {
-  readonly table: string;
-  readonly used: number;
-  readonly limit: number;
+export interface TableFill extends Fill {
+  /** It was three quarters full, and has not fallen below 65 % since. */
+  readonly alarm: boolean;
 }
 
 export interface PlaneEvent {
@@ -84,10 +83,13 @@ export interface PlaneEvent {
     | 'limited'
     | 'exhausted'
     | 'table-pressure'
+    | 'table-alarm'
+    | 'table-clear'
     | 'severed';
   /** Milliseconds since the epoch. */
   readonly at: number;
-  readonly hook: Exclude<HookStatus['hook'], 'ipvs'>;
+  /** Absent from what user space itself has to tell. */
+  readonly hook?: Exclude<HookStatus['hook'], 'ipvs'>;
   readonly vip?: VipKey;
   readonly backend?: BackendKey;
   /** Who asked; the address of the packet's sender or of the socket. */
@@ -96,6 +98,8 @@ export interface PlaneEvent {
   readonly target?: Endpoint;
   /** severed: how many sockets of the backend, which is gone, were ended. */
   readonly sockets?: number;
+  /** table-alarm and table-clear: the table, and how full it is. */
+  readonly fill?: Fill;
 }
 
 /**

@@ -123,8 +123,13 @@ function tableFamilies(tables: readonly TableFill[]): Measured[] {
   return [
     gauge(
       'vipd_table_entries',
-      'Entries in a table of the data plane',
+      'Entries of a table of the data plane that give way to nothing new; of nat_ports where most are taken',
       samples(({ used }) => used),
+    ),
+    gauge(
+      'vipd_table_alarm',
+      'Whether a table was three quarters full, and has not fallen below 65 % since',
+      samples(({ alarm }) => (alarm ? 1 : 0)),
     ),
     gauge(
       'vipd_table_limit',

@@ -215,7 +215,7 @@ export class FakePorts implements ApiPorts {
     connects: async () => new Map([[webStatus.key, new Map([['10.0.0.1:8080', connects]])]]),
     verdicts: async () => ({ forwarded: 60n, refused: 1n }),
     flows: async (limit, wanted = () => true) => [flow, exactFlow].filter(wanted).slice(0, limit),
-    tables: () => [{ table: 'exact_flows', used: 3, limit: 65_536 }],
+    tables: () => [{ table: 'exact_flows', used: 3, limit: 65_536, alarm: false }],
     hooks: () => [hook],
     inspect: async () => ({ id: 7, table: 'maglev 251' }),
     held: async () => ({ frontend: web.frontend, backends: [{ ...web.backends[0]!, weight: 2 }] }),

@@ -69,6 +69,7 @@ const cases: { readonly [K in keyof Client]: Case } = {
       names: 1,
       backends: { active: 1, draining: 0, down: 1, pending: 0, standby: 0, ejected: 0 },
       dns: { listeners: [{ endpoint: '198.51.100.1:53', listening: true }], ready: true, upstreams: 1 },
+      tables: [{ table: 'exact_flows', used: 3, limit: 65_536, alarm: false }],
       verdicts: { forwarded: 60, refused: 1 },
     },
   },

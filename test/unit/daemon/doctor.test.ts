@@ -1,6 +1,7 @@
 import test from 'ava';
 import { type DoctorOptions, doctor, type Subject } from '../../../ts/daemon/doctor.js';
 import { checkAllPrivileges, checkPrivilege } from '../../../ts/daemon/privilege.js';
+import type { HookStatus, TableFill } from '../../../ts/dataplane/dataplane.js';
 
 const options: DoctorOptions = {
   bpffs: '/sys/fs/bpf/vipd',
@@ -28,13 +29,18 @@ const healthy: Subject = {
 
 const hooks = [{ hook: 'xdp', where: 'eth0', mode: 'native', attached: true }] as const;
 
+const running = (at: readonly HookStatus[] = hooks, tables: readonly TableFill[] = []) => ({
+  hooks: () => at,
+  tables: () => tables,
+});
+
 function check(name: string, subject: Partial<Subject>, over: Partial<DoctorOptions> = {}) {
-  const report = doctor({ ...options, ...over }, hooks, { ...healthy, ...subject });
+  const report = doctor({ ...options, ...over }, running(), { ...healthy, ...subject });
   return { ok: report.ok, ...report.checks.find((one) => one.name === name) };
 }
 
 test('a machine that has everything is well', (t) => {
-  const report = doctor(options, hooks, healthy);
+  const report = doctor(options, running(), healthy);
   t.true(report.ok);
   t.true(report.checks.every((one) => one.result === 'ok'));
   t.is(report.checks.find((one) => one.name === 'xdp hook')?.detail, 'eth0 (native)');
@@ -63,7 +69,7 @@ test('what is left to the tc hook must be there, and the hook too', (t) => {
 
 test('says what a hook costs those that have nothing to do with VIPs', (t) => {
   const sock = { hook: 'sock', where: '/cg', mode: 'health', attached: true } as const;
-  const report = doctor(options, [sock], healthy);
+  const report = doctor(options, running([sock]), healthy);
   t.regex(report.checks.find((one) => one.name === 'sock hook')?.detail ?? '', /^\/cg \(health\); every TCP connect/);
 });
 
@@ -85,7 +91,7 @@ test('a kernel without IPVS is told, and no reason to worry', (t) => {
 });
 
 test('without capabilities nothing is tried that would look absent for that reason alone', (t) => {
-  const report = doctor(options, hooks, { ...healthy, missingCapabilities: () => ['CAP_BPF'] });
+  const report = doctor(options, running(), { ...healthy, missingCapabilities: () => ['CAP_BPF'] });
   t.false(report.ok);
   t.is(report.checks.find((one) => one.name === 'capabilities')?.detail, 'CAP_BPF missing');
   t.false(report.checks.some((one) => one.name === 'ring buffer'));
@@ -113,7 +119,7 @@ test('a probe that fails is a failed check, not the end of the report', (t) => {
 
 test('a hook that is not attached says why', (t) => {
   const fault = { code: 'EBUSY', object: 'eth0', cause: 'another program is there', hint: 'remove it' };
-  const report = doctor(options, [{ ...hooks[0], attached: false, fault }], healthy);
+  const report = doctor(options, running([{ ...hooks[0], attached: false, fault }]), healthy);
   const found = report.checks.find((one) => one.name === 'xdp hook');
   t.like(found, { result: 'failed', detail: 'eth0 (native): another program is there', hint: 'remove it' });
 });
@@ -132,4 +138,14 @@ test('missing capabilities are one sentence', (t) => {
     message: /^user \d+: this process lacks CAP_NET_ADMIN, CAP_BPF \(run it as root or by its systemd unit\)$/,
   });
   t.throws(() => checkAllPrivileges(['CAP_BPF']), { code: 'PRIVILEGE_MISSING' });
+});
+
+test('a table that fills up is a warning with a way out', (t) => {
+  const flows = { table: 'flows', used: 3, limit: 4, alarm: true };
+  const report = doctor(options, running(hooks, [flows, { ...flows, table: 'exact_flows', alarm: false }]), healthy);
+  t.true(report.ok);
+  const [first, second] = report.checks.filter(({ name }) => name.startsWith('table '));
+  t.like(first, { name: 'table flows', result: 'warning', detail: 'flows 3 of 4 (75 %)' });
+  t.regex(first?.hint ?? '', /limits\.flows/);
+  t.like(second, { name: 'table exact_flows', result: 'ok' });
 });

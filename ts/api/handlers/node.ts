@@ -47,6 +47,7 @@ async function nodeStatus({ node, status, plane, mode: modes, dns }: ApiPorts): 
     names: status.names().size,
     backends: countStates(vips),
     ...(dns && { dns: dnsStatus(dns) }),
+    tables: plane.tables(),
     verdicts: Object.fromEntries(verdicts),
   };
 }

@@ -3,6 +3,7 @@ import { DnsListener } from './dns.js';
 import { Fault } from './fault.js';
 import { ModeStatus } from './mode.js';
 import { defineRoute } from './route.js';
+import { tableFill } from './traffic.js';
 
 const Milliseconds = Type.Number({ description: 'Milliseconds since the epoch' });
 
@@ -66,6 +67,12 @@ export const NodeStatus = Type.Object({
       },
       { description: 'Absent when this daemon does not answer DNS' },
     ),
+  ),
+  tables: Type.Array(
+    Type.Object({
+      ...tableFill,
+      alarm: Type.Boolean({ description: 'It was three quarters full, and has not fallen below 65 % since' }),
+    }),
   ),
   verdicts: Type.Record(Type.String(), Type.Number(), { description: 'Packets and sockets by what became of them' }),
 });

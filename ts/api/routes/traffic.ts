@@ -3,6 +3,14 @@ import { defineRoute } from './route.js';
 
 const Endpoint = Type.Object({ address: Type.String(), port: Type.Integer() });
 
+/** What is told of a table of the data plane. */
+export const tableFill = {
+  table: Type.String({ description: 'flows, exact_flows or nat_ports' }),
+  used: Type.Integer({ description: 'By what gives way to nothing new; of nat_ports where most are taken' }),
+  limit: Type.Integer(),
+  where: Type.Optional(Type.String({ description: 'nat_ports: towards whom, and from which address' })),
+};
+
 const Flow = Type.Object({
   vip: Type.String(),
   backend: Type.String(),
@@ -32,6 +40,8 @@ export const Event = Type.Object({
     Type.Literal('limited'),
     Type.Literal('exhausted'),
     Type.Literal('table-pressure'),
+    Type.Literal('table-alarm'),
+    Type.Literal('table-clear'),
     Type.Literal('severed'),
     Type.Literal('backend'),
     Type.Literal('label'),
@@ -42,6 +52,7 @@ export const Event = Type.Object({
   client: Type.Optional(Endpoint),
   target: Type.Optional(Endpoint),
   sockets: Type.Optional(Type.Integer({ description: 'How many were severed from a backend that is gone' })),
+  fill: Type.Optional(Type.Object(tableFill, { description: 'Of a table that is filling up, or has room again' })),
   text: Type.Optional(Type.String({ description: 'For people' })),
 });
 export type Event = Static<typeof Event>;

@@ -1,6 +1,7 @@
 import type { Frozen } from '../../api/routes/route.js';
 import type { Event } from '../../api/routes/traffic.js';
 import { formatEndpoint } from '../../model/address.js';
+import { fillText } from '../../model/fill.js';
 import { exitStatus } from '../../util/exit.js';
 import type { Commands } from '../session.js';
 
@@ -28,6 +29,7 @@ function eventText(event: Frozen<Event>): string {
     event.backend && `backend ${event.backend}`,
     event.hook && `by ${event.hook}`,
     event.sockets && `${event.sockets} ${event.sockets === 1 ? 'socket' : 'sockets'}`,
+    event.fill && fillText(event.fill),
     event.text,
   ];
   return words.filter((word) => word !== undefined && word !== '').join(' ');

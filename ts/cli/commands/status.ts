@@ -1,5 +1,6 @@
 import type { Output } from '../../api/routes/route.js';
 import type { Routes } from '../../api/routes/routes.js';
+import { fillText } from '../../model/fill.js';
 import { faultText } from '../../util/errors.js';
 import { exitStatus } from '../../util/exit.js';
 import { age, properties } from '../output.js';
@@ -31,6 +32,7 @@ function statusText(status: Status, now: number): string {
     ['vips', status.names === 0 ? String(status.vips) : `${status.vips}, ${status.names} names`],
     ['backends', states.join(', ')],
     ...(status.dns ? ([['dns', dnsText(status.dns)]] as const) : []),
+    ...(status.tables.length > 0 ? ([['tables', tablesText(status.tables)]] as const) : []),
     ['verdicts', verdictText(status.verdicts)],
   ]);
 }
@@ -79,6 +81,10 @@ function dnsText({ listeners, ready, upstreams }: NonNullable<Status['dns']>): s
   const state = ready ? 'answers' : 'NOT ready: a zone is not filled yet';
   const places = listeners.map(({ endpoint, listening }) => (listening ? endpoint : `${endpoint} NOT listening`));
   return `${state} on ${places.join(', ')}; ${upstreams} upstreams`;
+}
+
+function tablesText(tables: Status['tables']): string {
+  return tables.map((one) => `${fillText(one)}${one.alarm ? ': ALARM' : ''}`).join('\n');
 }
 
 function verdictText(verdicts: Status['verdicts']): string {

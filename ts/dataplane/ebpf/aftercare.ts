@@ -2,11 +2,13 @@ import type { Logger } from '../../util/logger.js';
 import { Balancing } from './balancing.js';
 import { connectionsOf } from './counting.js';
 import type { ExactFlows } from './exact.js';
+import { FlowFill } from './fill.js';
 import type { Happenings } from './happenings.js';
 import type { Image } from './image.js';
 import type { SockQuery } from './lb.gen.js';
 import { liveConnections } from './live.js';
 import { Origins } from './origins.js';
+import { Pressure } from './pressure.js';
 import type { Loaded } from './programs.js';
 import { Severing, type SeveringOptions } from './severing.js';
 import { sweep } from './sweep.js';
@@ -52,6 +54,15 @@ export function balancingOf({ loaded, image, exact, logger }: AftercareModules):
     live: (backends, signal) => liveConnections(backends, modules, signal),
     logger,
   });
+}
+
+export function pressureOf({ loaded, happenings, exact, logger }: AftercareModules): Pressure {
+  const flows = new FlowFill(loaded.map('flows'));
+  const look = () => {
+    const ofExact = exact.sweep();
+    return [{ table: 'flows', ...flows.look(clockOf(loaded)) }, ...ofExact];
+  };
+  return new Pressure({ look, tell: (event) => happenings.tell(event), logger });
 }
 
 function originsOf(loaded: Loaded): Origins {

@@ -16,7 +16,7 @@ import type {
   VipCounters,
 } from '../dataplane.js';
 import { pinnedPools } from './adopt.js';
-import { balancingOf, severingOf } from './aftercare.js';
+import { balancingOf, pressureOf, severingOf } from './aftercare.js';
 import type { Balancing } from './balancing.js';
 import { planCleanup, planDrain, planPools, planRemove, planRetire, planUpsert, planWays } from './changes.js';
 import { readConnects } from './connecting.js';
@@ -36,6 +36,7 @@ import { followAddresses, Node } from './node.js';
 import { OptOuts } from './opt-outs.js';
 import type { EbpfModules, EbpfOptions } from './options.js';
 import { removeIfEmpty, removePins } from './pins.js';
+import type { Pressure } from './pressure.js';
 import { type Loaded, loadPrograms } from './programs.js';
 import { type TableSpan, tunnelSourceRecords } from './records.js';
 import type { Severing } from './severing.js';
@@ -68,6 +69,7 @@ interface Running {
   readonly happenings: Happenings;
   readonly severing: Severing | undefined;
   readonly exact: ExactFlows;
+  readonly pressure: Pressure;
   readonly balancing: Balancing;
   readonly retiring: NodeJS.Timeout;
   readonly stopWatching: () => void;
@@ -119,7 +121,7 @@ export class EbpfDataPlane implements DataPlane {
     });
     const { program } = loaded;
     const happenings = new Happenings(loaded.map('events'), loaded.codec<Event>('event'), () => image);
-    const exact = new ExactFlows(loaded, this.modules.logger);
+    const exact = new ExactFlows(loaded, fullNat.ports);
     const care = { loaded, image, happenings, exact, logger: this.modules.logger };
     this.#running = {
       loaded,
@@ -134,6 +136,7 @@ export class EbpfDataPlane implements DataPlane {
       severing: severingOf(this.options.sever, care),
       balancing: balancingOf(care),
       exact,
+      pressure: pressureOf(care),
       retiring: setInterval(() => this.#retire(), RETIRE_INTERVAL_MS).unref(),
       stopWatching: surroundings.watch(() => this.#redirect()),
       drained: [],
@@ -142,7 +145,7 @@ export class EbpfDataPlane implements DataPlane {
     };
     this.#running.workloads.pause();
     if ([...image.vips.values()].some(({ policy }) => isExact(policy))) this.#running.exact.use();
-    this.#running.exact.start();
+    this.#running.pressure.start();
     this.#running.optOuts.look();
     image.encodeSettings({ tunnel_source: tunnelSourceRecords(this.options.tunnelSources ?? []) });
     mirrors.settings.flush([0]);
@@ -243,8 +246,7 @@ export class EbpfDataPlane implements DataPlane {
   }
 
   tables(): readonly TableFill[] {
-    const { exact } = this.#running ?? {};
-    return exact === undefined ? [] : [exact.fill];
+    return this.#running?.pressure.tables ?? [];
   }
 
   hooks(): readonly HookStatus[] {
@@ -286,7 +288,7 @@ export class EbpfDataPlane implements DataPlane {
     running.workloads.stop();
     this.#running = undefined;
     clearInterval(running.retiring);
-    running.exact.stop();
+    running.pressure.stop();
     running.stopWatching();
     await running.severing?.stop();
     await running.balancing.stop();

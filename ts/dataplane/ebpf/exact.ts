@@ -2,11 +2,11 @@ import type { Codec } from '../../libbpf/codec.js';
 import type { BpfMap } from '../../libbpf/map.js';
 import type { BpfProgram } from '../../libbpf/program.js';
 import { addressFromBytes, type Endpoint } from '../../model/address.js';
-import { faultOf } from '../../util/errors.js';
-import type { Logger } from '../../util/logger.js';
-import type { Flow, TableFill } from '../dataplane.js';
+import type { Fill } from '../../model/fill.js';
+import type { Flow } from '../dataplane.js';
 import type { Image } from './image.js';
-import { type ExactFlow, type ExactKey, ExactState, ExactTimeout, LbSize } from './lb.gen.js';
+import { type ExactFlow, type ExactKey, ExactState, ExactTimeout, ForwardMode, LbSize } from './lb.gen.js';
+import { type PortRange, PortUse } from './nat-ports.js';
 import type { Loaded } from './programs.js';
 import { protocolNumber } from './records.js';
 import { type Clock, clockOf } from './tracking.js';
@@ -17,21 +17,16 @@ const FRAME_HEADER = 14;
 const TICKS = 2 ** 31;
 const UDP = protocolNumber({ protocol: 'udp' });
 
-/** How often flows that have expired are looked for: their source ports are free after that. */
-const SWEEP_INTERVAL_MS = 5_000;
-
 /** Flows that are tracked by all of their ends: the kernel's maps of them, read, and cleared of what has expired. */
 export class ExactFlows {
   readonly #flows: BpfMap;
   readonly #use: BpfMap;
   readonly #expire: BpfProgram;
   readonly #codecs: { readonly key: Codec<ExactKey>; readonly flow: Codec<ExactFlow> };
-  #used = 0;
-  #sweeping: NodeJS.Timeout | undefined;
 
   constructor(
     readonly loaded: Loaded,
-    readonly logger?: Logger,
+    readonly ports: PortRange,
   ) {
     this.#flows = loaded.map('exact_flows');
     this.#use = loaded.map('exact_use');
@@ -39,42 +34,30 @@ export class ExactFlows {
     this.#codecs = { key: loaded.codec<ExactKey>('exact_key'), flow: loaded.codec<ExactFlow>('exact_flow') };
   }
 
-  /** As of the last sweep. */
-  get fill(): TableFill {
-    return { table: 'exact_flows', used: this.#used, limit: this.#flows.info.maxEntries };
-  }
-
-  /** Sweeps now, and again and again. */
-  start(): void {
-    this.#trySweep();
-    this.#sweeping = setInterval(() => this.#trySweep(), SWEEP_INTERVAL_MS).unref();
-  }
-
-  stop(): void {
-    clearInterval(this.#sweeping);
-  }
-
   /** Packets are looked up here only once this was called; before the first VIP that wants it is programmed. */
   use(): void {
     this.#use.set(Buffer.alloc(4), Buffer.from([1, 0, 0, 0]));
   }
 
-  /** Takes away what has expired; the program looks again, so that no packet is in between. @returns how many went */
-  sweep(): number {
+  /** Takes away what has expired; the program looks again, so that no packet is in between. @returns how full it is then */
+  sweep(): Fill[] {
     const clock = clockOf(this.loaded);
     const { keys, values, count } = this.#flows.dump();
     const expired: Buffer[] = [];
+    const ports = new PortUse();
     for (let i = 0; i < count; i++) {
       const flow = this.#codecs.flow.decode(values, i * this.#flows.info.valueSize);
       if (idleTicks(flow, clock) > patience(flow) * clock.hz) expired.push(keyAt(keys, i, this.#flows.info.keySize));
+      else if (flow.forwarding === ForwardMode.FORWARD_FULL_NAT) ports.add(flow.answer);
     }
     let gone = 0;
     for (let at = 0; at < expired.length; at += LbSize.EXACT_QUERIES) {
       const some = expired.slice(at, at + LbSize.EXACT_QUERIES);
       gone += this.#expire.testRun({ data: Buffer.concat([Buffer.alloc(FRAME_HEADER), ...some]) }).retval;
     }
-    this.#used = count - gone;
-    return gone;
+    const { first, last } = this.ports;
+    const fill = { table: 'exact_flows', used: count - gone, limit: this.#flows.info.maxEntries };
+    return [fill, { table: 'nat_ports', used: 0, limit: last - first + 1, ...ports.most }];
   }
 
   read(image: Image, limit: number, wanted: (flow: Flow) => boolean): Flow[] {
@@ -88,14 +71,6 @@ export class ExactFlows {
       if (flow !== undefined && wanted(flow)) flows.push(flow);
     }
     return flows;
-  }
-
-  #trySweep(): void {
-    try {
-      this.sweep();
-    } catch (error) {
-      this.logger?.warn({ fault: faultOf(error, 'exact flows') }, 'expired flows not taken away');
-    }
   }
 }
 

@@ -64,6 +64,11 @@ export const FlowBits = {
 } as const;
 export type FlowBits = (typeof FlowBits)[keyof typeof FlowBits];
 
+export const FlowIdle = {
+  FLOW_IDLE_LIMIT: 440,
+} as const;
+export type FlowIdle = (typeof FlowIdle)[keyof typeof FlowIdle];
+
 export const FlowState = {
   FLOW_NEW: 0,
   FLOW_REPLIED: 1,
@@ -174,6 +179,7 @@ export const enums = {
   exact_state: ExactState,
   exact_timeout: ExactTimeout,
   flow_bits: FlowBits,
+  flow_idle: FlowIdle,
   flow_state: FlowState,
   forward_mode: ForwardMode,
   id_set_special: IdSetSpecial,

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { type Family, familyOf } from '../../model/address.js';
+import { addressFromBytes, type Family, familyOf, formatEndpoint } from '../../model/address.js';
 import type { Fault } from '../../util/errors.js';
+import type { ExactKey } from './lb.gen.js';
+import { protocolNumber } from './records.js';
 
 /** Ports `first` to `last`, both of them too. */
 export interface PortRange {
@@ -61,4 +63,31 @@ function rangesIn(text: string): PortRange[] {
     return { first, last };
   });
   return ranges.sort((a, b) => a.first - b.first);
+}
+
+/** Counts the source ports that are in use between an address of this node and a backend, each pair for itself. */
+export class PortUse {
+  readonly #pairs = new Map<string, { readonly answer: ExactKey; used: number }>();
+
+  /** @param answer what a backend sends to one of them */
+  add(answer: ExactKey): void {
+    const key = `${answer.protocol} ${answer.src_port} ${latin1(answer.src.bytes)}${latin1(answer.dst.bytes)}`;
+    const pair = this.#pairs.get(key) ?? { answer, used: 0 };
+    pair.used += 1;
+    this.#pairs.set(key, pair);
+  }
+
+  /** The pair with most; undefined without any. */
+  get most(): { readonly used: number; readonly where: string } | undefined {
+    const [first, ...others] = this.#pairs.values();
+    if (first === undefined) return undefined;
+    const { answer, used } = others.reduce((most, one) => (one.used > most.used ? one : most), first);
+    const backend = formatEndpoint({ address: addressFromBytes(answer.src.bytes), port: answer.src_port });
+    const protocol = answer.protocol === protocolNumber({ protocol: 'udp' }) ? 'udp' : 'tcp';
+    return { used, where: `${protocol} to ${backend} from ${addressFromBytes(answer.dst.bytes)}` };
+  }
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 }

@@ -41,10 +41,14 @@ export function clockOf(loaded: Loaded): Clock {
   return { ticks: ticksOf(loaded.program('tc_lb', 'tc_ticks')), hz: loaded.settings.hz };
 }
 
+/** Since its last packet, in units of about 16 s. */
+export function ageUnits({ age }: FlowFields, { ticks, hz }: Clock): number {
+  return ((ticks >>> shiftOf(hz * 16)) - age) & AGE_MASK;
+}
+
 /** Since its last packet, to about 16 s. */
-export function idleTicks({ age }: FlowFields, { ticks, hz }: Clock): number {
-  const shift = shiftOf(hz * 16);
-  return (((ticks >>> shift) - age) & AGE_MASK) * 2 ** shift;
+export function idleTicks(fields: FlowFields, clock: Clock): number {
+  return ageUnits(fields, clock) * 2 ** shiftOf(clock.hz * 16);
 }
 
 /** There may be a million: others run meanwhile. */

@@ -1,5 +1,6 @@
 import test from 'ava';
-import { defaultFullNat, portsFault, sourceFor } from '../../../../ts/dataplane/ebpf/nat-ports.js';
+import { defaultFullNat, PortUse, portsFault, sourceFor } from '../../../../ts/dataplane/ebpf/nat-ports.js';
+import { addressBytes } from '../../../../ts/model/address.js';
 
 const having =
   (range: string | undefined, reserved = '') =>
@@ -27,4 +28,22 @@ test('a source is of the family of the backend', (t) => {
   t.is(sourceFor(options, 6), 'fd00::9');
   t.is(sourceFor(options, 4), '10.0.0.9');
   t.is(sourceFor(defaultFullNat, 4), undefined);
+});
+
+test('ports are counted for each backend and source, and the fullest is told', (t) => {
+  const answer = (backend: string, port: number, source: string, sourcePort: number, protocol = 6) => ({
+    src: { bytes: addressBytes(backend) },
+    dst: { bytes: addressBytes(source) },
+    src_port: port,
+    dst_port: sourcePort,
+    protocol,
+    pad: new Uint8Array(3),
+  });
+  const use = new PortUse();
+  t.is(use.most, undefined);
+  for (const port of [1, 2]) use.add(answer('10.0.0.1', 80, '10.0.0.9', port));
+  for (const port of [1, 2, 3]) use.add(answer('fd00::1', 53, 'fd00::9', port, 17));
+  use.add(answer('fd00::1', 53, 'fd00::9', 4));
+  use.add(answer('fd00::1', 53, 'fd00::8', 4, 17));
+  t.deepEqual(use.most, { used: 3, where: 'udp to [fd00::1]:53 from fd00::9' });
 });
