@@ -11,12 +11,15 @@ import { type Json, World } from '../../simulators/world.js';
 
 /** What the simulated Mesos does as the real one, each peculiarity by itself, seen by a plain client. */
 
+/** Heartbeats would be counted as events on a machine so slow that one comes; a test of them asks for its own. */
+const QUIET_MS = 3_600_000;
+
 async function simulated(t: ExecutionContext, options: MasterOptions = {}) {
   const world = new World();
   world.addFramework('F-1', 'marathon');
   for (const n of [1, 2]) world.addAgent({ id: `S${n}`, hostname: `10.0.0.${n}`, port: 5051 });
   for (const n of [1, 2]) launch(world, n);
-  const master = new MesosMasterSimulator(world, options);
+  const master = new MesosMasterSimulator(world, { heartbeatMs: QUIET_MS, ...options });
   await master.listener.listen();
   t.teardown(() => master.close());
   return { world, master };
@@ -80,11 +83,11 @@ for (const encoding of ['json', 'protobuf'] as const) {
   test(`quirk: records are cut anywhere, also in the line with their length (${encoding})`, async (t) => {
     const whole = await simulated(t);
     const wanted = await subscribe(t, whole.master, encoding);
-    await wanted.until((events) => events.length === 2);
+    await wanted.until((events) => events.length >= 2);
     for (const way of ['bytes', 'random'] as const) {
       const { master } = await simulated(t, { chunk: chunks[way] });
       const stream = await subscribe(t, master, encoding);
-      await stream.until((events) => events.length === 2);
+      await stream.until((events) => events.length >= 2);
       t.deepEqual(stream.events, wanted.events);
       t.true(stream.pieces.length > wanted.pieces.length);
       t.true(stream.pieces[0]! < 4, 'inside the length');
@@ -100,7 +103,7 @@ test('quirk: a snapshot, a heartbeat at once, then one each interval until they 
   t.is(events[0]?.subscribed?.heartbeat_interval_seconds, 0.03);
   master.heartbeats = false;
   const other = await subscribe(t, master);
-  await other.until(() => other.events.length === 2); // the one at once is no beat
+  await other.until(() => other.events.length >= 2); // the one at once is no beat
   const before = events.length;
   await new Promise((resolve) => setTimeout(resolve, 200));
   t.is(events.length, before);
@@ -120,7 +123,7 @@ test('quirk: after a fail-over there are recovered agents, and each brings its f
   launch(world, 1, { healthy: true });
   for (const id of world.takeOver()) master.recovered.add(id);
   const { events, until } = await subscribe(t, master);
-  await until(() => events.length === 2);
+  await until(() => events.length >= 2);
   const state = events[0]?.subscribed?.get_state;
   t.deepEqual([state?.get_agents?.agents, state?.get_tasks?.tasks, state?.get_frameworks?.frameworks], [[], [], []]);
   t.deepEqual(
@@ -149,9 +152,9 @@ test('quirk: after a fail-over there are recovered agents, and each brings its f
 test('quirk: a turn of health is told without one of the state', async (t) => {
   const { world, master } = await simulated(t);
   const { events, until } = await subscribe(t, master);
-  await until(() => events.length === 2);
+  await until(() => events.length >= 2);
   world.check('t1', false);
-  await until(() => events.length === 3);
+  await until(() => events.length >= 3);
   const { status, state } = events[2]!.task_updated!;
   t.is(state, 'TASK_RUNNING');
   t.like(status, { state: 'TASK_RUNNING', healthy: false, reason: 'REASON_TASK_HEALTH_CHECK_STATUS_UPDATED' });
@@ -160,10 +163,10 @@ test('quirk: a turn of health is told without one of the state', async (t) => {
 test('quirk: the state is ahead of the one in its status', async (t) => {
   const { world, master } = await simulated(t);
   const { events, until } = await subscribe(t, master);
-  await until(() => events.length === 2);
+  await until(() => events.length >= 2);
   world.lateStatus = true;
   world.turn('t1', 'TASK_KILLING');
-  await until(() => events.length === 3);
+  await until(() => events.length >= 3);
   t.is(events[2]?.task_updated?.state, 'TASK_KILLING');
   t.like(events[2]?.task_updated?.status, { state: 'TASK_RUNNING' });
 });
@@ -226,7 +229,7 @@ test('quirk: tasks of an agent that cannot be reached are unreachable, of one th
   world.loseAgent('S1');
   world.markGone('S2');
   world.markGone('S1');
-  await until(() => after(events).length === 5);
+  await until(() => after(events).length >= 5);
   t.deepEqual(after(events), ['TASK_UPDATED', 'AGENT_REMOVED', 'TASK_UPDATED', 'AGENT_REMOVED', 'TASK_UPDATED']);
   t.deepEqual(
     events.flatMap(({ task_updated }) => task_updated?.state ?? []),
@@ -307,12 +310,12 @@ test('quirk: 10,000 tasks on 1,000 agents in one snapshot, and 500 updates at on
   for (let i = 0; i < 10_000; i += 1)
     world.launch(simulatedTask({ id: `m${i}`, agent: `M${i % 1_000}`, addresses: [], framework: 'F-1' }));
   const { events, until } = await subscribe(t, master, 'protobuf');
-  await until(() => events.length === 2);
+  await until(() => events.length >= 2);
   const state = events[0]?.subscribed?.get_state;
   t.is(state?.get_tasks?.tasks?.length, 10_002);
   t.is(state?.get_agents?.agents?.length, 1_002);
   for (let i = 0; i < 500; i += 1) world.check(`m${i}`, true);
-  await until(() => events.length === 502);
+  await until(() => events.length >= 502);
   t.deepEqual(
     events.slice(2).map(({ task_updated }) => idOf(task_updated?.status)),
     Array.from({ length: 500 }, (_, i) => `m${i}`),
