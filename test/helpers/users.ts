@@ -74,11 +74,14 @@ export class Users {
     await Promise.all(tallies);
   }
 
+  /** Connections that are open are still with the server they began with. */
+  async stay(when: string): Promise<void> {
+    for (const { who, talk, server } of this.#idle) this.t.like(await talk.ask(), { name: server }, `${who}, ${when}`);
+  }
+
   async finish(): Promise<void> {
-    for (const { who, talk, server } of this.#idle) {
-      this.t.like(await talk.ask(), { name: server }, `idle connection: ${who}`);
-      await talk.close();
-    }
+    await this.stay('at the end');
+    for (const { talk } of this.#idle) await talk.close();
     for (const stop of this.#stops) await stop();
   }
 }

@@ -60,6 +60,7 @@ export class Planes implements ModePort {
   async start(): Promise<void> {
     this.#support = await this.#toggle.support();
     await this.#toggle.start(this.#preferred());
+    this.#concludeChoice();
     if (this.#toggle.active !== undefined) return;
     this.modules.logger.warn({ fault: this.#absence() }, 'no data plane: everything else is served');
   }
@@ -82,8 +83,15 @@ export class Planes implements ModePort {
     this.#support = await this.#toggle.support();
     const target = this.#preferred(mode);
     if (target === undefined) throw new VipdError(this.#absence(mode));
-    await this.#change(target, drainMs);
-    this.modules.state.choose(mode);
+    const { state } = this.modules;
+    state.consider(mode);
+    try {
+      await this.#change(target, drainMs);
+    } catch (error) {
+      state.consider(undefined);
+      throw error;
+    }
+    state.choose(mode);
     return this.mode();
   }
 
@@ -126,6 +134,14 @@ export class Planes implements ModePort {
   /** Waits for an exchange that is under way. */
   async stop(): Promise<void> {
     await this.#toggle.stop();
+  }
+
+  /** An exchange that an earlier process had begun is finished or undone now, and so is the choice it was made for. */
+  #concludeChoice(): void {
+    const { state } = this.modules;
+    if (state.choosing === undefined) return;
+    if (this.#preferred(state.choosing) === this.active.name) state.choose(state.choosing);
+    else state.consider(undefined);
   }
 
   async #change(name: PlaneName, drainMs: number): Promise<void> {

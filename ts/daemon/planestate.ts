@@ -11,6 +11,8 @@ interface Content {
   readonly version: typeof VERSION;
   /** What an operator has chosen while the daemon ran; wins over the configuration. */
   readonly mode?: Mode;
+  /** What an operator is choosing, by an exchange that is under way: becomes the mode when that is completed. */
+  readonly choosing?: Mode;
   readonly record: ToggleRecord;
 }
 
@@ -26,6 +28,10 @@ export class PlaneState implements ToggleStore {
     return this.#content.mode;
   }
 
+  get choosing(): Mode | undefined {
+    return this.#content.choosing;
+  }
+
   load(): ToggleRecord {
     return this.#content.record;
   }
@@ -36,11 +42,21 @@ export class PlaneState implements ToggleStore {
     this.#write({ ...this.#content, record });
   }
 
-  /** Undefined leaves it to the configuration again. @throws VipdError STATE_UNWRITABLE */
-  choose(mode: Mode | undefined): void {
-    if (mode === this.#content.mode) return;
-    const { mode: _, ...rest } = this.#content;
-    this.#write(mode === undefined ? rest : { ...rest, mode });
+  /** Begins a choice that {@link choose} concludes; undefined takes it back. @throws VipdError STATE_UNWRITABLE */
+  consider(choosing: Mode | undefined): void {
+    this.#change({ choosing });
+  }
+
+  /** @throws VipdError STATE_UNWRITABLE */
+  choose(mode: Mode): void {
+    this.#change({ mode, choosing: undefined });
+  }
+
+  #change(change: { readonly mode?: Mode; readonly choosing: Mode | undefined }): void {
+    const { choosing: _, ...rest } = this.#content;
+    const { mode, choosing } = { mode: this.#content.mode, ...change };
+    if (mode === this.#content.mode && choosing === this.#content.choosing) return;
+    this.#write({ ...rest, ...(mode ? { mode } : {}), ...(choosing ? { choosing } : {}) });
   }
 
   #write(content: Content): void {

@@ -100,6 +100,28 @@ test('another mode in the configuration is a live exchange at the next start', a
   t.true(twins.kernels.ebpf.vips.has(key), 'what it carries goes on');
 });
 
+for (const engaging of [false, true]) {
+  const outcome = engaging ? 'finished' : 'undone';
+  test(`an exchange that an operator chose and a kill cut short is ${outcome}, and so is the choice`, async (t) => {
+    const twins = new Twins();
+    const place = home(t);
+    const first = await start(t, place, twins, 'ebpf');
+    await first.client.setMode({ body: { mode: 'ebpf' } });
+    await first.stop();
+    twins.kernels.ebpf.flows.push({ vip: key, backend: '10.0.0.1:8080', state: 'established', idleSeconds: 0 });
+    const record = { active: 'ebpf', change: { to: 'ipvs', engaging, drainMs: 60_000 } };
+    const left = { version: 1, mode: 'ebpf', choosing: 'ipvs', record };
+    writeFileSync(join(place.options.stateDir, 'plane.json'), JSON.stringify(left));
+    const { client, stop } = await start(t, place, twins, 'ebpf');
+    const mode = await client.mode();
+    if (engaging) t.like(mode, { wanted: 'ipvs', from: 'operator', plane: 'ipvs', draining: { plane: 'ebpf' } });
+    else t.like(mode, { wanted: 'ebpf', from: 'operator', plane: 'ebpf', draining: undefined });
+    t.is((await client.metrics()).match(/vipd_plane_changes_total (\d+)/)?.[1], '0', 'not exchanged back');
+    await stop();
+    t.is(JSON.parse(readFileSync(join(place.options.stateDir, 'plane.json'), 'utf8')).choosing, undefined);
+  });
+}
+
 test('a change of definitions reaches both planes while one drains', async (t) => {
   const twins = new Twins();
   const place = home(t);
