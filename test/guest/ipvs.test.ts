@@ -90,6 +90,17 @@ rootTest(
     t.regex(inside('ipvsadm', '-Ln'), /TCP +11\.0\.0\.80:80 mh/);
     t.regex(inside('nft', 'list', 'table', 'inet', 'vipd'), /masquerade/);
 
+    const hasAll = () =>
+      inside('cat', setting).trim() === '1' &&
+      /local 11\.0\.0\.0\/8/.test(inside('ip', 'route', 'show', 'table', 'local')) &&
+      inside('nft', 'list', 'set', 'inet', 'vipd', 'backends4').includes(`${servers[0]!.v4} . `);
+    t.true(hasAll());
+    inside('sysctl', '-qw', 'net.ipv4.vs.expire_nodest_conn=0');
+    inside('ip', 'route', 'del', 'local', '11.0.0.0/8', 'table', 'local');
+    inside('nft', 'flush', 'set', 'inet', 'vipd', 'backends4');
+    t.false(hasAll());
+    await until('the repair of all that is around IPVS', 20_000, async () => hasAll());
+
     await daemon.end('SIGKILL');
     t.regex(inside('ipvsadm', '-Ln'), /TCP +11\.0\.0\.80:80 mh/, 'it serves on without the daemon');
     t.true(await daemon.uninstall());

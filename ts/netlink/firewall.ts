@@ -19,6 +19,8 @@ export interface BaseChain {
 const NETLINK_NETFILTER = 12;
 const NFT_MSG_NEWCHAIN = (10 << 8) | 3;
 const NFT_MSG_GETCHAIN = (10 << 8) | 4;
+const NFT_MSG_GETGEN = (10 << 8) | 16;
+const NFTA_GEN_ID = 1;
 const nfgenmsg = { size: 4, family: 0 };
 const NFTA_CHAIN_TABLE = 1;
 const NFTA_CHAIN_NAME = 3;
@@ -44,6 +46,24 @@ export function baseChains(): BaseChain[] {
       .flatMap((message) => chainIn(message) ?? []);
   } catch (error) {
     if (isAbsent(error)) return [];
+    throw error;
+  } finally {
+    socket.close();
+  }
+}
+
+/**
+ * A number that is another after every change, by anybody, to the nftables of the namespace this process is in; undefined
+ * where the kernel tells none.
+ */
+export function rulesetGeneration(): number | undefined {
+  const socket = new NetlinkSocket(NETLINK_NETFILTER);
+  try {
+    const [answer] = socket.ask('nftables generation', NFT_MSG_GETGEN, Buffer.alloc(nfgenmsg.size));
+    const id = answer && parseAttributes(answer.payload, nfgenmsg.size).get(NFTA_GEN_ID);
+    return id?.length === 4 ? id.readUInt32BE() : undefined;
+  } catch (error) {
+    if (isAbsent(error)) return undefined;
     throw error;
   } finally {
     socket.close();

@@ -1,4 +1,5 @@
 import { formatPrefix, type Prefix, parsePrefix } from '../../model/address.js';
+import { type AddressChange, type AddressesBySet, addressSets } from './addresses.js';
 
 /** The name of our table, in the family inet. */
 export const tableName = 'vipd';
@@ -10,11 +11,11 @@ export const tableName = 'vipd';
 export interface Firewall {
   readonly pools: readonly Prefix[];
   /** Addresses of VIPs; they answer echo requests, the rest of a pool does not. */
-  readonly vips: ReadonlySet<string>;
+  readonly vips: Set<string>;
   /** Addresses of backends, each of which may be its own client. */
-  readonly backends: ReadonlySet<string>;
+  readonly backends: Set<string>;
   /** Addresses of VIPs whose packets take this node's address on their way to a backend. */
-  readonly fullNat: ReadonlySet<string>;
+  readonly fullNat: Set<string>;
   readonly gate?: Gate;
 }
 
@@ -24,9 +25,11 @@ export interface Firewall {
  */
 export type Gate = 'open' | 'beside' | 'closed';
 
-export const noFirewall: Firewall = { pools: [], vips: new Set(), backends: new Set(), fullNat: new Set() };
+export function noFirewall(): Firewall {
+  return { pools: [], vips: new Set(), backends: new Set(), fullNat: new Set() };
+}
 
-const sets = ['pools', 'vips', 'backends', 'fullNat'] as const;
+const sets = ['pools', ...addressSets] as const;
 type SetName = (typeof sets)[number];
 const families = [
   { suffix: '4', type: 'ipv4_addr', has: (address: string) => !address.includes(':') },
@@ -43,10 +46,19 @@ const PORTION = 1_000;
 export function firewallScript(before: Firewall | undefined, after: Firewall): string | undefined {
   const lines = [
     ...(before === undefined ? [`add table inet ${tableName}`, `delete table inet ${tableName}`, ...emptyTable()] : []),
-    ...sets.flatMap((name) => differences(name, elements(before ?? noFirewall, name), elements(after, name))),
+    ...sets.flatMap((name) => differences(name, elements(before ?? noFirewall(), name), elements(after, name))),
     ...(before?.gate === after.gate ? [] : chains(before?.gate, after.gate)),
   ];
   return lines.length === 0 ? undefined : `${lines.join('\n')}\n`;
+}
+
+/** Pure: the same for addresses alone; empty without a change. */
+export function addressScript(changes: AddressesBySet<AddressChange>): string {
+  const lines = addressSets.flatMap((name) => [
+    ...statements('delete', name, changes[name].gone),
+    ...statements('add', name, changes[name].fresh),
+  ]);
+  return lines.map((line) => `${line}\n`).join('');
 }
 
 /** Pure: what `nft -j list table` says; undefined when it is not the table of this version. */

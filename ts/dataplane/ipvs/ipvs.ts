@@ -74,15 +74,15 @@ export class IpvsDataPlane implements DataPlane {
 
   read(depth: 'full' | 'recent' = 'full'): Promise<Forwarding> {
     return this.#inTurn('read', async (running) => {
-      if (depth === 'full') {
-        const { gate } = running.surroundings;
-        await running.surroundings.look();
-        // Somebody has removed the table, or part of it.
-        if (gate !== undefined && running.surroundings.gate !== gate) await this.#restore(running, gate);
-        await this.#look(running);
-      }
-      running.forwarding ??= await forwardingOf(running);
-      return running.forwarding;
+      if (depth === 'recent') return this.#forwarding(running);
+      const { surroundings } = running;
+      const { gate, pools } = surroundings;
+      await surroundings.look();
+      await this.#look(running);
+      const found = await this.#forwarding(running);
+      if (gate !== undefined) await this.#restore(running, gate, pools);
+      running.forwarding = { ...found, pools: surroundings.pools };
+      return found;
     });
   }
 
@@ -93,14 +93,17 @@ export class IpvsDataPlane implements DataPlane {
 
   apply(steps: readonly Step[]): Promise<readonly Outcome[]> {
     return this.#inTurn('apply', async (running) => {
+      const before = await this.#forwarding(running);
       const outcomes: Outcome[] = [];
       const breathe = breathing();
       for (const step of steps) {
         outcomes.push(await attempt(step, () => this.#carryOut(running, step)));
         await breathe();
       }
-      running.forwarding = await forwardingOf(running);
-      await running.surroundings.setVips(running.forwarding.vips.values());
+      const after = await forwardingOf(running);
+      running.forwarding = after;
+      const keys = new Set(steps.flatMap((step) => keyOf(step) ?? []));
+      await running.surroundings.change([...keys].map((key) => [before.vips.get(key), after.vips.get(key)]));
       return outcomes;
     });
   }
@@ -217,9 +220,18 @@ export class IpvsDataPlane implements DataPlane {
     this.#foreign = foreign;
   }
 
-  async #restore({ surroundings }: Running, gate: Gate): Promise<void> {
+  async #forwarding(running: Running): Promise<Forwarding> {
+    if (running.forwarding !== undefined) return running.forwarding;
+    const forwarding = await forwardingOf(running);
+    await running.surroundings.know(forwarding.vips.values());
+    running.forwarding = forwarding;
+    return forwarding;
+  }
+
+  /** Somebody may have removed the table or part of it, a route or a setting. */
+  async #restore({ surroundings }: Running, gate: Gate, pools: readonly Prefix[]): Promise<void> {
     try {
-      await surroundings.open(gate);
+      await surroundings.open(gate, pools);
     } catch (error) {
       this.modules.logger?.warn({ fault: faultOf(error, 'surroundings of IPVS') }, 'not restored');
     }
@@ -255,6 +267,11 @@ async function forwardingOf({ held, believed, shown, surroundings }: Running): P
     believed.set(key, vip); // so that it is the same object the next time
   }
   return { pools: surroundings.pools, vips };
+}
+
+function keyOf(step: Step): VipKey | undefined {
+  if (step.kind === 'pools') return undefined;
+  return step.kind === 'remove' ? step.key : vipKey(step.vip.frontend);
 }
 
 async function attempt(step: Step, carryOut: () => Promise<void>): Promise<Outcome> {

@@ -1,6 +1,6 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { VipdError } from '../../util/errors.js';
-import { type Firewall, firewallIn, firewallScript, tableName } from './firewall.js';
+import { type Firewall, firewallIn, tableName } from './firewall.js';
 
 /** Whether the program is there that sets the table. */
 export function nftPresent(): boolean {
@@ -13,12 +13,6 @@ export async function readFirewall(): Promise<Firewall | undefined> {
   return status === 0 ? firewallIn(stdout) : undefined;
 }
 
-/** Makes the kernel's table from `before` what `after` says, all or nothing. @throws VipdError NFT_FAILED */
-export async function writeFirewall(before: Firewall | undefined, after: Firewall): Promise<void> {
-  const script = firewallScript(before, after);
-  if (script !== undefined) await carryOut(script);
-}
-
 export async function removeFirewall(): Promise<void> {
   await nft(['delete', 'table', 'inet', tableName]);
 }
@@ -26,7 +20,8 @@ export async function removeFirewall(): Promise<void> {
 /** Debian's before any other: a package of npm brings a program of this name, which ends well and does nothing. */
 const environment = { ...process.env, PATH: `/usr/sbin:/sbin:${process.env.PATH}` };
 
-async function carryOut(script: string): Promise<void> {
+/** Carries out a script for nft(8), all or nothing. @throws VipdError NFT_FAILED */
+export async function writeFirewall(script: string): Promise<void> {
   const { status, stderr } = await nft(['-f', '-'], script);
   if (status === 0) return;
   const cause = `nft refused it: ${stderr.split('\n')[0] ?? `status ${status}`}`;

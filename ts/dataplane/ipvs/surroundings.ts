@@ -1,9 +1,11 @@
 import { formatPrefix, type Prefix } from '../../model/address.js';
 import type { ForwardedVip } from '../../model/forwarding.js';
+import { rulesetGeneration } from '../../netlink/firewall.js';
 import { addLocalRoute, localTable, ownProtocol, removeLocalRoute, routes } from '../../netlink/routes.js';
 import { type Fault, faultOf } from '../../util/errors.js';
 import type { HookStatus } from '../dataplane.js';
-import { type Firewall, type Gate, noFirewall } from './firewall.js';
+import { Addresses, addressSets } from './addresses.js';
+import { addressScript, type Firewall, firewallScript, type Gate, noFirewall } from './firewall.js';
 import { readFirewall, removeFirewall, writeFirewall } from './nft.js';
 import { applySettings, restoreSettings, wantedSysctls } from './sysctls.js';
 import type { IpvsTable } from './table.js';
@@ -20,6 +22,9 @@ export interface SurroundingsOptions {
  */
 export class Surroundings {
   #firewall: Firewall | undefined;
+  /** Of the namespace's ruleset, when the table was as `#firewall` says; undefined when it is to be read again. */
+  #generation: number | undefined;
+  readonly #addresses = new Addresses();
   #faults: ReadonlyMap<string, Fault> = new Map();
 
   constructor(
@@ -35,9 +40,15 @@ export class Surroundings {
     return this.#firewall?.gate;
   }
 
-  /** Looks what the kernel has; before anything else, and whether it still has what we believe it has. */
+  /**
+   * Looks what the kernel has; before anything else, and whether it still has what we believe it has. Read is only what
+   * may have changed: with a hundred thousand backends nft takes seconds to tell the table.
+   */
   async look(): Promise<void> {
+    const generation = rulesetGeneration();
+    if (generation !== undefined && generation === this.#generation) return;
     this.#firewall = await readFirewall();
+    this.#generation = generation;
   }
 
   async setPools(pools: readonly Prefix[]): Promise<void> {
@@ -45,23 +56,23 @@ export class Surroundings {
     if (this.gate !== undefined) this.#route();
   }
 
-  /** Tells the firewall which addresses there are. */
-  async setVips(vips: Iterable<ForwardedVip>): Promise<void> {
-    const all = [...vips];
-    const fullNat = all.filter(({ policy }) => policy?.forwarding === 'full-nat');
-    await this.#write({
-      vips: sameOr(this.#firewall?.vips, new Set(all.map(({ frontend }) => frontend.address))),
-      backends: sameOr(this.#firewall?.backends, new Set(all.flatMap((vip) => vip.backends.map((one) => one.address)))),
-      fullNat: sameOr(this.#firewall?.fullNat, new Set(fullNat.map(({ frontend }) => frontend.address))),
-    });
+  /** These are all VIPs; the firewall hears of it with its next change. */
+  know(vips: Iterable<ForwardedVip>): Promise<void> {
+    return this.#addresses.recount(vips, this.#firewall ?? noFirewall());
+  }
+
+  /** Tells the firewall of VIPs that are others now; undefined where there is none. */
+  async change(vips: Iterable<readonly [ForwardedVip | undefined, ForwardedVip | undefined]>): Promise<void> {
+    for (const [before, after] of vips) this.#addresses.replace(before, after);
+    await this.#write({});
   }
 
   /** From now on packets for the pools are IPVS's; what is set already is set again where it differs. */
-  async open(gate: Gate): Promise<void> {
+  async open(gate: Gate, pools: readonly Prefix[] = this.pools): Promise<void> {
     const { settingsFile, kernelRelease } = this.options;
     const settings = applySettings(this.table, wantedSysctls(kernelRelease), settingsFile);
     this.#faults = new Map(settings.map((fault) => [fault.object, fault]));
-    await this.#write({ gate });
+    await this.#write({ gate, pools });
     this.#route();
   }
 
@@ -75,6 +86,7 @@ export class Surroundings {
     await removeFirewall();
     restoreSettings(this.table, this.options.settingsFile);
     this.#firewall = undefined;
+    this.#generation = undefined;
   }
 
   statuses(): readonly HookStatus[] {
@@ -88,10 +100,28 @@ export class Surroundings {
     ];
   }
 
-  async #write(change: Partial<Firewall>): Promise<void> {
-    const after = { ...(this.#firewall ?? noFirewall), ...change };
-    await writeFirewall(this.#firewall, after);
+  async #write(change: Partial<Pick<Firewall, 'pools' | 'gate'>>): Promise<void> {
+    const before = this.#firewall;
+    const after = { ...(before ?? { ...noFirewall(), ...this.#addresses.all() }), ...change };
+    const addresses = this.#addresses.changes(after);
+    const script = `${firewallScript(before, after) ?? ''}${addressScript(addresses)}`;
+    if (script !== '') await this.#carryOut(script);
+    for (const name of addressSets) {
+      for (const address of addresses[name].gone) after[name].delete(address);
+      for (const address of addresses[name].fresh) after[name].add(address);
+    }
+    this.#addresses.settle();
     this.#firewall = after;
+  }
+
+  /** What others have changed meanwhile has to be looked at. */
+  async #carryOut(script: string): Promise<void> {
+    const generation = rulesetGeneration();
+    const known = generation !== undefined && generation === this.#generation;
+    this.#generation = undefined;
+    await writeFirewall(script);
+    const next = rulesetGeneration();
+    if (known && next === generation + 1) this.#generation = next;
   }
 
   #route(): void {
@@ -112,9 +142,4 @@ export class Surroundings {
   #localRoutes() {
     return routes({ type: 'local', table: localTable, protocol: ownProtocol });
   }
-}
-
-/** The set that is there, when the new one says the same. */
-function sameOr(before: ReadonlySet<string> | undefined, after: ReadonlySet<string>): ReadonlySet<string> {
-  return before?.size === after.size && [...after].every((one) => before.has(one)) ? before : after;
 }
