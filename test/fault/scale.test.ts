@@ -1,26 +1,11 @@
-import type { ServiceInput } from '../../ts/model/schema.js';
 import { Agent } from '../helpers/agent.js';
 import { Daemon } from '../helpers/daemon.js';
 import { Lab } from '../helpers/lab.js';
 import { rootTest } from '../helpers/needs.js';
 import { startEcho } from '../helpers/servers.js';
-import { serviceOf, targetOf } from '../helpers/services.js';
+import { crowd, roomy, serviceOf, targetOf } from '../helpers/services.js';
 
 // Many services, and more of them than there is room for.
-
-/** `count` services of ten backends each, nobody behind them. */
-function crowd(count: number): ServiceInput[] {
-  return Array.from({ length: count }, (_, i) => ({
-    name: `crowd-${i}`,
-    vip: `11.2.${i >> 8}.${i & 255}:80`,
-    backends: Array.from(
-      { length: 10 },
-      (_, j) => `10.88.${((i * 10 + j) >> 8) & 255}.${(i * 10 + j) & 255}:${1000 + j}`,
-    ),
-  }));
-}
-
-const roomy = ['--max-vips', '32768', '--max-backends', '131072'];
 
 rootTest('10,000 VIPs of 10 backends are programmed, read back equal, and removed', async (t) => {
   const lab = Lab.create(t);

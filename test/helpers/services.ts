@@ -30,3 +30,18 @@ export function vipText({ name, vip }: ServiceInput): string {
   if (typeof vip === 'string') return vip;
   throw new Error(`service ${name} has its VIP in parts`);
 }
+
+/** `count` services of ten backends each, nobody behind them. */
+export function crowd(count: number): ServiceInput[] {
+  return Array.from({ length: count }, (_, i) => ({
+    name: `crowd-${i}`,
+    vip: `11.2.${i >> 8}.${i & 255}:80`,
+    backends: Array.from(
+      { length: 10 },
+      (_, j) => `10.88.${((i * 10 + j) >> 8) & 255}.${(i * 10 + j) & 255}:${1000 + j}`,
+    ),
+  }));
+}
+
+/** Flags of a daemon that shall have ten thousand of them. */
+export const roomy = ['--max-vips', '32768', '--max-backends', '131072'];
