@@ -1,3 +1,6 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { packageRoot } from '../../ts/util/paths.js';
 import { tapResult } from '../helpers/tap-summary.js';
 import { runInGuest } from './guest.js';
 import type { Kernel } from './kernel.js';
@@ -29,15 +32,36 @@ export async function runSuites(
   suites: readonly string[],
   { thorough = false, timeoutMs = 4 * 3_600_000, onOutput }: SuiteOptions = {},
 ): Promise<SuiteResult> {
-  const command = [process.execPath, 'node_modules/ava/entrypoints/cli.mjs', '--tap', '--timeout=20m', ...suites];
   const environment = { ...guestEnvironment, ...(thorough ? { VIPD_THOROUGH: '1' } : {}) };
   // Emulated side by side, 6.12 has panicked while it patched its own code under two processors.
   const options = { kernel, timeoutMs, cpus: 1, environment, ...(onOutput ? { onOutput } : {}) };
-  const { output } = await runInGuest(options, command);
+  const { output } = await runInGuest(options, commandOf(suites));
+  return resultIn(output, kernel.release);
+}
+
+/** The same on this machine. */
+export async function runSuitesHere(suites: readonly string[], { onOutput }: SuiteOptions = {}): Promise<SuiteResult> {
+  const [program = '', ...args] = commandOf(suites);
+  const child = spawn(program, args, { cwd: packageRoot, stdio: ['ignore', 'pipe', 'inherit'] });
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+    onOutput?.(text);
+  });
+  await once(child, 'close');
+  return resultIn(output, 'this machine');
+}
+
+function commandOf(suites: readonly string[]): string[] {
+  const runner = 'node_modules/ava/entrypoints/cli.mjs';
+  return [process.execPath, runner, '--tap', '--timeout=20m', '--config', 'ava.config.js', ...suites];
+}
+
+function resultIn(output: string, place: string): SuiteResult {
   const lines = output.split('\n');
   const titles = (outcome: string) =>
     lines.map(tapResult).flatMap((result) => (result?.outcome === outcome ? [result.title] : []));
   if (!lines.some((line) => /^1\.\.\d+$/.test(line)))
-    throw new Error(`on ${kernel.release} the test runner ended before its last test\n${output.slice(-4_000)}`);
+    throw new Error(`on ${place} the test runner ended before its last test\n${output.slice(-4_000)}`);
   return { passed: titles('passed'), failed: titles('failed'), skipped: titles('skipped'), output };
 }
