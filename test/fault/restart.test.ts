@@ -10,7 +10,7 @@ const web = (servers: readonly EchoServer[]) => [serviceOf('web', '11.0.0.80:80'
 
 for (const hook of hooks) {
   for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
-    rootTest(`${hook}: ${signal} and a restart under load fail no request and no connection`, async (t) => {
+    rootTest(`D5: ${hook}: ${signal} and a restart under load fail no request and no connection`, async (t) => {
       const { client, servers, daemon } = await setScene(t, hook, ['one', 'two'], web);
       const target = targetOf(web(servers)[0]!);
       const old = await client.open('tcp', target);

@@ -23,16 +23,36 @@ export async function startNginx(lab: Lab, site: Site, name: string, ...by: read
   const directory = `${lab.directory}/${name}`;
   mkdirSync(directory);
   writeFileSync(`${directory}/big`, Buffer.alloc(1 << 20, name));
-  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((one) => `${one}_temp_path ${directory};`);
   const server = `listen 80; listen [::]:80; root ${directory}; location = / { return 200 "${name}\\n"; }`;
   const lines = [
     'daemon off; master_process off; user root; events {}',
     `error_log stderr notice; pid ${directory}/pid;`,
-    `http { access_log off; ${temporary.join(' ')} server { ${server} } }`,
+    `http { access_log off; ${temporary(directory)} server { ${server} } }`,
   ];
   writeFileSync(`${directory}/conf`, lines.join('\n'));
   const nginx = ['nginx', '-p', directory, '-c', `${directory}/conf`, '-e', 'stderr'];
   await startIn(lab, site, [...by, ...nginx]).wrote('event method');
+}
+
+/** An nginx on the node, met by the sock hook, that answers on port 80 of loopback as `location` says. */
+export async function startProxy(lab: Lab, location: string): Promise<void> {
+  const directory = `${lab.directory}/proxy`;
+  mkdirSync(directory);
+  const lines = [
+    'daemon off; master_process off; user root; events {}',
+    `error_log stderr notice; pid ${directory}/pid;`,
+    `http { access_log off; ${temporary(directory)} server { listen 127.0.0.1:80; location / { ${location} } } }`,
+  ];
+  writeFileSync(`${directory}/conf`, lines.join('\n'));
+  const nginx = startAt(lab, 'node', ['nginx', '-p', directory, '-c', `${directory}/conf`, '-e', 'stderr']);
+  lab.beforeRemoval(() => nginx.stop());
+  await nginx.wrote('event method');
+}
+
+/** Where nginx keeps what it receives: nowhere outside the lab. */
+function temporary(directory: string): string {
+  const kinds = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
+  return kinds.map((one) => `${one}_temp_path ${directory};`).join(' ');
 }
 
 /** redis-server under the name of the tool it shares its binary with, so that the package with the service is not needed. */
@@ -43,8 +63,8 @@ export async function startRedis(lab: Lab, site: Site): Promise<void> {
 }
 
 /** A DNS server that knows `host.test` by IPv4 and IPv6, over UDP and TCP. */
-export async function startDnsmasq(lab: Lab, site: Site): Promise<void> {
-  const names = ['--address=/host.test/192.0.2.7', '--address=/host.test/2001:db8::7'];
+export async function startDnsmasq(lab: Lab, site: Site, ...more: readonly string[]): Promise<void> {
+  const names = ['--address=/host.test/192.0.2.7', '--address=/host.test/2001:db8::7', ...more];
   const alone = [
     '--no-daemon',
     '--no-resolv',

@@ -55,6 +55,19 @@ for (const hook of hooks) {
   });
 }
 
+for (const hook of hooks) {
+  rootTest(`D14: ${hook}: tables that change all the time come between no SYN and its ACK`, async (t) => {
+    const { client, servers, daemon } = await setScene(t, hook, ['one', 'two'], (all) => [weighted(all, 9, 1)]);
+    const stop = await client.load('tcp', targetOf(web(servers)));
+    for (let i = 0; i < 20; i += 1) {
+      await daemon.serve([weighted(servers, ...(i % 2 === 0 ? [1, 9] : [9, 1]))]);
+    }
+    const { answers, failures } = await stop();
+    t.deepEqual(failures, {});
+    t.deepEqual(Object.keys(answers).sort(), ['one', 'two']);
+  });
+}
+
 for (const hook of ['tc', 'xdp'] as const) {
   rootTest(`${hook}: a connection to a removed backend ends at its next packet`, async (t) => {
     const { client, servers, daemon } = await setScene(t, hook, ['one', 'two'], (all) => [weighted(all, 1, 0)]);

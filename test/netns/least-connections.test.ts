@@ -1,8 +1,10 @@
 import { until } from '../../ts/quickstart/until.js';
 import type { Agent } from '../helpers/agent.js';
+import { Daemon } from '../helpers/daemon.js';
+import { Lab } from '../helpers/lab.js';
 import { rootTest } from '../helpers/needs.js';
 import { clientBy, hooks, setScene } from '../helpers/scene.js';
-import { startEcho } from '../helpers/servers.js';
+import { type EchoServer, startEcho, startIn } from '../helpers/servers.js';
 import { serviceOf, targetOf } from '../helpers/services.js';
 
 // New connections go to whoever has fewest, by what is open at the time, whichever hook has given it out.
@@ -66,4 +68,63 @@ rootTest('sockets and flows count alike, and a restart finds them again', async 
   t.is((await daemon.client.status()).reconcile.drift, 0);
   t.false(daemon.child!.output.includes('mending'));
   await t.notThrowsAsync(shared(workload, vips[0], 1, 11));
+});
+
+for (const hook of ['tc', 'xdp'] as const) {
+  for (const policy of [{ exact: true }, { forwarding: 'full-nat' }] as const) {
+    rootTest(`${hook}: flows that are tracked exactly count, ${JSON.stringify(policy)}`, async (t) => {
+      const lab = Lab.create(t);
+      // On uplinks, so that full NAT has something to do.
+      const [one, two] = await Promise.all(
+        ['one', 'two'].map((name) => startEcho(lab, lab.site(name, 'uplink'), name)),
+      );
+      const client = await clientBy(hook, lab);
+      const service = (...servers: readonly EchoServer[]) =>
+        vips.map((vip) => serviceOf(`s${vip.length}`, vip, servers, { schedule, ...policy }));
+      const daemon = await Daemon.start(lab, service(one!));
+      for (const vip of vips) t.deepEqual((await open(client, vip, 20)).names, named(20, 0));
+      await daemon.serve(service(one!, two!));
+      for (const vip of vips) await t.notThrowsAsync(shared(client, vip, 2, 22));
+      const { flows } = await daemon.client.flows({ exact: true, limit: 1_000 });
+      t.true(flows.filter(({ state }) => state === 'established').length >= 40, 'they are exact ones');
+    });
+  }
+
+  rootTest(
+    `D23: ${hook}: after many changes of backends and connections nothing is left over in the counts`,
+    async (t) => {
+      const { client, daemon, servers } = await setScene(t, hook, ['one', 'two', 'three'], (each) => [
+        serviceOf('s', vips[0], each, { schedule }),
+      ]);
+      const service = (...some: readonly EchoServer[]) => serviceOf('s', vips[0], some, { schedule });
+      const [one, two, three] = servers as [EchoServer, EchoServer, EchoServer];
+      for (let round = 0; round < 12; round += 1) {
+        const some = await open(client, vips[0], 30);
+        await daemon.serve([round % 2 === 0 ? service(one, three) : service(two, three)]);
+        const more = await open(client, vips[0], 10);
+        await daemon.serve([service(one, two, three)]);
+        await Promise.all([some.close(), more.close()]);
+      }
+      await daemon.serve([service(one, two)]);
+      // None has any now: the next are shared out evenly.
+      await t.notThrowsAsync(shared(client, vips[0], 12, 12));
+    },
+  );
+}
+
+rootTest('D23: checks that fail now and then, but never in a row, take no backend out', async (t) => {
+  const { lab, daemon, servers } = await setScene(t, 'sock', ['one'], (each) => [serviceOf('s', vips[0], each)]);
+  const [{ v4, namespace, link, v6, nodeV4, nodeV6 }] = servers as [EchoServer];
+  const moody = `let n = 0; require('http').createServer((q, r) => { r.statusCode = n++ % 2 ? 200 : 503; r.end(); })
+    .listen(8080, () => console.log('listening'));`;
+  const site = { v4, namespace, link, v6, nodeV4, nodeV6 };
+  await startIn(lab, site, [process.execPath, '-e', moody]).wrote('listening');
+  const health = { type: 'http', interval: '100ms', timeout: '1s', rise: 1, fall: 2, port: 8080 } as const;
+  await daemon.serve([{ ...serviceOf('s', vips[0], servers), health }]);
+  const states = new Set<string>();
+  for (let i = 0; i < 40; i += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    for (const { state } of (await daemon.client.vip({ key: 's' })).backends) states.add(state);
+  }
+  t.deepEqual([...states], ['active']);
 });

@@ -82,9 +82,12 @@ async function settled(t: ExecutionContext, agent: Agent, services: readonly Ser
 }
 
 for (const hook of Object.keys(hooks) as Hook[]) {
-  for (const mtu of [1500, 9000]) {
+  for (const [number, mtu] of [
+    ['D16', 1500],
+    ['D18', 9000],
+  ] as const) {
     rootTest(
-      `tunnel by ${hook}: uploads and downloads over links of MTU ${mtu}`,
+      `${number}: tunnel by ${hook}: uploads and downloads over links of MTU ${mtu}`,
       async (t) => {
         const cluster = createCluster(t, mtu);
         const site = cluster.host.site('iperf');

@@ -57,7 +57,7 @@ for (const hook of hooks) {
     program('ping'),
   );
 
-  rootTest(`${hook}: datagrams of 8 kB arrive whole, both ways`, async (t) => {
+  rootTest(`D17: ${hook}: datagrams of 8 kB arrive whole, both ways`, async (t) => {
     const { lab, servers, client } = await setScene(t, hook, ['one', 'two', 'three'], udp);
     const text = 'x'.repeat(8000);
     for (const service of udp(servers)) {
@@ -71,7 +71,7 @@ for (const hook of hooks) {
     t.true(made.reduce((sum, count) => sum + count, 0) >= 20 * 6, 'answers were not sent in fragments');
   });
 
-  rootTest(`${hook}: a port that is closed on the backend is reported to the client`, async (t) => {
+  rootTest(`D15: ${hook}: a port that is closed on the backend is reported to the client`, async (t) => {
     const lab = Lab.create(t);
     const nobody = { ...lab.site('one'), name: 'one', port: 9, child: undefined } as unknown as EchoServer;
     const client = await Agent.start(lab, lab.site('client', kinds[hook]).namespace);
@@ -82,7 +82,7 @@ for (const hook of hooks) {
   });
 
   rootTest(
-    `${hook}: an upload finds the MTU of a narrow link behind the VIP`,
+    `D15: ${hook}: an upload finds the MTU of a narrow link behind the VIP`,
     async (t) => {
       const lab = Lab.create(t);
       const site = lab.site('iperf');
@@ -96,7 +96,7 @@ for (const hook of hooks) {
   );
 
   rootTest(
-    `${hook}: a download finds the MTU of a narrow link before the client`,
+    `D15: ${hook}: a download finds the MTU of a narrow link before the client`,
     async (t) => {
       const lab = Lab.create(t);
       const site = lab.site('iperf');

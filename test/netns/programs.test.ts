@@ -3,7 +3,16 @@ import type { ServiceInput } from '../../ts/model/schema.js';
 import { Daemon } from '../helpers/daemon.js';
 import { Lab, type Site } from '../helpers/lab.js';
 import { program, rootTest } from '../helpers/needs.js';
-import { type Place, runAt, startAt, startDnsmasq, startIperf, startNginx, startRedis } from '../helpers/programs.js';
+import {
+  type Place,
+  runAt,
+  startAt,
+  startDnsmasq,
+  startIperf,
+  startNginx,
+  startProxy,
+  startRedis,
+} from '../helpers/programs.js';
 
 // Programs people really run, as they are, through VIPs: from the node by the sock hook, from a workload by tc.
 
@@ -103,6 +112,35 @@ rootTest(
   },
   program('dig'),
   program('dnsmasq'),
+);
+
+rootTest(
+  'D1: nginx, whose resolver is a VIP, goes on with another DNS server when its own is removed',
+  async (t) => {
+    const lab = Lab.create(t);
+    const [web, ...dns] = ['web', 'dns1', 'dns2'].map((name) => lab.site(name)) as [Site, Site, Site];
+    await startNginx(lab, web, 'backend');
+    // Two answers, so that it shows which server was asked: one of them leads nowhere.
+    await startDnsmasq(lab, dns[0], `--address=/old.test/${web.v4}`);
+    await startDnsmasq(lab, dns[1], `--address=/new.test/${web.v4}`);
+    const daemon = await Daemon.start(lab, services(53, dns.slice(0, 1), 'udp'));
+    const proxy =
+      'resolver 11.0.0.80 valid=1s ipv6=off; resolver_timeout 2s; set $to $arg_name; proxy_pass http://$to/;';
+    await startProxy(lab, proxy);
+    const status = (name: string) =>
+      runAt(
+        lab,
+        'node',
+        ...['curl', '-sS', '-m', '5', '-o', '/dev/null', '-w', '%{http_code}'],
+        `http://127.0.0.1/?name=${name}`,
+      );
+    t.is(await status('old.test'), '200');
+    await daemon.serve(services(53, dns.slice(1), 'udp'));
+    t.is(await status('new.test'), '200', 'asked the server that is there now');
+  },
+  program('nginx'),
+  program('dnsmasq'),
+  program('curl'),
 );
 
 rootTest(

@@ -73,7 +73,7 @@ for (const hook of hooks) {
     }
   });
 
-  rootTest(`${hook}: traffic that goes to a backend directly is not touched`, async (t) => {
+  rootTest(`D13: ${hook}: traffic that goes to a backend directly is not touched`, async (t) => {
     const { client, servers, daemon } = await setScene(t, hook, ['one'], both);
     const [{ v4, v6, port }] = servers as [EchoServer];
     const before = await daemon.client.vips();
@@ -94,7 +94,7 @@ for (const [hook, kind] of [
   ['tc', 'workload'],
   ['xdp', 'uplink'],
 ] as const) {
-  rootTest(`${hook}: one port goes to the VIP, to its backend directly, and to the VIP again`, async (t) => {
+  rootTest(`D13: ${hook}: one port goes to the VIP, to its backend directly, and to the VIP again`, async (t) => {
     const lab = Lab.create(t);
     const server = await startEcho(lab, lab.site('one'), 'one');
     const { namespace } = lab.site('client', kind);

@@ -1,10 +1,12 @@
+import { fileURLToPath } from 'node:url';
 import type { ServiceInput } from '../../ts/model/schema.js';
 import { until } from '../../ts/quickstart/until.js';
 import { Agent, type OpenDialogue } from '../helpers/agent.js';
 import type { Daemon } from '../helpers/daemon.js';
 import { rootTest } from '../helpers/needs.js';
+import { runAt } from '../helpers/programs.js';
 import { type Scene, setScene } from '../helpers/scene.js';
-import type { EchoServer } from '../helpers/servers.js';
+import { type EchoServer, startEcho } from '../helpers/servers.js';
 import { backendAddress, serviceOf, targetOf, vipText } from '../helpers/services.js';
 
 // A socket that connect() gave a backend would stay with it for ever: once the backend is gone its owner must be told.
@@ -46,7 +48,7 @@ const sceneWith = (owner: Parameters<typeof setScene>[0], ...flags: readonly str
   setScene(owner, 'sock', ['one', 'two'], (servers) => services(servers.slice(0, 1)), ...flags);
 
 for (const place of ['the node', 'another namespace'] as const) {
-  rootTest(`sockets of ${place} whose backend is removed are ended at once, others are not touched`, async (t) => {
+  rootTest(`D1: sockets of ${place} whose backend is removed are ended at once, others are not touched`, async (t) => {
     const { lab, servers, daemon, client: onNode } = await sceneWith(t);
     const [one] = servers as [EchoServer];
     const client = place === 'the node' ? onNode : await Agent.start(lab, lab.site('client').namespace, lab.cgroup);
@@ -129,3 +131,41 @@ rootTest('a backend that comes back within the delay has lost nothing', async (t
   t.is(await failed, 'ECONNABORTED'); // so the delay of the first removal is over as well
   for (const dialogue of given) t.like(await dialogue.ask(), { name: 'one' });
 });
+
+const manySockets = fileURLToPath(new URL('../helpers/programs/many-sockets.js', import.meta.url));
+
+rootTest('D2: sockets older than 70,000 others, and than the daemon, are ended like those of today', async (t) => {
+  const { lab, client, servers, daemon } = await sceneWith(t);
+  const old = await openAll(client);
+  // More than any table of the kernel's would remember that forgets the least recently used.
+  await runAt(lab, 'node', process.execPath, manySockets, vips.v4, '70000');
+  await daemon.end('SIGKILL');
+  await daemon.restart();
+  await daemon.holds(services(servers.slice(0, 1)));
+  const failures = failuresOf([...old, ...(await openAll(client))]);
+  await daemon.serve(services(servers.slice(1)));
+  t.deepEqual(await Promise.all(failures), [...aborted, ...aborted]);
+});
+
+rootTest(
+  "D3: sockets of the node's own backend, which is preferred, are ended when it fails; others take over",
+  async (t) => {
+    const health = { type: 'tcp', interval: '100ms', timeout: '50ms', rise: 1, fall: 2 } as const;
+    const { lab, client, servers, daemon } = await setScene(t, 'sock', ['far'], services);
+    const [far] = servers as [EchoServer];
+    const place = { ...far, namespace: lab.node, v4: far.nodeV4, v6: far.nodeV6 };
+    const near = await startEcho(lab, place, 'near');
+    const locality = { prefer: 'node', spillover: 0 } as const;
+    await daemon.serve(services([far, near]).map((service) => ({ ...service, health, locality })));
+    await until('the check of the preferred backend', 20_000, async () => {
+      const tally = await client.tally('udp-connected', targetBy(kinds[0]), 10);
+      return tally.near === 10;
+    });
+    const given = (await openAll(client)).filter((_, i) => kinds[i]?.protocol === 'udp');
+    for (const dialogue of given) t.like(await dialogue.ask(), { name: 'near' });
+    const failures = failuresOf(given);
+    near.child.kill('SIGKILL');
+    t.deepEqual(await Promise.all(failures), ['ECONNABORTED', 'ECONNABORTED']);
+    for (const kind of kinds) t.like(await client.ask(kind.manner, targetBy(kind)), { name: 'far' });
+  },
+);

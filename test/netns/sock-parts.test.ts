@@ -21,41 +21,44 @@ function groupIn(lab: Lab, name: string): Cgroup {
   return group;
 }
 
-rootTest('processes of a cgroup that opted out, and below it, are served by tc; those beside it by sock', async (t) => {
-  const { lab, servers, daemon } = await setScene(
-    t,
-    'sock',
-    ['one', 'two'],
-    (each) => vips.map((vip) => serviceOf(`s${vip.length}`, vip, each, { schedule: 'round-robin' })),
-    ...['--reconcile-interval', '500ms'],
-  );
-  const beside = groupIn(lab, 'sidecar2');
-  const sidecar = groupIn(lab, 'sidecar');
-  const deeper = groupIn(lab, 'sidecar/proxy');
-  await daemon.end('SIGTERM');
-  await daemon.restart('--sock-opt-out', sidecar.path, '--reconcile-interval', '500ms');
-  // One that comes into being later is found.
-  for (const group of [sidecar, deeper, beside]) group.create();
-  const verdicts = async () => (await daemon.client.status()).verdicts as Record<string, number>;
-  const site = lab.site('client').namespace;
-  await daemon.holds(vips.map((vip) => serviceOf(`s${vip.length}`, vip, servers)));
-  const [proxy, other] = await Promise.all([deeper, beside].map((group) => Agent.start(lab, site, group)));
-  await until('that it is left alone', 20_000, async () => {
-    const before = (await verdicts()).left!;
-    await proxy!.ask('tcp', target(vips[0]));
-    return (await verdicts()).left! > before;
-  });
-  const start = await verdicts();
-  for (const vip of vips) t.deepEqual(await proxy!.tally('tcp', target(vip), 4), { one: 2, two: 2 }, vip);
-  const left = await verdicts();
-  t.is(left.translated, start.translated);
-  t.is(left.left! - start.left!, 8);
-  t.true(left.forwarded! > start.forwarded!);
-  for (const vip of vips) t.deepEqual(await other!.tally('tcp', target(vip), 4), { one: 2, two: 2 }, vip);
-  const end = await verdicts();
-  t.is(end.translated! - left.translated!, 8);
-  t.is(end.left, left.left);
-});
+rootTest(
+  'D24: processes of a cgroup that opted out, and below it, are served by tc; those beside it by sock',
+  async (t) => {
+    const { lab, servers, daemon } = await setScene(
+      t,
+      'sock',
+      ['one', 'two'],
+      (each) => vips.map((vip) => serviceOf(`s${vip.length}`, vip, each, { schedule: 'round-robin' })),
+      ...['--reconcile-interval', '500ms'],
+    );
+    const beside = groupIn(lab, 'sidecar2');
+    const sidecar = groupIn(lab, 'sidecar');
+    const deeper = groupIn(lab, 'sidecar/proxy');
+    await daemon.end('SIGTERM');
+    await daemon.restart('--sock-opt-out', sidecar.path, '--reconcile-interval', '500ms');
+    // One that comes into being later is found.
+    for (const group of [sidecar, deeper, beside]) group.create();
+    const verdicts = async () => (await daemon.client.status()).verdicts as Record<string, number>;
+    const site = lab.site('client').namespace;
+    await daemon.holds(vips.map((vip) => serviceOf(`s${vip.length}`, vip, servers)));
+    const [proxy, other] = await Promise.all([deeper, beside].map((group) => Agent.start(lab, site, group)));
+    await until('that it is left alone', 20_000, async () => {
+      const before = (await verdicts()).left!;
+      await proxy!.ask('tcp', target(vips[0]));
+      return (await verdicts()).left! > before;
+    });
+    const start = await verdicts();
+    for (const vip of vips) t.deepEqual(await proxy!.tally('tcp', target(vip), 4), { one: 2, two: 2 }, vip);
+    const left = await verdicts();
+    t.is(left.translated, start.translated);
+    t.is(left.left! - start.left!, 8);
+    t.true(left.forwarded! > start.forwarded!);
+    for (const vip of vips) t.deepEqual(await other!.tally('tcp', target(vip), 4), { one: 2, two: 2 }, vip);
+    const end = await verdicts();
+    t.is(end.translated! - left.translated!, 8);
+    t.is(end.left, left.left);
+  },
+);
 
 rootTest('datagrams are taken while there is a VIP of UDP, always, or never', async (t) => {
   const { lab, client, servers, daemon } = await setScene(
