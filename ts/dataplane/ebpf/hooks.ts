@@ -4,6 +4,7 @@ import { BpfError } from '../../libbpf/errors.js';
 import {
   type AttachTarget,
   attachClsact,
+  attachedProgram,
   attachedTcx,
   BpfLink,
   type Direction,
@@ -144,12 +145,14 @@ export class Hooks {
     makePinDirectory(this.options.pins);
     const present = links();
     const places = [...this.#sockPlaces(), ...present.flatMap((link) => this.#placesOn(link))];
-    const wanted = new Set(places.map(({ pin }) => pin));
+    for (const place of inOrder(places)) this.#keep(place);
+    const instead = present.filter((link) => this.#lacksXdp(link)).map((link) => this.#tcPlace(link, 'ingress'));
+    for (const place of instead) this.#keep(place);
+    const wanted = new Set([...places, ...instead].map(({ pin }) => pin));
     for (const pin of new Set([...pinsIn(this.options.pins), ...this.#statuses.keys()])) {
       if (!wanted.has(pin)) this.#drop(pin);
     }
     for (const { index, kind } of present) if (kind !== 'loopback') dropClsact(index, wanted);
-    for (const place of inOrder(places)) this.#keep(place);
     const again = keepPinned(this.options.pins, this.#links);
     if (again.length > 0) this.modules.logger?.warn({ links: again }, 'links were unpinned and are pinned again');
   }
@@ -175,7 +178,10 @@ export class Hooks {
       if (place.unfit !== undefined) throw new VipdError(place.unfit);
       mode = this.#adopt(place) ?? this.#attach(place);
     } catch (error) {
-      fault = faultOf(error, `${place.hook} hook on ${place.where}`);
+      fault =
+        place.hook === 'xdp' && isTaken(error)
+          ? takenFault(place)
+          : faultOf(error, `${place.hook} hook on ${place.where}`);
       const known = this.#statuses.get(place.pin)?.fault;
       if (known?.cause !== fault.cause) this.modules.logger?.warn({ fault }, 'hook not attached');
     }
@@ -257,6 +263,11 @@ export class Hooks {
     return this.options.interfaces.xdpMode !== 'auto' || kind === 'device' || kind === 'bond';
   }
 
+  /** Where XDP was to be and is not, tc does the same. */
+  #lacksXdp(link: NetworkLink): boolean {
+    return link.ethernet && this.#statuses.get(xdpPin(link.index))?.attached === false;
+  }
+
   #tcPlace(link: NetworkLink, direction: Direction): Place {
     const { name, index } = link;
     return {
@@ -277,7 +288,7 @@ export class Hooks {
     const modes = xdpMode === 'auto' ? (['native', 'generic'] as const) : [xdpMode];
     return {
       ...unfit(link),
-      pin: `xdp_${index}`,
+      pin: xdpPin(index),
       hook: 'xdp',
       where: name,
       ifindex: index,
@@ -332,6 +343,10 @@ function dropClsact(ifindex: number, wanted: ReadonlySet<string>): void {
   if (dropped.length > 0 && !hasClsactFilters(ifindex)) removeClsact(ifindex);
 }
 
+function xdpPin(ifindex: number): string {
+  return `xdp_${ifindex}`;
+}
+
 function tcPin(direction: Direction, ifindex: number): string {
   return `tc_${direction}_${ifindex}`;
 }
@@ -347,6 +362,22 @@ function hasTcx(ifindex: number): boolean {
 
 function xdpModeOf(ifindex: number | undefined): string {
   return links().find(({ index }) => index === ifindex)?.xdp?.mode ?? 'native';
+}
+
+function isTaken(error: unknown): boolean {
+  return error instanceof BpfError && ['EBUSY', 'EEXIST'].includes(error.errnoName);
+}
+
+/** An interface has room for one XDP program. */
+function takenFault({ where, ifindex }: Place): Fault {
+  const other = links().find(({ index }) => index === ifindex)?.xdp;
+  const program = other === undefined ? undefined : (attachedProgram(other.progId).name ?? `program ${other.progId}`);
+  return {
+    code: 'XDP_TAKEN',
+    object: `xdp hook on ${where}`,
+    cause: program === undefined ? 'another program has it' : `another program has it: ${program}`,
+    hint: `tc serves ${where} meanwhile; end the other one (ip link set dev ${where} xdp off), or name ${where} with --tc`,
+  };
 }
 
 /** The kernel or the driver cannot do it this way; another way may go. */
