@@ -209,6 +209,7 @@ export class EbpfDataPlane implements DataPlane {
     hooks.needUdp(image.servesUdp());
     if (beside !== undefined) await leaveTo(beside, loaded);
     this.#setEngaged(beside ? Engagement.ENGAGED_OPENING : Engagement.ENGAGED);
+    loaded.prepare();
     hooks.attach();
     if (beside !== undefined) await leaveTo(beside, loaded); // what began meanwhile
     loaded.settle();

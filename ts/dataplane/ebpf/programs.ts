@@ -12,7 +12,7 @@ import { adoptMap } from './adopt.js';
 import { enums, LbSize, type Rodata, type Settings } from './lb.gen.js';
 import type { PortRange } from './nat-ports.js';
 import { keepPinned, makePinDirectory, unpin } from './pins.js';
-import { copyMap, copyMissing, copyRest, isReplaced } from './resize.js';
+import { copyExact, copyExactRest, copyMap, copyRest, isReplaced } from './resize.js';
 import { measureHz, shiftOf } from './ticks.js';
 
 /** Most VIPs, backends (summed over all VIPs) and tracked flows. */
@@ -87,6 +87,8 @@ export interface Loaded {
   keepPinned(): readonly string[];
   /** Names of maps that are replaced by ones of another size; the programs attached so far still use the old ones. */
   readonly replaced: readonly string[];
+  /** To be called before any program is attached that knows only the maps that replace others: takes over exact flows. */
+  prepare(): void;
   /** To be called when no program is attached any more that knows only the replaced maps: takes over flows and pins. */
   settle(): void;
   close(): void;
@@ -121,6 +123,8 @@ export function loadPrograms(directory: string, limits: Limits, asked: Asked): L
     adoptNew(running, maps, pins, old);
   }
   pinPrograms(join(directory, 'programs'), objects, loaded);
+  const answerAt = offsetOf(btf, 'exact_flow', 'answer');
+  const exact = { flows: maps.get('exact_flows')!, answers: maps.get('exact_answers')!, answerAt };
   maps.get('settings')!.set(Buffer.alloc(4), settingsCodec.encode(settings));
   return {
     map: (name) => maps.get(name)!,
@@ -131,10 +135,15 @@ export function loadPrograms(directory: string, limits: Limits, asked: Asked): L
     kept: kept.map(([name]) => name),
     keepPinned: () => keepPinned(makePinDirectory(pins), maps),
     replaced: [...old.keys()],
+    prepare() {
+      const flows = exactOf(old, maps);
+      if (flows !== undefined) copyExact(flows, exact);
+    },
     settle() {
       const flows = old.get('flows');
       if (flows !== undefined) copyRest(flows, maps.get('flows')!);
-      for (const name of EXACT) if (old.has(name)) copyMissing(old.get(name)!, maps.get(name)!);
+      const exactFlows = exactOf(old, maps);
+      if (exactFlows !== undefined) copyExactRest(exactFlows, exact);
       for (const [name, map] of old) {
         renameSync(join(pins, next(name)), join(pins, name));
         map.close();
@@ -148,9 +157,6 @@ export function loadPrograms(directory: string, limits: Limits, asked: Asked): L
     },
   };
 }
-
-/** Hash maps in whose old versions flows may begin until they are settled. */
-const EXACT = ['exact_flows', 'exact_answers'] as const;
 
 type Maps = Map<SharedMap, BpfMap>;
 type Sizes = Readonly<Partial<Record<SharedMap, number>>>;
@@ -246,6 +252,11 @@ function adoptNew(object: LoadedObject, maps: Maps, pins: string, old: Maps): vo
     maps.set(name, map);
     if (replaced !== undefined) copyMap(name, replaced, map);
   }
+}
+
+/** The flows to be taken over when they or their answers have another map now. */
+function exactOf(old: Maps, maps: Maps): BpfMap | undefined {
+  return old.get('exact_flows') ?? (old.has('exact_answers') ? maps.get('exact_flows') : undefined);
 }
 
 interface RodataInput extends Asked {

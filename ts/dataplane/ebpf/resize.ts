@@ -22,19 +22,48 @@ export function copyMap(name: string, from: BpfMap, to: BpfMap): void {
     const words = new BigUint64Array(to.info.maxEntries * WAYS);
     spreadFlows(wordsOf(from), words, to.info.maxEntries);
     writeArray(to, bytesOf(words));
-  } else if (name === 'exact_flows' || name === 'exact_answers') copyMissing(from, to);
-  else if (name.endsWith('_sets')) writeArray(to, bytesOf(rehashed(new Uint32Array(wordsOf(from).buffer), to)));
+  } else if (name === 'exact_flows' || name === 'exact_answers') {
+    // Both together, and as late as possible: see copyExact().
+  } else if (name.endsWith('_sets')) writeArray(to, bytesOf(rehashed(new Uint32Array(wordsOf(from).buffer), to)));
   else writeArray(to, readArray(from));
 }
 
-/** Of hash maps. What the new one has is newer: the programs write there. */
-export function copyMissing(from: BpfMap, to: BpfMap): void {
+/** The flows that are tracked by all of their ends, and the answers by which they are found. */
+export interface ExactMaps {
+  readonly flows: BpfMap;
+  readonly answers: BpfMap;
+  /** Where in a flow its answer is. */
+  readonly answerAt: number;
+}
+
+/** Copies exact flows into maps that no program uses yet. */
+export function copyExact(from: BpfMap, to: ExactMaps): void {
+  const { keys, values, count } = from.dump();
+  if (count === 0) return;
+  const answers = Array.from({ length: count }, (_, i) => answerIn(values, i, to));
+  to.answers.setBatch(Buffer.concat(answers), keys, count);
+  to.flows.setBatch(keys, values, count);
+}
+
+/**
+ * Adds those that have begun since, while programs use the new maps: what is there is newer. Not one whose answer has been
+ * given to another flow meanwhile.
+ */
+export function copyExactRest(from: BpfMap, to: ExactMaps): void {
   const { keys, values, count } = from.dump();
   const { keySize, valueSize } = from.info;
   for (let i = 0; i < count; i++) {
     const key = keys.subarray(i * keySize, (i + 1) * keySize);
-    if (to.get(key) === undefined) to.set(key, values.subarray(i * valueSize, (i + 1) * valueSize));
+    const answer = answerIn(values, i, to);
+    if (to.flows.get(key) !== undefined || to.answers.get(answer)?.equals(key) === false) continue;
+    to.answers.set(answer, key);
+    to.flows.set(key, values.subarray(i * valueSize, (i + 1) * valueSize));
   }
+}
+
+function answerIn(values: Buffer, index: number, { flows, answerAt }: ExactMaps): Buffer {
+  const start = index * flows.info.valueSize + answerAt;
+  return values.subarray(start, start + flows.info.keySize);
 }
 
 /**
