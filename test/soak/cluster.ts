@@ -1,9 +1,9 @@
 import { Fleet, type FleetNode } from '../../ts/quickstart/fleet.js';
 import { until } from '../../ts/quickstart/until.js';
-import { faultOf, faultText } from '../../ts/util/errors.js';
 import { cpuSeconds, residentMiB } from '../helpers/process-cost.js';
 import { lose } from '../helpers/wires.js';
 import { churn } from './churn.js';
+import { flag } from './flag.js';
 
 /**
  * `npm run soak -- cluster [--nodes N] [--rounds N] [--seconds N] [--changes N]`: real daemons on this machine through
@@ -13,11 +13,6 @@ import { churn } from './churn.js';
  */
 
 const PATIENCE_MS = 180_000;
-
-function flag(name: string, fallback: number): number {
-  const at = process.argv.indexOf(`--${name}`);
-  return at < 0 ? fallback : Number(process.argv[at + 1]);
-}
 
 const size = flag('nodes', 20);
 const rounds = flag('rounds', 1);
@@ -139,20 +134,11 @@ async function changes(): Promise<void> {
   await seen('after so many changes, what was said last', nodes, all());
 }
 
-async function soak(): Promise<void> {
+export async function soak(): Promise<void> {
   for (const node of nodes) define(node, 8080);
   for (const node of nodes) await node.up();
   await seen(`${size} nodes up`, nodes, all());
   for (let round = 1; round <= rounds; round += 1) for (const fault of Object.values(faults)) await fault();
   await changes();
   await storm();
-}
-
-try {
-  if (process.argv[2] !== 'cluster') throw new Error('there is one soak: cluster');
-  await soak();
-  process.exit(0);
-} catch (error) {
-  console.error(`soak: ${faultText(faultOf(error, 'soak'))}`);
-  process.exit(1);
 }
