@@ -11,8 +11,8 @@ import { Hub } from '../helpers/hub.js';
 import { Writer } from '../unit/cluster/writer.js';
 import { contractCluster, contractOfClusterStore } from './cluster.js';
 
-contractOfClusterStore(test, 'memory', () => {
-  const hub = new Hub(contractCluster);
+contractOfClusterStore(test, 'memory', (forgetMs) => {
+  const hub = new Hub(contractCluster, forgetMs);
   return ({ id }) => hub.store(id);
 });
 
@@ -34,9 +34,9 @@ function setups(): (identity: Identity) => GossipSetup {
   });
 }
 
-contractOfClusterStore(test, 'gossip', () => {
+contractOfClusterStore(test, 'gossip', (forgetMs = timing.forgetMs) => {
   const setup = setups();
-  return (identity) => new Gossip(setup(identity));
+  return (identity) => new Gossip({ ...setup(identity), timing: { ...timing, forgetMs } });
 });
 
 test.serial('gossip: a seed whose machine comes back with a new key is met again', async (t) => {

@@ -47,11 +47,13 @@ const KEY = 'tcp/11.0.0.1:80';
 /** Number 99, a text. */
 const UNKNOWN_FIELD = Buffer.concat([Buffer.from([0x9a, 0x06, 0x03]), Buffer.from('new')]);
 const PATIENCE_MS = 60_000;
+/** Short, yet longer than a busy machine keeps anybody from speaking. */
+const FORGET_MS = 5_000;
 
 /** What every cluster store must do. */
-export function contractOfClusterStore(test: TestFn, name: string, newNetwork: () => Network): void {
-  async function nodes(t: { teardown(undo: () => Promise<void>): void }, count: number) {
-    const network = newNetwork();
+export function contractOfClusterStore(test: TestFn, name: string, newNetwork: (forgetMs?: number) => Network): void {
+  async function nodes(t: { teardown(undo: () => Promise<void>): void }, count: number, forgetMs?: number) {
+    const network = newNetwork(forgetMs);
     const all: Node[] = [];
     for (let i = 0; i < count; i++) all.push(await another(t, network));
     return { network, all };
@@ -125,6 +127,34 @@ export function contractOfClusterStore(test: TestFn, name: string, newNetwork: (
       [c.identity.id],
     );
   });
+
+  test.serial(
+    `${name}: who is silent for too long is forgotten by all, and those that come later never hear it`,
+    async (t) => {
+      const { network, all } = await nodes(t, 2, FORGET_MS);
+      const [a, b] = all as [Node, Node];
+      const speaking = { ...nodeMessage, leaseMs: FORGET_MS / 2 };
+      const gone = new Node(() => a.store);
+      a.store.restore([
+        { signed: gone.writer.node(1, 1, speaking), at: steadyMs() },
+        { signed: gone.writer.vip(KEY, 1, 2), at: steadyMs() },
+      ]);
+      a.store.put([a.writer.vip(KEY, 1, 2)]);
+      let version = 2;
+      const renewal = setInterval(() => {
+        version += 1;
+        for (const node of all) node.store.put([node.writer.node(1, version, speaking)]);
+      }, FORGET_MS / 10);
+      t.teardown(async () => clearInterval(renewal));
+      await Promise.all([hear(b, gone, 2), hear(b, a, 2)]);
+      const owners = () => Promise.all(all.map(async ({ store }) => (await store.stats()).gauges.owners));
+      await until('all to forget it', PATIENCE_MS, async () => (await owners()).every((count) => count === 2));
+      const late = await another(t, network);
+      await hear(late, a, 2);
+      await until('all that is left', PATIENCE_MS, async () => (await late.store.stats()).gauges.owners === 3);
+      t.is(late.version(gone, KEY), 0);
+    },
+  );
 
   test.serial(`${name}: after close nothing is heard`, async (t) => {
     const { all } = await nodes(t, 2);

@@ -6,10 +6,10 @@ import { EntryCodec } from '../../ts/cluster/entry.js';
 import { Identity, Verifier } from '../../ts/cluster/identity.js';
 import { NatsStore } from '../../ts/cluster/nats/nats.js';
 import { natsTiming } from '../../ts/cluster/nats/setup.js';
-import { batchCodec } from '../../ts/cluster/wire.js';
+import { batchCodec, entryCodec } from '../../ts/cluster/wire.js';
 import { until } from '../../ts/quickstart/until.js';
 import { VipdError } from '../../ts/util/errors.js';
-import { NatsServer } from '../helpers/nats.js';
+import { NatsServer, Relay } from '../helpers/nats.js';
 import { program } from '../helpers/needs.js';
 import { Writer } from '../unit/cluster/writer.js';
 import { contractCluster, contractOfClusterStore } from './cluster.js';
@@ -20,8 +20,10 @@ const KEY = 'tcp/11.0.0.1:80';
 let server: NatsServer;
 
 const newCluster = () => randomBytes(8).toString('hex');
-const storeOf = (clusterId: string, { id }: Identity) =>
-  new NatsStore({ clusterId, servers: [server.url], timing: { ...natsTiming, beatMs: 200 } }, id);
+const storeOf = (clusterId: string, { id }: Identity, forgetMs = natsTiming.forgetMs, url = server.url) => {
+  const timing = { ...natsTiming, beatMs: 200, sweepMs: 200, forgetMs };
+  return new NatsStore({ clusterId, servers: [url], timing }, id);
+};
 
 /** One node that speaks, and what another has heard of it. */
 async function pair(clusterId: string) {
@@ -49,7 +51,33 @@ else {
   });
   test.after.always(() => server?.remove());
 
-  contractOfClusterStore(test, 'nats', () => (identity) => storeOf(contractCluster, identity));
+  contractOfClusterStore(test, 'nats', (forgetMs) => (identity) => storeOf(contractCluster, identity, forgetMs));
+
+  test.serial('who was long without servers, and forgotten meanwhile, is there with all it said', async (t) => {
+    const clusterId = newCluster();
+    const FORGET_MS = 4_000;
+    const [away, there] = [Identity.random(), Identity.random()];
+    const writer = new Writer(away, new EntryCodec(clusterId, new Verifier()));
+    const heard: string[] = [];
+    const line = await Relay.to(server.port);
+    const [from, to] = [storeOf(clusterId, away, FORGET_MS, line.url), storeOf(clusterId, there, FORGET_MS)];
+    t.teardown(() => Promise.all([from.close(), to.close(), line.close()]).then(() => {}));
+    const deaf = { heard: () => {}, neighbours: () => {}, fault: () => {} };
+    await from.open(deaf);
+    await to.open({
+      ...deaf,
+      heard: (list) => heard.push(...list.map(({ signed }) => entryCodec.decode(signed.entry).key)),
+    });
+    const lease = { leaseMs: FORGET_MS / 2 };
+    from.put([writer.vip(KEY, 1, 1), writer.node(1, 2, lease)]);
+    await until('its words', PATIENCE_MS, () => heard.length === 2);
+    await line.cut();
+    await until('it to be forgotten', PATIENCE_MS, async () => (await to.stats()).gauges.owners === 0);
+    heard.length = 0;
+    await line.mend();
+    await until('all of them again', PATIENCE_MS, () => heard.includes(KEY) && heard.includes(''));
+    t.is((await to.stats()).gauges.entries, 2);
+  });
 
   test.serial(
     'while no server answers nobody is in sight, and what is said meanwhile arrives afterwards',

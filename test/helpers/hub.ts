@@ -13,7 +13,11 @@ export class Hub {
   /** Entries that were carried, and their bytes. */
   carried = { entries: 0, bytes: 0 };
 
-  constructor(readonly clusterId: string) {}
+  /** @param forgetMs a node that says nothing for longer is forgotten */
+  constructor(
+    readonly clusterId: string,
+    readonly forgetMs = Number.POSITIVE_INFINITY,
+  ) {}
 
   store(id: NodeId): HubStore {
     return new HubStore(this, id);
@@ -52,6 +56,7 @@ export class HubStore implements ClusterStore {
   readonly #replica: Replica;
   #listener: StoreListener | undefined;
   #met = '';
+  #sweep: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly hub: Hub,
@@ -62,6 +67,7 @@ export class HubStore implements ClusterStore {
 
   async open(listener: StoreListener): Promise<void> {
     this.#listener = listener;
+    this.#sweep = setInterval(() => this.#forget(), 100);
     this.hub.plug(this);
   }
 
@@ -71,11 +77,15 @@ export class HubStore implements ClusterStore {
   }
 
   restore(entries: readonly Heard[]): void {
-    for (const { signed, at } of entries) this.#replica.accept(signed, at);
+    for (const heard of entries) {
+      const news = this.#replica.accept(heard.signed, heard.at).kind === 'new';
+      if (news && this.#listener) this.#spread(heard);
+    }
   }
 
   hear(heard: Heard): void {
-    if (!this.#listener || this.#replica.accept(heard.signed, heard.at).kind !== 'new') return;
+    if (!this.#listener || heard.at < steadyMs() - this.hub.forgetMs) return;
+    if (this.#replica.accept(heard.signed, heard.at).kind !== 'new') return;
     this.#listener.heard([heard]);
     this.#spread(heard);
   }
@@ -98,12 +108,17 @@ export class HubStore implements ClusterStore {
   }
 
   async stats(): Promise<StoreStats> {
-    return { counters: {}, gauges: {} };
+    return { counters: {}, gauges: this.#replica.size() };
   }
 
   async close(): Promise<void> {
     this.#listener = undefined;
+    clearInterval(this.#sweep);
     this.hub.unplug(this);
+  }
+
+  #forget(): void {
+    for (const owner of this.#replica.silentSince(steadyMs() - this.hub.forgetMs)) this.#replica.forget(owner);
   }
 
   #spread(heard: Heard): void {

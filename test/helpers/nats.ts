@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, connect as dial, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from '@nats-io/transport-node';
@@ -43,6 +43,50 @@ export class NatsServer {
   async remove(): Promise<void> {
     await this.down();
     rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** A way to a server that can be cut, for one of its clients alone. */
+export class Relay {
+  readonly #sockets = new Set<Socket>();
+
+  private constructor(
+    readonly port: number,
+    private readonly server: Server,
+  ) {}
+
+  static async to(target: number): Promise<Relay> {
+    const server = createServer((near) => {
+      const far = dial(target, '127.0.0.1');
+      near.pipe(far).pipe(near);
+      for (const socket of [near, far]) {
+        relay.#sockets.add(socket);
+        socket.on('error', () => socket.destroy());
+        socket.on('close', () => relay.#sockets.delete(socket));
+      }
+    });
+    const relay = new Relay(await freePort(), server);
+    await relay.mend();
+    return relay;
+  }
+
+  get url(): string {
+    return `nats://127.0.0.1:${this.port}`;
+  }
+
+  mend(): Promise<void> {
+    return new Promise((resolve) => this.server.listen(this.port, '127.0.0.1', resolve));
+  }
+
+  cut(): Promise<void> {
+    return new Promise((resolve) => {
+      this.server.close(() => resolve());
+      for (const socket of this.#sockets) socket.destroy();
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.server.listening) await this.cut();
   }
 }
 

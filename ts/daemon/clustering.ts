@@ -106,7 +106,8 @@ export class Clustering {
     if (servers.length > 0) {
       // Of use to few, and too large to be read for nothing.
       const { NatsStore } = await import('../cluster/nats/nats.js');
-      const setup = { clusterId: keys.id, servers, timing: natsTiming, ...(credentials && { credentials }) };
+      const timing = { ...natsTiming, forgetMs: this.options['cluster.forget'] };
+      const setup = { clusterId: keys.id, servers, timing, ...(credentials && { credentials }) };
       return new NatsStore(setup, identity.id, failed);
     }
     const setup = {

@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { connect, credsAuthenticator, type Msg, type NatsConnection } from '@nats-io/transport-node';
-import { steadyMs, steadyOf } from '../../util/clock.js';
+import { steadyMs } from '../../util/clock.js';
 import { faultOf, VipdError } from '../../util/errors.js';
 import { type Entry, EntryCodec } from '../entry.js';
 import { type NodeId, publicKeyOf, Verifier } from '../identity.js';
-import { Replica } from '../replica.js';
+import { nodeOf, Replica } from '../replica.js';
 import type { ClusterStore, Heard, Neighbour, StoreListener, StoreStats } from '../store.js';
 import type { SignedMessage } from '../wire.js';
 import { Bucket, type Kept } from './bucket.js';
@@ -32,6 +32,11 @@ export class NatsStore implements ClusterStore {
   #bucket: Bucket | undefined;
   #listener: StoreListener | undefined;
   #beat: NodeJS.Timeout | undefined;
+  #sweep: NodeJS.Timeout | undefined;
+  /** Since when servers answer, by the steady clock. */
+  #since = Number.POSITIVE_INFINITY;
+  /** When they took an entry last. */
+  #taken = 0;
   #retry: NodeJS.Timeout | undefined;
   #sending = false;
   #failing = false;
@@ -56,9 +61,12 @@ export class NatsStore implements ClusterStore {
       throw unreachable(this.setup.servers, error);
     }
     this.#listener = listener;
+    this.#since = steadyMs();
     void this.#follow(this.#bucket, this.#connection);
+    void this.#watchServers(this.#bucket, this.#connection);
     this.#connection.subscribe(this.#subject('*'), { callback: (_, message) => this.#sign(message) });
     this.#beat = setInterval(() => this.#tick(), this.setup.timing.beatMs);
+    this.#sweep = setInterval(() => this.#forget(), this.setup.timing.sweepMs);
     this.#tick();
   }
 
@@ -97,6 +105,7 @@ export class NatsStore implements ClusterStore {
     this.#listener = undefined;
     this.#connection = undefined;
     clearInterval(this.#beat);
+    clearInterval(this.#sweep);
     clearTimeout(this.#retry);
     if (!connection || connection.isClosed()) return;
     connection.publish(this.#subject(this.id), BYE);
@@ -153,8 +162,39 @@ export class NatsStore implements ClusterStore {
     }
   }
 
-  #hear({ signed, put, before }: Kept): void {
-    const at = before ? steadyOf(put) : steadyMs();
+  async #watchServers(bucket: Bucket, connection: NatsConnection): Promise<void> {
+    for await (const { type } of connection.status()) {
+      if (type === 'disconnect') this.#since = Number.POSITIVE_INFINITY;
+      if (type !== 'reconnect') continue;
+      this.#since = steadyMs();
+      await this.#sayAgain(bucket).catch(() => {}); // it is gone again
+    }
+  }
+
+  /** After a time without servers: they may have lost what this node said, and after a long one the others forgotten it. */
+  async #sayAgain(bucket: Bucket): Promise<void> {
+    const own = [...(this.#replica.holding(this.id)?.entries.values() ?? [])];
+    const forgotten = steadyMs() - this.#taken > this.setup.timing.forgetMs / 2;
+    const entries = forgotten ? own : await bucket.missing(this.id, own);
+    // What is said anew meanwhile has its turn already.
+    for (const entry of entries) if (!this.#unsent.has(entry.message.key)) this.#unsent.set(entry.message.key, entry);
+    await this.#send();
+  }
+
+  /** As all others do at about the same time; where the servers let each node write its own alone, theirs stays. */
+  #forget(): void {
+    const now = steadyMs();
+    const { forgetMs } = this.setup.timing;
+    for (const owner of this.#replica.silentSince(now - forgetMs)) {
+      // While no server answered nobody was heard; who lives speaks within its lease.
+      const lease = nodeOf(this.#replica.holding(owner)!)?.leaseMs ?? 0;
+      if (owner === this.id || now - this.#since < Math.min(lease, forgetMs)) continue;
+      this.#replica.forget(owner);
+      void this.#bucket?.forget(owner).catch(() => {});
+    }
+  }
+
+  #hear({ signed, at }: Kept): void {
     const outcome = this.#replica.accept(signed, at);
     this.#counters.received += 1;
     this.#counters[outcome.kind === 'new' ? 'fresh' : outcome.kind] += 1;
@@ -172,6 +212,7 @@ export class NatsStore implements ClusterStore {
       for (const [key, entry] of this.#unsent) {
         await this.#bucket!.put(entry);
         this.#counters.published += 1;
+        this.#taken = steadyMs();
         // Said anew meanwhile it stands at the end, and its turn is still to come.
         if (this.#unsent.get(key) === entry) this.#unsent.delete(key);
       }

@@ -14,6 +14,15 @@ export interface NatsTiming {
   readonly beatMs: number;
   /** A node whose last sign of life came longer ago is gone. */
   readonly deadlineMs: number;
+  /** A node that says nothing for longer is forgotten. */
+  readonly forgetMs: number;
+  /** Between two looks for those. */
+  readonly sweepMs: number;
 }
 
-export const natsTiming: NatsTiming = { beatMs: 1000, deadlineMs: 3000 };
+export const natsTiming: NatsTiming = {
+  beatMs: 1000,
+  deadlineMs: 3000,
+  forgetMs: 86_400_000,
+  sweepMs: 10_000,
+};
