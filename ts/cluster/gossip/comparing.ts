@@ -14,6 +14,39 @@ export interface ComparingModules {
   readonly guard: Guard;
 }
 
+/** What a neighbour holds and what this node does, beat by beat. */
+export class Difference {
+  #beats = 0;
+  #last = '';
+  #compared = '';
+
+  /**
+   * `still`: neither has moved since the beat before, so nothing is under way any more and something is missing. `moving`:
+   * gossip may yet bring it. `known`: they were compared as they are, and one of the two cannot take what the other has.
+   */
+  judge(ours: Uint8Array, theirs: Uint8Array): 'none' | 'still' | 'moving' | 'known' {
+    if (Buffer.from(ours).equals(theirs)) {
+      this.#beats = 0;
+      return 'none';
+    }
+    this.#beats += 1;
+    const pair = Buffer.concat([ours, theirs]).toString('hex');
+    const still = pair === this.#last;
+    this.#last = pair;
+    if (pair === this.#compared) return 'known';
+    return still ? 'still' : this.#beats < 2 ? 'none' : 'moving';
+  }
+
+  /** Both, as of the last beat. */
+  get pair(): string {
+    return this.#last;
+  }
+
+  compared(pair: string): void {
+    this.#compared = pair;
+  }
+}
+
 /** Comparisons with neighbours, each over a stream of its own. */
 export class Comparing {
   #pauseMs = SHORTEST_MS;
@@ -25,27 +58,38 @@ export class Comparing {
     private readonly modules: ComparingModules,
   ) {}
 
-  /** Compares unless it has just been done. */
-  async soon(connection: Connection): Promise<void> {
-    if (performance.now() < this.#next) return;
-    this.#next = performance.now() + this.#pauseMs;
-    await this.with(connection);
+  /** At a beat of the neighbour: compares at once what is missing, and ever more seldom what is only on its way. */
+  async weigh(connection: Connection, difference: Difference, theirs: Uint8Array): Promise<void> {
+    const side = this.modules.sideOf(connection.remotePeer.toString());
+    const verdict = difference.judge(side.replica.whole(), theirs);
+    const now = side.now();
+    if (verdict === 'none' || (verdict !== 'still' && now < this.#next)) return;
+    this.#next = now + this.#pauseMs;
+    const { pair } = difference;
+    if (await this.with(connection)) difference.compared(pair);
   }
 
-  async with(connection: Connection): Promise<void> {
+  /** Whether it went to its end. */
+  async with(connection: Connection): Promise<boolean> {
     const { counters, sideOf } = this.modules;
-    const freshBefore = counters.fresh;
+    const side = sideOf(connection.remotePeer.toString());
+    let missed = false;
+    const received: Side['received'] = (outcome, heard) => {
+      missed ||= outcome.kind === 'new';
+      side.received(outcome, heard);
+    };
     try {
       const stream = await connection.newStream(COMPARE, { signal: AbortSignal.timeout(5_000) });
-      const differed = await compare(sideOf(connection.remotePeer.toString()), lineOver(stream, this.#count));
+      const differed = await compare({ ...side, received }, lineOver(stream, this.#count));
       counters.comparisons += 1;
       if (differed) counters.repairs += 1;
       // While everything changes all the time, two nodes always differ and nothing is missing.
-      const missed = counters.fresh > freshBefore;
       this.#pauseMs = missed ? SHORTEST_MS : Math.min(this.longestMs, this.#pauseMs * 2);
       await stream.close({ signal: AbortSignal.timeout(5_000) });
+      return true;
     } catch {
       counters.comparisonFailures += 1;
+      return false;
     }
   }
 

@@ -4,7 +4,7 @@ import type { Connection, Stream } from '@libp2p/interface';
 import { multiaddr } from '@multiformats/multiaddr';
 import { steadyMs } from '../../util/clock.js';
 import { faultOf } from '../../util/errors.js';
-import { EntryCodec } from '../entry.js';
+import { type Entry, EntryCodec } from '../entry.js';
 import { reachable } from '../graph.js';
 import { Identity, type NodeId, Verifier } from '../identity.js';
 import { type Outcome, Replica } from '../replica.js';
@@ -12,7 +12,7 @@ import type { ClusterStore, Heard, Neighbour, StoreListener, StoreStats } from '
 import type { Side } from '../sync.js';
 import { batchCodec, type SignedMessage } from '../wire.js';
 import { Beat } from './beat.js';
-import { COMPARE, Comparing } from './comparing.js';
+import { COMPARE, Comparing, Difference } from './comparing.js';
 import { Complaints } from './complaints.js';
 import { misbehaves, overLimit, wrongKey } from './faults.js';
 import { type Ban, Guard } from './guard.js';
@@ -33,8 +33,8 @@ interface Peer {
   readonly connection: Connection;
   readonly beat: Beat;
   rttMs: number | undefined;
-  /** Beats in a row at which it held something else than this node. */
-  differs: number;
+  /** Of what it holds from what this node does. */
+  readonly difference: Difference;
 }
 
 /** The cluster over libp2p and gossipsub, in the calling thread; see {@link GossipThread} for a thread of its own. */
@@ -54,6 +54,8 @@ export class Gossip implements ClusterStore {
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #counters = newCounters();
   readonly #comparing: Comparing;
+  /** Came by a comparison: to the neighbours the message that was to bring them may still be news. */
+  readonly #unspread = new WeakSet<Entry>();
   #allow: ReadonlySet<NodeId> | undefined;
   #host: Host | undefined;
   #listener: StoreListener | undefined;
@@ -180,8 +182,19 @@ export class Gossip implements ClusterStore {
     const outcomes = entries.map((signed) => this.#replica.accept(signed, now));
     const heard = outcomes.filter((outcome) => this.#take(outcome, from));
     this.#hear(heard.length === 0 ? [] : entries.filter((_, i) => outcomes[i]!.kind === 'new'), now);
+    const owed = entries.filter((signed, i) => this.#owes(outcomes[i]!, signed));
     if (outcomes.some(({ kind }) => kind === 'bad')) return TopicValidatorResult.Reject;
-    return heard.length > 0 ? TopicValidatorResult.Accept : TopicValidatorResult.Ignore;
+    return heard.length + owed.length > 0 ? TopicValidatorResult.Accept : TopicValidatorResult.Ignore;
+  }
+
+  /** Whether it is handed on though it is known here, which happens once. Only what is here to the byte has been checked. */
+  #owes(outcome: Outcome, { entry, signature }: SignedMessage): boolean {
+    if (outcome.kind !== 'old') return false;
+    const { owner, message } = outcome.entry;
+    const held = this.#replica.holding(owner)?.entries.get(message.key);
+    if (!held || !this.#unspread.has(held)) return false;
+    const same = Buffer.from(entry).equals(held.signed.entry) && Buffer.from(signature).equals(held.signed.signature);
+    return same && this.#unspread.delete(held);
   }
 
   #shut(peer: NodeId) {
@@ -257,12 +270,12 @@ export class Gossip implements ClusterStore {
       id,
       connection,
       rttMs: undefined,
-      differs: 0,
+      difference: new Difference(),
       beat: new Beat(stream, { beatMs, deadlineMs }, () => this.#replica.whole(), {
         alive: (rttMs) => {
           peer.rttMs = rttMs;
         },
-        holds: (whole) => this.#weigh(peer, whole),
+        holds: (whole) => void this.#comparing.weigh(connection, peer.difference, whole),
         gone: (reason) => this.#gone(peer, reason),
       }),
     };
@@ -271,12 +284,6 @@ export class Gossip implements ClusterStore {
     this.#mesh.succeeded(id);
     if (!before) this.#neighboursChanged();
     if (connection.direction === 'outbound') void this.#comparing.with(connection);
-  }
-
-  /** What gossip lost is found at the next beats: two that differ are no change under way any more. */
-  #weigh(peer: Peer, whole: Uint8Array): void {
-    peer.differs = Buffer.from(whole).equals(this.#replica.whole()) ? 0 : peer.differs + 1;
-    if (peer.differs >= 2) void this.#comparing.soon(peer.connection);
   }
 
   #gone(peer: Peer, reason: string): void {
@@ -365,7 +372,9 @@ export class Gossip implements ClusterStore {
       now: steadyMs,
       forgetMs: this.setup.timing.forgetMs,
       received: (outcome, at) => {
-        if (this.#take(outcome, peer) && outcome.kind === 'new') this.#hear([outcome.entry.signed], at);
+        if (!this.#take(outcome, peer) || outcome.kind !== 'new') return;
+        this.#unspread.add(outcome.entry);
+        this.#hear([outcome.entry.signed], at);
       },
     };
   }

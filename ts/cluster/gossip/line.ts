@@ -1,3 +1,4 @@
+import './withresolvers.js';
 import type { Stream } from '@libp2p/interface';
 import { lpStream } from '@libp2p/utils';
 import type { Line } from '../sync.js';
