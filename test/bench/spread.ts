@@ -125,6 +125,7 @@ function costOf(replica: Replica, writers: readonly Writer[]) {
     members: membership.members(),
     holding: (id: string) => replica.holding(id),
     alone: false,
+    room: { vips: 8192, backends: 32_768 },
   };
   services.update(inputs);
   replica.accept(writers[0]!.vip(keyOf(0), 1, 90_000, vip(keyOf(0), 0)), 0);

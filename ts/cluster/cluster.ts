@@ -9,6 +9,7 @@ import { type Member, Membership } from './membership.js';
 import { OwnEntries, type Publication } from './own.js';
 import { Replica } from './replica.js';
 import { RemoteServices } from './services.js';
+import { type Room, roomBeside } from './shares.js';
 import { readSnapshot, writeSnapshot } from './snapshot.js';
 import type { ClusterStore, Heard, Neighbour, StoreStats } from './store.js';
 import type { NodeMessage } from './wire.js';
@@ -30,6 +31,8 @@ export interface ClusterOptions {
   readonly allow?: readonly NodeId[];
   /** After so long without a word a node is forgotten. */
   readonly forgetMs: number;
+  /** What the kernel of this node has room for. */
+  readonly room: Room;
 }
 
 export interface ClusterModules {
@@ -262,7 +265,8 @@ export class Cluster {
     const { addresses } = this.options.facts;
     const members = this.#membership.members();
     const holding = (owner: NodeId) => this.#replica.holding(owner);
-    this.#view = this.#remote.update({ self: this.id, addresses, members, holding, alone: direct.size === 0 });
+    const room = roomBeside(this.options.room, this.#publication ?? new Map());
+    this.#view = this.#remote.update({ self: this.id, addresses, members, holding, alone: direct.size === 0, room });
     clearTimeout(this.#look);
     this.#look = setTimeout(() => this.#reconsider(), next);
     this.#changed();

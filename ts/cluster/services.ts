@@ -7,6 +7,7 @@ import type { Entry } from './entry.js';
 import type { NodeId } from './identity.js';
 import { counts, type Member } from './membership.js';
 import type { Holding } from './replica.js';
+import { type Room, shareOfVip, type Wish, withoutRoom } from './shares.js';
 
 export interface RemoteInputs {
   readonly self: NodeId;
@@ -16,6 +17,8 @@ export interface RemoteInputs {
   readonly holding: (owner: NodeId) => Holding | undefined;
   /** This node talks to nobody, so it can judge nobody. */
   readonly alone: boolean;
+  /** For all that other nodes have. */
+  readonly room: Room;
 }
 
 export interface Remote {
@@ -42,6 +45,7 @@ interface Claim {
 export class RemoteServices {
   /** What was made of an entry, kept with it. */
   readonly #read = new WeakMap<Entry, ReturnType<typeof readContribution>>();
+  readonly #wishes = new WeakMap<Contribution, Wish>();
   readonly #made = new Map<string, Made>();
 
   update(inputs: RemoteInputs): Remote {
@@ -55,22 +59,47 @@ export class RemoteServices {
     return { services: made.map(({ service }) => service), faults: abridged(all) };
   }
 
-  #claims({ members, holding }: RemoteInputs, faults: Fault[]): ReadonlyMap<string, readonly Claim[]> {
-    const claims = new Map<string, Claim[]>();
-    for (const member of members.values()) {
+  #claims(inputs: RemoteInputs, faults: Fault[]): ReadonlyMap<string, readonly Claim[]> {
+    const said = new Map<Member, ReadonlyMap<string, Contribution>>();
+    for (const member of inputs.members.values()) {
       if (member.state === 'left' || member.state === 'refused') continue;
-      for (const [key, entry] of holding(member.id)?.entries ?? []) {
-        const { vip, gone } = entry.message;
-        if (key === '' || gone || !vip) continue;
-        const contribution = this.#read.get(entry) ?? readContribution(key, vip);
-        this.#read.set(entry, contribution);
+      said.set(member, this.#contributions(member, inputs, faults));
+    }
+    const wishes = new Map([...said].map(([member, list]) => [member, this.#wishesOf(list, inputs.room)]));
+    const excess = withoutRoom(wishes, inputs.room);
+    for (const [member, keys] of excess) faults.push(overShare(member, keys.size, inputs.room));
+    const claims = new Map<string, Claim[]>();
+    for (const [member, list] of said) {
+      for (const [key, contribution] of list) {
+        if (excess.get(member)?.has(key)) continue;
         const known = claims.get(key);
-        if ('cause' in contribution) faults.push(invalid(member, contribution.cause));
-        else if (known) known.push({ member, contribution });
+        if (known) known.push({ member, contribution });
         else claims.set(key, [{ member, contribution }]);
       }
     }
     return claims;
+  }
+
+  #contributions(member: Member, { holding }: RemoteInputs, faults: Fault[]): ReadonlyMap<string, Contribution> {
+    const valid = new Map<string, Contribution>();
+    for (const [key, entry] of holding(member.id)?.entries ?? []) {
+      const { vip, gone } = entry.message;
+      if (key === '' || gone || !vip) continue;
+      const contribution = this.#read.get(entry) ?? readContribution(key, vip);
+      this.#read.set(entry, contribution);
+      if ('cause' in contribution) faults.push(invalid(member, contribution.cause));
+      else valid.set(key, contribution);
+    }
+    return valid;
+  }
+
+  #wishesOf(list: ReadonlyMap<string, Contribution>, { costOf = countOf }: Room): readonly Wish[] {
+    return Array.from(list, ([key, contribution]) => {
+      const { backends } = contribution;
+      const wish = this.#wishes.get(contribution) ?? { key, backends: costOf(backends.map(({ weight }) => weight)) };
+      this.#wishes.set(contribution, wish);
+      return wish;
+    });
   }
 
   /** Worked out anew only where something changed, and the same object as long as it would say the same. */
@@ -152,8 +181,11 @@ function backendsOf(
 ): readonly BackendDefinition[] {
   const found = new Map<string, { claim: Claim; backend: PublishedBackend }>();
   const refused = new Map<string, Fault>();
+  const most = shareOfVip(claims.map(({ contribution }) => contribution.backends.length));
   for (const claim of claims.toSorted((a, b) => Number(counts(b.member)) - Number(counts(a.member)))) {
-    for (const backend of claim.contribution.backends) {
+    const { backends } = claim.contribution;
+    if (backends.length > most) faults.push(overVip(claim, most));
+    for (const backend of backends.slice(0, most)) {
       const key = backendKey(backend);
       const owner = owners.get(backend.address);
       const foreign = owners.has(backend.address) && owner?.id !== claim.member.id;
@@ -208,6 +240,21 @@ function invalid(member: Member, cause: string): Fault {
     object: `node ${nameOf(member)}`,
     cause: `what it publishes is not valid: ${cause}`,
   };
+}
+
+function countOf({ length }: readonly unknown[]): number {
+  return length;
+}
+
+function overShare(member: Member, dropped: number, { vips, backends }: Room): Fault {
+  const cause = `this node has no room for ${dropped} of its VIPs: it has most of all, and ${vips} VIPs with ${backends} backends of other nodes fit`;
+  const hint = 'see what it publishes, or raise limits.vips and limits.backends here';
+  return { code: 'NODE_OVER_SHARE', object: `node ${nameOf(member)}`, cause, hint };
+}
+
+function overVip({ member, contribution: { service, backends } }: Claim, most: number): Fault {
+  const cause = `it has ${backends.length} backends for ${service}, of which ${most} fit beside those of other nodes`;
+  return { code: 'NODE_OVER_SHARE', object: `node ${nameOf(member)}`, cause, hint: 'see what it publishes' };
 }
 
 function contested(member: Member, address: string, other: Member | undefined): Fault {

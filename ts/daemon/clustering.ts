@@ -16,6 +16,7 @@ import {
 import { natsTiming } from '../cluster/nats/setup.js';
 import { ClusterSource } from '../cluster/source.js';
 import type { ClusterStore } from '../cluster/store.js';
+import { backendsWorth } from '../dataplane/ebpf/maglev.js';
 import { canonicalAddress, familyOf, formatEndpoint } from '../model/address.js';
 import { type Fault, faultOf, VipdError } from '../util/errors.js';
 import type { Logger } from '../util/logger.js';
@@ -88,7 +89,8 @@ export class Clustering {
       startedMs: Date.now(),
     };
     const { 'cluster.lease': leaseMs, 'cluster.forget': forgetMs } = options;
-    const clusterOptions = { clusterId: keys.id, directory, facts, leaseMs, forgetMs, ...(allow && { allow }) };
+    const room = { vips: options['limits.vips'], backends: options['limits.backends'], costOf: backendsWorth };
+    const clusterOptions = { clusterId: keys.id, directory, facts, leaseMs, forgetMs, room, ...(allow && { allow }) };
     const cluster = await Cluster.start(clusterOptions, { identity, store, logger });
     logger.info({ cluster: keys.id, node: identity.id, addresses, over: store.name }, 'in the cluster');
     this.#watchKeys(keys, store, allow, cluster);

@@ -18,7 +18,8 @@ test('everything that is counted of the traffic is told, and what is kept and wa
   const store = hub.store(identity.id);
   store.neighbours = () => [{ id: 'other', rttMs: 2 }];
   store.stats = async () => ({ counters, gauges: { queued: 70, streams: 6, bans: 1 } });
-  const options = { clusterId, directory, facts: nodeMessage, leaseMs: 60_000, forgetMs: 600_000 };
+  const room = { vips: 8192, backends: 32_768 };
+  const options = { clusterId, directory, facts: nodeMessage, leaseMs: 60_000, forgetMs: 600_000, room };
   const cluster = await Cluster.start(options, { identity, store });
   t.teardown(() => cluster.stop());
   const metrics = await clusterCollector(() => cluster)();

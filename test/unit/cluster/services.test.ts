@@ -17,7 +17,12 @@ const backend = (address: string, health = 0) => ({
 });
 
 /** What this node makes of these entries while it talks to `direct`. */
-function seen(entries: readonly SignedMessage[], direct: readonly Writer[], services = new RemoteServices()): Remote {
+function seen(
+  entries: readonly SignedMessage[],
+  direct: readonly Writer[],
+  services = new RemoteServices(),
+  room = { vips: 8192, backends: 32_768 },
+): Remote {
   const replica = new Replica(codec);
   for (const signed of entries) replica.accept(signed, 0);
   const membership = new Membership();
@@ -34,7 +39,14 @@ function seen(entries: readonly SignedMessage[], direct: readonly Writer[], serv
   });
   const members = membership.members();
   const holding = (id: string) => replica.holding(id);
-  return services.update({ self: self.id, addresses: ['10.0.0.1'], members, holding, alone: direct.length === 0 });
+  return services.update({
+    self: self.id,
+    addresses: ['10.0.0.1'],
+    members,
+    holding,
+    alone: direct.length === 0,
+    room,
+  });
 }
 
 const nodes = [
@@ -142,4 +154,38 @@ test('what stays the same stays the same object', (t) => {
   const entries = [...nodes, a.vip(KEY, 1, 2, { backends: [backend('10.0.0.2')] })];
   const [before, after] = [seen(entries, [a], services), seen(entries, [a], services)];
   t.is(before.services[0], after.services[0]);
+});
+
+test('who asks for more than there is room for is cut to what is left by the others, and named', (t) => {
+  const many = Array.from({ length: 200 }, (_, i) => `tcp/11.0.1.${i}:80`);
+  const entries = [
+    ...nodes,
+    ...many.map((key, i) => b.vip(key, 1, i + 2, { backends: [backend(`10.9.0.${i}`), backend(`10.9.1.${i}`)] })),
+    ...[1, 2, 3].map((i) => a.vip(`tcp/11.0.2.${i}:80`, 1, i + 1, { backends: [backend('10.0.0.2')] })),
+  ];
+  const { services, faults } = seen(entries, [a, b], undefined, { vips: 160, backends: 160 });
+  const keys = services.map(({ frontend }) => ('address' in frontend ? frontend.address : ''));
+  for (const i of [1, 2, 3]) t.true(keys.includes(`11.0.2.${i}`), 'who asks for little has all of it');
+  const backends = services.reduce((sum, service) => sum + service.backends.length, 0);
+  t.true(backends <= 160 && backends > 120, `${backends} backends`);
+  t.deepEqual(
+    faults.map(({ code, object }) => `${code} ${object}`),
+    ['NODE_OVER_SHARE node b'],
+  );
+});
+
+test('of a VIP of several nodes none can take all the room', (t) => {
+  const crowd = Array.from({ length: 4096 }, (_, i) => backend(`10.9.${i >> 8}.${i & 255}`));
+  const entries = [
+    ...nodes,
+    b.vip(KEY, 1, 2, { backends: crowd }),
+    a.vip(KEY, 1, 2, { backends: [backend('10.0.0.2')] }),
+  ];
+  const { services, faults } = seen(entries, [a, b]);
+  t.is(services[0]!.backends.length, 4096);
+  t.true(services[0]!.backends.some(({ address }) => address === '10.0.0.2'));
+  t.deepEqual(
+    faults.map(({ code, object }) => `${code} ${object}`),
+    ['NODE_OVER_SHARE node b'],
+  );
 });

@@ -52,6 +52,7 @@ function scene(t: ExecutionContext): Scene {
       facts: { ...nodeMessage, name: `node-${address}`, addresses: [address] },
       leaseMs: 60_000,
       forgetMs: 600_000,
+      room: { vips: 8192, backends: 32_768 },
       ...(allow && { allow }),
     };
     const modules = { identity, store: hub.store(identity.id), wall: () => Date.now() + ahead() };

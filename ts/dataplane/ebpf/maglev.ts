@@ -1,3 +1,5 @@
+import { LbSize } from './lb.gen.js';
+
 /** A backend to be chosen. */
 export interface Candidate {
   /** Identity, the same on every node: `10.0.0.1:8080`. */
@@ -28,6 +30,12 @@ export function tableSize(candidates: readonly Candidate[]): number {
   const forWeights = Math.min(SLOTS_FOR_WEIGHTS, (SLOTS_OF_LIGHTEST * sum) / lightest);
   const wanted = Math.max(SLOTS_MIN, SLOTS_PER_BACKEND * candidates.length, forWeights);
   return Math.min(SLOTS_MAX, 2 ** Math.ceil(Math.log2(wanted)));
+}
+
+/** What backends of these weights take of the room for tables and backends, in backends: there are two chunks for each. */
+export function backendsWorth(weights: readonly number[]): number {
+  const candidates = weights.filter((weight) => weight > 0).map((weight) => ({ key: '', weight }));
+  return Math.max(weights.length, tableSize(candidates) / LbSize.TABLE_CHUNK_SLOTS / 2);
 }
 
 /**
