@@ -101,8 +101,11 @@ rootTest('a killed node is out of every kernel, with the reason, and back when i
   t.is(members.find(({ name }) => name === 'node2')!.state, 'unreachable');
   await second!.up();
   await everywhere([one(1), one(2), one(3)]);
-  const again = await first!.client.members();
-  t.is(again.members.find(({ name }) => name === 'node2')!.incarnation, 2);
+  // Until it is heard, what it last said holds.
+  await until('its next life to be known', PATIENCE_MS, async () => {
+    const again = await first!.client.members();
+    return again.members.find(({ name }) => name === 'node2')!.incarnation === 2;
+  });
 });
 
 rootTest('both sides of a split go on, the lonely one with everything, and find each other again', async (t) => {
