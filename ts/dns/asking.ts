@@ -6,11 +6,17 @@ import { answersQuestion } from './reply.js';
 /** How a question to one server ended: the bytes of its answer, or why there is none. `recased`: the letters differ in case. */
 export type Outcome = Buffer | 'timeout' | 'unreachable' | 'recased';
 
+/** How long an answer is waited for, milliseconds: after that `late` says how much longer, 0 for no longer. */
+export interface Patience {
+  readonly waitMs: number;
+  readonly late: () => number;
+}
+
 interface Pending {
   readonly query: Buffer;
   readonly questionEnd: number;
   readonly done: (outcome: Outcome) => void;
-  readonly timer: NodeJS.Timeout;
+  timer: NodeJS.Timeout;
 }
 
 /** Questions a socket is used for, and how long, before another with a new port takes its place. */
@@ -50,11 +56,11 @@ export class AskingSocket {
   }
 
   /** @param query gets its id here. @param done is called once, never before this returns */
-  ask(query: Buffer, questionEnd: number, timeoutMs: number, done: (outcome: Outcome) => void): void {
+  ask(query: Buffer, questionEnd: number, { waitMs, late }: Patience, done: (outcome: Outcome) => void): void {
     let id = randomWord();
     while (this.#pending.has(id)) id = randomWord();
     query.writeUInt16BE(id, 0);
-    const timer = setTimeout(() => this.#settle(id, 'timeout'), timeoutMs);
+    const timer = setTimeout(() => this.#wait(id, late()), waitMs);
     this.#pending.set(id, { query, questionEnd, done, timer });
     this.#asked += 1;
     const send = () => this.#socket.send(query, (error) => error !== null && this.#settle(id, 'unreachable'));
@@ -100,6 +106,12 @@ export class AskingSocket {
       this.mismatch();
       if (question !== undefined && answersQuestion(message, question, 'any case')) this.#settle(id, 'recased');
     }
+  }
+
+  #wait(id: number, ms: number): void {
+    const pending = this.#pending.get(id);
+    if (pending !== undefined && ms > 0) pending.timer = setTimeout(() => this.#settle(id, 'timeout'), ms);
+    else this.#settle(id, 'timeout');
   }
 
   #settle(id: number, outcome: Outcome): void {

@@ -6,6 +6,8 @@ import { Upstream, type UpstreamObserver } from './upstream.js';
 
 /** All of a question, from the first server asked to the last. */
 const totalMs = 5_000;
+/** The same once somebody has said that he cannot help: those that are late may still know better, but not for ever. */
+const enoughMs = 2_500;
 /** Before others, or the same once more, are asked; a server that is known to be quick gets less. */
 const patienceMs = 1_500;
 const leastPatienceMs = 300;
@@ -52,11 +54,14 @@ export class Group {
 }
 
 class Race {
-  readonly #ends = Date.now() + totalMs;
-  readonly #tried = new Set<Upstream>();
-  readonly #silent = new Set<Upstream>();
+  readonly #began = Date.now();
+  /** How often each was asked. */
+  readonly #asked = new Map<Upstream, number>();
+  /** Asked, and late; their answers are still welcome. */
+  readonly #late = new Set<Upstream>();
   #running = 0;
   #settled = false;
+  #enough: NodeJS.Timeout | undefined;
   #useless: Settled = { reply: undefined, server: undefined };
 
   constructor(
@@ -66,38 +71,56 @@ class Race {
   ) {}
 
   next(): void {
+    const candidates = this.#left < leastPatienceMs ? [] : this.#candidates();
     const now = Date.now();
-    const left = this.#ends - now;
-    const candidates = this.#candidates();
-    const over = candidates.length === 0 || left < leastPatienceMs;
-    if (over) this.#settle(this.#useless);
-    const chosen = over ? [] : pickTwo(candidates, (one) => one.score.value(now), Math.random);
+    const chosen = pickTwo(candidates, (one) => one.score.value(now), Math.random);
     this.#running += chosen.length;
-    for (const upstream of chosen) this.#ask(upstream, Math.min(left, patience(upstream)));
+    for (const upstream of chosen) this.#ask(upstream);
+    if (this.#running === 0) this.#settle(this.#useless);
   }
 
-  /** Those not asked yet; then those that said nothing, if nobody said anything. One that cannot help is not asked twice. */
+  get #left(): number {
+    return this.#began + (this.#useless.reply === undefined ? totalMs : enoughMs) - Date.now();
+  }
+
+  /** Those not asked yet; then those that are late, if nobody said anything. One that cannot help is not asked twice. */
   #candidates(): readonly Upstream[] {
-    const untried = this.upstreams.filter((one) => !this.#tried.has(one));
+    const untried = this.upstreams.filter((one) => !this.#asked.has(one));
     if (untried.length > 0) return untried;
-    return this.#useless.reply === undefined ? [...this.#silent] : [];
+    return this.#useless.reply === undefined ? [...this.#late] : [];
   }
 
-  #ask(upstream: Upstream, timeoutMs: number): void {
-    this.#tried.add(upstream);
-    this.#silent.delete(upstream);
-    upstream.ask(this.asked, timeoutMs, (reply, reason) => {
+  #ask(upstream: Upstream): void {
+    const times = this.#asked.get(upstream) ?? 0;
+    this.#asked.set(upstream, times + 1);
+    this.#late.delete(upstream);
+    const wait = Math.min(this.#left, patience(upstream) * 2 ** times);
+    const late = () => this.#beLate(upstream);
+    upstream.ask(this.asked, { waitMs: wait, late }, (reply) => {
       this.#running -= 1;
       if (reply !== undefined && isUseful(reply)) this.#settle({ reply, server: upstream.name });
-      else if (reply !== undefined) this.#useless = { reply, server: upstream.name };
-      else if (reason === 'timeout') this.#silent.add(upstream);
+      else if (reply !== undefined) this.#beUseless({ reply, server: upstream.name });
       if (this.#running === 0 && !this.#settled) this.next();
     });
+  }
+
+  /** Others are asked meanwhile. @returns how much longer the answer is waited for, milliseconds */
+  #beLate(upstream: Upstream): number {
+    if (this.#settled) return 0;
+    this.#late.add(upstream);
+    this.next();
+    return Math.max(0, this.#left);
+  }
+
+  #beUseless(settled: Settled): void {
+    this.#useless = settled;
+    this.#enough ??= setTimeout(() => this.#settle(this.#useless), this.#left);
   }
 
   #settle(settled: Settled): void {
     if (this.#settled) return;
     this.#settled = true;
+    clearTimeout(this.#enough);
     this.done(settled);
   }
 }

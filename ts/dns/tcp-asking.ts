@@ -1,6 +1,6 @@
 import { createConnection, type Socket } from 'node:net';
 import type { Endpoint } from '../model/address.js';
-import type { Outcome } from './asking.js';
+import type { Outcome, Patience } from './asking.js';
 import { Frames, framed } from './frames.js';
 import { randomWord } from './message.js';
 import { answersQuestion } from './reply.js';
@@ -9,7 +9,7 @@ interface Pending {
   readonly query: Buffer;
   readonly questionEnd: number;
   readonly done: (outcome: Outcome) => void;
-  readonly timer: NodeJS.Timeout;
+  timer: NodeJS.Timeout;
 }
 
 const idleMs = 5_000;
@@ -21,11 +21,11 @@ export class TcpAsking {
 
   constructor(private readonly server: Endpoint) {}
 
-  ask(query: Buffer, questionEnd: number, timeoutMs: number, done: (outcome: Outcome) => void): void {
+  ask(query: Buffer, questionEnd: number, { waitMs, late }: Patience, done: (outcome: Outcome) => void): void {
     let id = randomWord();
     while (this.#pending.has(id)) id = randomWord();
     query.writeUInt16BE(id, 0);
-    const timer = setTimeout(() => this.#settle(id, 'timeout'), timeoutMs);
+    const timer = setTimeout(() => this.#wait(id, late()), waitMs);
     this.#pending.set(id, { query, questionEnd, done, timer });
     this.#connection ??= this.#connect();
     this.#connection.write(framed(query));
@@ -63,6 +63,12 @@ export class TcpAsking {
     if (this.#connection !== connection) return;
     this.#connection = undefined;
     for (const id of [...this.#pending.keys()]) this.#settle(id, 'unreachable');
+  }
+
+  #wait(id: number, ms: number): void {
+    const pending = this.#pending.get(id);
+    if (pending !== undefined && ms > 0) pending.timer = setTimeout(() => this.#settle(id, 'timeout'), ms);
+    else this.#settle(id, 'timeout');
   }
 
   #settle(id: number, outcome: Outcome): void {

@@ -1,5 +1,5 @@
 import { type Endpoint, formatEndpoint } from '../model/address.js';
-import { AskingSocket, type Outcome } from './asking.js';
+import { AskingSocket, type Outcome, type Patience } from './asking.js';
 import { flag } from './codes.js';
 import { type Asked, buildQuery, randomWord } from './message.js';
 import { answersQuestion, isUseful, type Reply, readReply } from './reply.js';
@@ -17,8 +17,19 @@ export interface UpstreamObserver {
   upstreamFailed(protocol: Protocol, server: string, reason: FailureReason): void;
 }
 
-/** Gets the answer, useful or not; without one the reason why. */
-export type Done = (reply: Reply | undefined, reason?: FailureReason) => void;
+/** Gets the answer, useful or not, if there is one. */
+export type Done = (reply: Reply | undefined) => void;
+
+interface Judged {
+  readonly protocol: Protocol;
+  readonly outcome: Outcome;
+  readonly end: number;
+  readonly since: number;
+  /** For being late, so that its score has suffered already. */
+  readonly blamed: boolean;
+}
+
+type Judge = (protocol: Protocol, outcome: Outcome, end: number, since: number) => void;
 
 const socketsEach = 8;
 
@@ -45,15 +56,22 @@ export class Upstream {
   }
 
   /** Asks by UDP, and by TCP what does not fit or may be forged. `done` is called once. */
-  ask(asked: Asked, timeoutMs: number, done: Done): void {
+  ask(asked: Asked, patience: Patience, done: Done): void {
     const { message, questionEnd } = buildQuery(asked, this.#keepsCase);
     const started = performance.now();
     this.asked += 1;
-    this.#socket().ask(message, questionEnd, timeoutMs, (outcome) => {
-      const left = timeoutMs - (performance.now() - started);
+    let blamed = false;
+    const late = () => {
+      if (!blamed) this.score.failed(Date.now());
+      blamed = true;
+      return patience.late();
+    };
+    const judge = (protocol: Protocol, outcome: Outcome, end: number, since: number) =>
+      this.#judge({ protocol, outcome, end, since, blamed }, done);
+    this.#socket().ask(message, questionEnd, { waitMs: patience.waitMs, late }, (outcome) => {
       const again = typeof outcome === 'string' ? outcome === 'recased' : (outcome.readUInt16BE(2) & flag.TC) !== 0;
-      if (again && left > 0) this.#askByTcp(asked, left, done);
-      else this.#judge('udp', outcome, questionEnd, started, done);
+      if (again) this.#askByTcp(asked, { waitMs: patience.waitMs, late }, judge);
+      else judge('udp', outcome, questionEnd, started);
     });
   }
 
@@ -62,30 +80,31 @@ export class Upstream {
     this.#tcp.close();
   }
 
-  #askByTcp(asked: Asked, timeoutMs: number, done: Done): void {
+  #askByTcp(asked: Asked, patience: Patience, judge: Judge): void {
     const { message, questionEnd } = buildQuery(asked, true);
     const started = performance.now();
-    this.#tcp.ask(message, questionEnd, timeoutMs, (outcome) => {
+    this.#tcp.ask(message, questionEnd, patience, (outcome) => {
       // Nobody can have slipped this in, so that is how the server is: its UDP answers can only be told by id and port.
       if (typeof outcome !== 'string') this.#keepsCase = answersQuestion(outcome, message.subarray(0, questionEnd));
-      this.#judge('tcp', outcome, questionEnd, started, done);
+      judge('tcp', outcome, questionEnd, started);
     });
   }
 
-  #judge(protocol: Protocol, outcome: Outcome, questionEnd: number, started: number, done: Done): void {
-    const ms = performance.now() - started;
-    const reply = typeof outcome === 'string' ? undefined : readReply(outcome, questionEnd);
+  #judge({ protocol, outcome, end, since, blamed }: Judged, done: Done): void {
+    const ms = performance.now() - since;
+    const reply = typeof outcome === 'string' ? undefined : readReply(outcome, end);
     if (reply !== undefined) this.observer.upstreamAnswered(protocol, this.name, ms / 1000);
     const reason = reasonOf(outcome, reply);
     if (reason === undefined) this.score.succeeded(ms, Date.now());
-    else this.#failed(protocol, reason);
-    done(reply, reason);
+    else this.#failed(protocol, reason, blamed);
+    done(reply);
   }
 
-  #failed(protocol: Protocol, reason: FailureReason): void {
+  /** @param blamed already, for being late */
+  #failed(protocol: Protocol, reason: FailureReason, blamed: boolean): void {
     this.failures += 1;
     this.lastFailure = reason;
-    this.score.failed(Date.now());
+    if (!blamed) this.score.failed(Date.now());
     this.observer.upstreamFailed(protocol, this.name, reason);
   }
 

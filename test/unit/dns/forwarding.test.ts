@@ -93,6 +93,30 @@ test('of two servers the first useful answer wins, however fast the other fails'
   }
 });
 
+test('a server that takes its time is waited for, also one that used to be quick', async (t) => {
+  const slow: Behaviour = (question, send) => setTimeout(() => honest('192.0.2.1')(question, send, 1), 2_300);
+  const server = await upstream(t, (question, send, nth) => {
+    if (nameOf(question).toLowerCase().startsWith('quick')) honest('192.0.2.1')(question, send, nth);
+    else slow(question, send, nth);
+  });
+  const known = ['192.0.2.1'].map((one) => `www.example.org A ${one}`);
+  t.deepEqual(texts((await asking(t, [server]).ask('www.example.org')).answers), known);
+  const ours = asking(t, [server]);
+  for (let i = 0; i < 20; i++) await ours.ask(`quick${i}.example.org`);
+  t.deepEqual(texts((await ours.ask('www.example.org')).answers), known);
+  t.like(ours.group.upstreams[0], { mismatches: 0, failures: 0 }, 'a late answer is an answer');
+});
+
+test('when one is silent and another cannot help, the client hears so before it gives up itself', async (t) => {
+  const ours = asking(t, [await upstream(t, silent), await upstream(t, failing(2))]);
+  const began = Date.now();
+  t.is((await ours.ask('www.example.org')).rcode, 'SERVFAIL');
+  t.true(Date.now() - began < 4_500);
+  const nobody = asking(t, [await upstream(t, silent), await upstream(t, silent)]);
+  t.is((await nobody.ask('www.example.org')).rcode, 'SERVFAIL');
+  t.true(Date.now() - began < 12_000, 'five seconds and no more');
+});
+
 test('a third server is asked when the first two cannot help; without help the client learns of it, with the QR bit', async (t) => {
   const servers = [
     await upstream(t, failing(2)),
