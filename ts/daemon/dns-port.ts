@@ -1,11 +1,11 @@
 import type { DnsPort } from '../api/ports.js';
 import { parseType, typeName } from '../dns/codes.js';
+import { zoneLabel } from '../dns/counts.js';
 import { describeRaw } from '../dns/describe.js';
 import { askedOf } from '../dns/message.js';
 import { nameText } from '../dns/name.js';
 import { dataText, type RecordData } from '../dns/record.js';
 import { looseRecords } from '../dns/records-in.js';
-import { defaultGroup } from '../dns/routing.js';
 import type { Zone } from '../dns/zone.js';
 import type { NameService } from './dns.js';
 
@@ -54,7 +54,7 @@ export function dnsPort({ dns }: NameService): DnsPort {
     upstreams: () =>
       [...groups].flatMap(([group, { upstreams }]) =>
         upstreams.map(({ name, score, asked, failures, mismatches, lastFailure }) => ({
-          zone: group === defaultGroup ? '.' : nameText(group),
+          zone: zoneLabel(group),
           server: name,
           asked,
           failures,

@@ -2,8 +2,10 @@ import { availableParallelism } from 'node:os';
 import { OwnAddresses } from '../dns/addresses.js';
 import { Dns, type DnsOptions } from '../dns/dns.js';
 import { HostConf, type HostConfOptions, originalServers } from '../dns/host-conf.js';
+import { nameText } from '../dns/name.js';
 import { resolvConfPlaces, systemServers } from '../dns/resolv-conf.js';
 import { ResolvedLink, resolvedInCharge } from '../dns/resolved.js';
+import type { Zone } from '../dns/zone.js';
 import { type Endpoint, formatEndpoint } from '../model/address.js';
 import type { Names } from '../model/names.js';
 import type { TaskTable } from '../model/task.js';
@@ -76,10 +78,11 @@ export class NameService {
   /** Publishes names from now on: of VIPs once they forward, of tasks once the cluster has been heard of. */
   follow(known: Followed): void {
     const { zones } = this.dns;
-    const publishNames = () => zones.setNames(known.names());
+    const publishNames = () => this.#timed(zones.vips.zone, () => zones.setNames(known.names()));
     const publishTasks = () => {
       const table = known.sources.tasks();
-      if (table.leader !== undefined || table.agents.size > 0) zones.setTasks(table);
+      const heard = table.leader !== undefined || table.agents.size > 0;
+      if (heard && zones.tasks !== undefined) this.#timed(zones.tasks.zone, () => zones.setTasks(table));
     };
     // The kernel comes first: every change of the sources has a pass.
     const unsubscribe = [known.reconciler.onPass(publishNames), known.reconciler.onPass(publishTasks)];
@@ -87,6 +90,14 @@ export class NameService {
     publishNames();
     publishTasks();
     this.#servers();
+  }
+
+  /** Counts how long a change of a zone took; what changed nothing is not counted. */
+  #timed(zone: Zone, publish: () => void): void {
+    const [before, started] = [zone.serial, performance.now()];
+    publish();
+    if (zone.serial === before) return;
+    this.dns.counts.pushed(nameText(zone.apex), (performance.now() - started) / 1000);
   }
 
   faults(): readonly Fault[] {

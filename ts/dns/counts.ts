@@ -1,7 +1,9 @@
 import { type Collector, counter, histogram, type Measured, type Sample } from '../util/metric.js';
 import { rcodeName } from './codes.js';
+import { nameText } from './name.js';
 import type { Origin } from './recursor.js';
 import type { ResolverObserver } from './resolver.js';
+import { defaultGroup } from './routing.js';
 import type { FailureReason, Protocol, UpstreamObserver } from './upstream.js';
 
 /** Bounds of the original's histograms, seconds. */
@@ -46,6 +48,27 @@ class Tally {
   }
 }
 
+/** How long something took, by labels. */
+class Times {
+  readonly #durations = new Map<string, { readonly labels: Labels; readonly durations: Durations }>();
+
+  add(labels: Labels, seconds: number): void {
+    const key = Object.values(labels).join('\0');
+    const known = this.#durations.get(key) ?? { labels, durations: new Durations() };
+    this.#durations.set(key, known);
+    known.durations.add(seconds);
+  }
+
+  samples(): Sample[] {
+    return [...this.#durations.values()].flatMap(({ labels, durations }) => durations.samples(labels));
+  }
+}
+
+/** A dot for the rest of the world. */
+export function zoneLabel(group: string): string {
+  return group === defaultGroup ? '.' : nameText(group);
+}
+
 const protocols = ['udp', 'tcp'] as const;
 const origins = ['local', 'cache', 'stale', 'upstream', 'failed', 'shed'] as const;
 
@@ -54,15 +77,27 @@ export class Counts implements ResolverObserver, UpstreamObserver {
   /** By protocol, origin and code; numbers only, since it is the hot path. */
   readonly #answers = new Float64Array(protocols.length * origins.length * 16);
   readonly #dropped = [0, 0];
-  readonly #latency = new Durations();
-  readonly #workers = new Map<string, { readonly labels: Labels; readonly durations: Durations }>();
+  readonly #forwarded = new Times();
+  readonly #forwarderFailures = new Tally();
+  readonly #pushes = new Times();
+  readonly #workers = new Times();
   readonly #failures = new Tally();
   #truncated = 0;
 
-  answered(udp: boolean, code: number, origin: Origin | 'local', seconds: number | undefined): void {
+  answered(udp: boolean, code: number, origin: Origin | 'local'): void {
     const at = ((udp ? 0 : 1) * origins.length + origins.indexOf(origin)) * 16 + code;
     this.#answers[at]! += 1;
-    if (seconds !== undefined) this.#latency.add(seconds);
+  }
+
+  forwarded(group: string, origin: Origin, seconds: number | undefined): void {
+    const labels = { zone: zoneLabel(group) };
+    if (seconds !== undefined) this.#forwarded.add(labels, seconds);
+    if (origin === 'failed') this.#forwarderFailures.add(labels);
+  }
+
+  /** Records of a zone have been replaced. */
+  pushed(zone: string, seconds: number): void {
+    this.#pushes.add({ zone }, seconds);
   }
 
   dropped(udp: boolean): void {
@@ -75,11 +110,7 @@ export class Counts implements ResolverObserver, UpstreamObserver {
 
   /** An answer of another resolver. */
   upstreamAnswered(protocol: Protocol, server: string, seconds: number): void {
-    const key = `${protocol} ${server}`;
-    const labels = { protocol, upstream_address: server };
-    const worker = this.#workers.get(key) ?? { labels, durations: new Durations() };
-    this.#workers.set(key, worker);
-    worker.durations.add(seconds);
+    this.#workers.add({ protocol, upstream_address: server }, seconds);
   }
 
   upstreamFailed(protocol: Protocol, server: string, reason: FailureReason): void {
@@ -102,12 +133,18 @@ export class Counts implements ResolverObserver, UpstreamObserver {
       histogram(
         'vipd_dns_forwarder_requests_duration_seconds',
         'Time until a question for others had its answer',
-        this.#latency.samples({}),
+        this.#forwarded.samples(),
       ),
+      counter(
+        'vipd_dns_forwarder_failures_total',
+        'Questions for others that nobody could answer',
+        this.#forwarderFailures.samples(),
+      ),
+      histogram('vipd_dns_zone_push_duration_seconds', 'Time until a zone was up to date', this.#pushes.samples()),
       histogram(
         'vipd_dns_worker_requests_duration_seconds',
         'Time until another resolver answered',
-        [...this.#workers.values()].flatMap(({ labels, durations }) => durations.samples(labels)),
+        this.#workers.samples(),
       ),
       counter(
         'vipd_dns_worker_failures_total',

@@ -1,4 +1,5 @@
 import { type Collector, counter, gauge, single } from '../util/metric.js';
+import { zoneLabel } from './counts.js';
 import type { Dns } from './dns.js';
 import { nameText } from './name.js';
 
@@ -28,8 +29,7 @@ function zoneSamples({ zones }: Pick<Dns, 'zones'>) {
 
 function upstreamFamilies({ groups }: Pick<Dns, 'groups'>) {
   const all = [...groups].flatMap(([suffix, group]) => {
-    const zone = suffix === 'default' ? '.' : nameText(suffix);
-    return group.upstreams.map((one) => ({ labels: { zone, upstream_address: one.name }, one }));
+    return group.upstreams.map((one) => ({ labels: { zone: zoneLabel(suffix), upstream_address: one.name }, one }));
   });
   return [
     counter(

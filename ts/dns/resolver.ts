@@ -11,8 +11,10 @@ import type { Transport } from './udp.js';
 
 /** How a query ended, for those who count. */
 export interface ResolverObserver {
-  /** @param origin `local` when the zones of this node knew it. @param seconds it took, when others were asked */
-  answered(udp: boolean, code: number, origin: Origin | 'local', seconds: number | undefined): void;
+  /** @param origin `local` when the zones of this node knew it */
+  answered(udp: boolean, code: number, origin: Origin | 'local'): void;
+  /** What was for others. @param seconds it took, when they were asked */
+  forwarded(group: string, origin: Origin, seconds: number | undefined): void;
   /** A message that gets no answer. */
   dropped(udp: boolean): void;
   /** An answer was cut to fit. */
@@ -44,7 +46,7 @@ export class Resolver {
     const response = responder.respond(request, length, transport.udp, into);
     if (typeof response !== 'number') return this.#elsewhere(request, responder.query, response, into, transport);
     if (response === 0) observer.dropped(transport.udp);
-    else this.#count(into, transport.udp, 'local', undefined);
+    else this.#count(into, transport.udp, 'local');
     return response;
   }
 
@@ -53,7 +55,7 @@ export class Resolver {
     if ((query.flags & flag.RD) === 0 || !recursor.knows(what.group)) {
       const begun = this.#begun(request, query, what, into, transport.udp);
       const length = begun ?? responder.code(request, query, rcode.REFUSED, into);
-      this.#count(into, transport.udp, 'local', undefined);
+      this.#count(into, transport.udp, 'local');
       return length;
     }
     let late: ((outcome: Outcome) => void) | undefined;
@@ -85,7 +87,8 @@ export class Resolver {
     seconds: number | undefined,
   ): number {
     const length = this.#encoded(request, query, what, outcome, into, udp);
-    this.#count(into, udp, outcome.origin, seconds);
+    this.#count(into, udp, outcome.origin);
+    this.modules.observer.forwarded(what.group, outcome.origin, seconds);
     return length;
   }
 
@@ -107,9 +110,9 @@ export class Resolver {
     return begun === undefined ? undefined : this.modules.responder.encode(request, query, begun, udp, into);
   }
 
-  #count(answer: Buffer, udp: boolean, origin: Origin | 'local', seconds: number | undefined): void {
+  #count(answer: Buffer, udp: boolean, origin: Origin | 'local'): void {
     const { observer } = this.modules;
-    observer.answered(udp, answer[3]! & 0xf, origin, seconds);
+    observer.answered(udp, answer[3]! & 0xf, origin);
     if (answer[2]! & (flag.TC >> 8)) observer.truncated();
   }
 }

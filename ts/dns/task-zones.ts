@@ -45,6 +45,11 @@ export class TaskZones {
     this.#zk = zone('zk', 'masters', ttl, false);
   }
 
+  /** That of tasks by name; the others change with it. */
+  get zone(): Zone {
+    return this.#tasks.zone;
+  }
+
   get ledgers(): readonly Ledger[] {
     return [this.#tasks, this.#mesos, this.#zk];
   }

@@ -301,6 +301,22 @@ test('more questions than there is room for are turned away, and counted', async
   );
 });
 
+test('questions for others are timed and their failures counted, by the suffix they were for', async (t) => {
+  const records = async (ours: Ours, name: string) => {
+    const family = (await ours.counts.collect()).find((one) => one.name === name);
+    return family!.samples.filter(({ suffix }) => suffix === undefined || suffix === '_count');
+  };
+  const good = asking(t, [await upstream(t, honest('192.0.2.1'))]);
+  for (let i = 0; i < 3; i++) await good.ask('www.example.org');
+  const [timed] = await records(good, 'vipd_dns_forwarder_requests_duration_seconds');
+  t.like(timed, { labels: { zone: '.' }, value: 1 }, 'what is in the cache is not forwarded');
+  t.deepEqual(await records(good, 'vipd_dns_forwarder_failures_total'), []);
+  const bad = asking(t, [await upstream(t, failing(2))]);
+  for (let i = 0; i < 2; i++) await bad.ask('www.example.org');
+  const [failed] = await records(bad, 'vipd_dns_forwarder_failures_total');
+  t.deepEqual(failed, { labels: { zone: '.' }, value: 2 });
+});
+
 test('only those who ask for recursion get it', async (t) => {
   const server = await upstream(t, honest('192.0.2.1'));
   t.is((await asking(t, [server]).ask('www.example.org', { flags: 0 })).rcode, 'REFUSED');
