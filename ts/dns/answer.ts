@@ -1,5 +1,5 @@
 import { rcode, rrType } from './codes.js';
-import type { NameKey } from './name.js';
+import { type NameKey, withoutStars } from './name.js';
 import type { RecordSet } from './record.js';
 import { type Alias, asAsked, type Routed, type Routing } from './routing.js';
 import type { Zone } from './zone.js';
@@ -57,14 +57,14 @@ function beyond(routing: Routing, zone: Zone, routed: Routed, type: number, dept
 }
 
 function inZone(routing: Routing, zone: Zone, key: NameKey, type: number, depth: number): Answer {
-  const sets = zone.find(key);
+  const sets = zone.find(zone.parity ? withoutStars(key) : key);
   if (key === zone.apex && type === rrType.SOA) return about(zone, [zone.soa()], zone.parity);
   if (key === zone.apex && type === rrType.NS) return about(zone, [zone.ns()], zone.parity);
   if (zone.parity && (type === rrType.SOA || type === rrType.NS)) {
     return about(zone, [type === rrType.SOA ? zone.soa() : zone.ns()], true);
   }
   if (sets === undefined || (zone.parity && sets.size === 0)) return missing(zone, type);
-  const alias = type === rrType.CNAME ? undefined : sets.get(rrType.CNAME);
+  const alias = type === rrType.CNAME || sets.has(type) ? undefined : sets.get(rrType.CNAME);
   if (alias !== undefined && type !== rrType.ANY) return chased(routing, key, alias, type, depth);
   const set = type === rrType.ANY ? anyOf(zone, key, sets) : sets.get(type);
   if (set === undefined) return empty(rcode.NOERROR, zone);

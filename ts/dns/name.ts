@@ -6,7 +6,7 @@ import { VipdError } from '../util/errors.js';
  */
 export type NameKey = string;
 
-const LABEL_MAX = 63;
+export const LABEL_MAX = 63;
 /** With the root's octet (RFC 1035 §3.1). */
 export const NAME_MAX = 255;
 
@@ -90,6 +90,16 @@ export function* labels(key: NameKey): Generator<string> {
 /** The name above; that of the root is the root. */
 export function parent(key: NameKey): NameKey {
   return key === '' ? '' : key.slice(1 + key.charCodeAt(0));
+}
+
+/** Without the labels `*`, which Mesos-DNS takes out of what it is asked; the first stays. */
+export function withoutStars(key: NameKey): NameKey {
+  const star = '\x01*';
+  if (!key.includes(star)) return key;
+  const [first = '', ...others] = labels(key);
+  return [first, ...others.filter((label) => label !== '*')]
+    .map((one) => String.fromCharCode(one.length) + one)
+    .join('');
 }
 
 export function isWithin(key: NameKey, apex: NameKey): boolean {

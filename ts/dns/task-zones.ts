@@ -1,13 +1,19 @@
 import { type Framework, NO_TASKS, type Task, type TaskTable } from '../model/task.js';
 import { differences } from '../util/differences.js';
 import { type Entry, Ledger } from './ledger.js';
-import { mesosAgentEntries, mesosFrameworkEntries, mesosMasterEntries, mesosTaskEntries } from './mesos-records.js';
+import {
+  mesosAgentEntries,
+  mesosAuthority,
+  mesosFrameworkEntries,
+  mesosMasterEntries,
+  mesosTaskEntries,
+} from './mesos-records.js';
 import { nameKey } from './name.js';
 import { address } from './record.js';
 import type { ReverseBook } from './reverse-book.js';
 import type { Routing } from './routing.js';
 import { addressesOf, isNamed, keyOf, taskEntries, taskName } from './task-records.js';
-import { Zone } from './zone.js';
+import { Zone, type ZoneOptions } from './zone.js';
 
 export interface TaskZonesOptions {
   readonly suffix: string;
@@ -15,6 +21,8 @@ export interface TaskZonesOptions {
   readonly ttl: number;
   readonly mesosTtl: number;
   readonly parity: boolean;
+  /** Where the resolver listens. */
+  readonly servers: readonly string[];
 }
 
 /** Names of ZooKeeper servers; DC/OS gives five, whatever the number of masters. */
@@ -33,16 +41,21 @@ export class TaskZones {
     routing: Routing,
     private readonly reverse: ReverseBook,
   ) {
-    const { suffix, ttl, mesosTtl, parity } = options;
+    const { suffix, ttl, mesosTtl, parity, servers } = options;
     this.#dcosZone = `dcos.${suffix}`;
-    const zone = (apex: string, origin: string, seconds: number, like: boolean) => {
-      const made = new Zone({ apex: nameKey(apex), kind: 'authority', ttl: seconds, parity: like, origin });
+    const zone = (apex: string, origin: string, more: Partial<ZoneOptions> = {}) => {
+      const made = new Zone({ apex: nameKey(apex), kind: 'authority', ttl, origin, ...more });
       routing.set(made.apex, { to: 'zone', zone: made });
       return new Ledger(made);
     };
-    this.#tasks = zone(this.#dcosZone, 'tasks', ttl, false);
-    this.#mesos = zone('mesos', 'tasks, in the forms of Mesos-DNS', mesosTtl, parity);
-    this.#zk = zone('zk', 'masters', ttl, false);
+    this.#tasks = zone(this.#dcosZone, 'tasks');
+    const authority = mesosAuthority('mesos', parity ? mesosTtl : undefined);
+    this.#mesos = zone('mesos', 'tasks, in the forms of Mesos-DNS', { ttl: mesosTtl, parity, authority });
+    this.#mesos.set(
+      'this resolver',
+      servers.map((one) => ({ name: authority.nameServer, data: address(one) })),
+    );
+    this.#zk = zone('zk', 'masters');
   }
 
   /** That of tasks by name; the others change with it. */

@@ -17,8 +17,22 @@ export interface ZoneOptions {
   readonly parity?: boolean;
   /** Every name below the apex has the apex's records, as below `localhost` (RFC 6761 §6.3). Default false. */
   readonly uniform?: boolean;
+  /** Who is responsible for it, and for how long what he says holds; default as below `spartan`. */
+  readonly authority?: Authority;
   /** Where its records come from, for people. */
   readonly origin: string;
+}
+
+/** Of its SOA and NS records. */
+export interface Authority {
+  readonly nameServer: NameKey;
+  readonly mailbox: NameKey;
+  /** Seconds. */
+  readonly retry: number;
+  /** How long it holds that a name does not exist, seconds. */
+  readonly minimum: number;
+  /** Seconds. */
+  readonly soaTtl: number;
 }
 
 interface Node {
@@ -29,12 +43,13 @@ interface Node {
 
 const noSets: ReadonlyMap<number, RecordSet> = new Map();
 
-const nameServer = nameKey('ns.spartan');
-const mailbox = nameKey('hostmaster.spartan');
 const nameServerTtl = 3600;
+const times = { refresh: 60, expire: 86_400 };
 /** Short: a name that does not exist yet may exist a moment later. Seconds. */
-const times = { refresh: 60, retry: 180, expire: 86_400, minimum: 1 };
-const soaTtl = 5;
+const usual: Authority = {
+  ...{ nameServer: nameKey('ns.spartan'), mailbox: nameKey('hostmaster.spartan') },
+  ...{ retry: 180, minimum: 1, soaTtl: 5 },
+};
 
 /** Names and their records below one apex, in memory. */
 export class Zone {
@@ -50,16 +65,18 @@ export class Zone {
   #serial = Math.floor(Date.now() / 1000);
   #soa: RecordSet | undefined;
   readonly #ns: RecordSet;
+  readonly #authority: Authority;
   #records = 0;
 
-  constructor({ apex, kind, ttl, parity = false, uniform = false, origin }: ZoneOptions) {
+  constructor({ apex, kind, ttl, parity = false, uniform = false, authority = usual, origin }: ZoneOptions) {
     this.apex = apex;
     this.kind = kind;
     this.ttl = ttl;
     this.parity = parity;
     this.uniform = uniform;
     this.origin = origin;
-    this.#ns = new RecordSet(rrType.NS, nameServerTtl, [{ type: rrType.NS, target: nameServer }]);
+    this.#authority = authority;
+    this.#ns = new RecordSet(rrType.NS, nameServerTtl, [{ type: rrType.NS, target: authority.nameServer }]);
   }
 
   get serial(): number {
@@ -95,9 +112,10 @@ export class Zone {
 
   /** Its start of authority; in a negative answer as well. */
   soa(): RecordSet {
-    const { refresh, retry, expire, minimum } = times;
+    const { nameServer, mailbox, retry, minimum, soaTtl } = this.#authority;
+    const names = { mname: nameServer, rname: mailbox };
     this.#soa ??= new RecordSet(rrType.SOA, soaTtl, [
-      { type: rrType.SOA, mname: nameServer, rname: mailbox, serial: this.#serial, refresh, retry, expire, minimum },
+      { type: rrType.SOA, ...names, serial: this.#serial, ...times, retry, minimum },
     ]);
     return this.#soa;
   }

@@ -48,10 +48,12 @@ export class Zones {
 
   constructor(private readonly options: ZonesOptions) {
     const { suffix, ttl } = options;
+    // Who listens everywhere has no address to be found under.
+    const servers = options.servers.filter((one) => one !== '0.0.0.0' && one !== '::');
     this.#localhost();
     this.#add('spartan', 'built in', ttl, [
       ['ready.spartan', address('127.0.0.1')],
-      ...options.servers.map((server): [string, RecordData] => ['ns.spartan', address(server)]),
+      ...servers.map((server): [string, RecordData] => ['ns.spartan', address(server)]),
     ]);
     this.#add(suffix, 'built in', ttl, []);
     this.#add(`component.${suffix}`, 'built in', ttl, [
@@ -61,7 +63,7 @@ export class Zones {
     this.node = this.#ledger(`thisnode.${suffix}`, 'addresses of this node', ttl);
     this.reverse = new ReverseBook({ pools: options.pools, ttl });
     for (const zone of this.reverse.zones) this.routing.set(zone.apex, { to: 'zone', zone });
-    this.tasks = options.tasks && new TaskZones({ ...options, ...options.tasks }, this.routing, this.reverse);
+    this.tasks = options.tasks && new TaskZones({ ...options, ...options.tasks, servers }, this.routing, this.reverse);
     this.#configured();
     this.#aliases();
     for (const apex of options.forwarded) this.routing.set(apex, { to: 'servers', group: apex });
@@ -71,7 +73,7 @@ export class Zones {
     );
     this.reverse.set(
       'this resolver',
-      options.servers.map((server) => ({ address: server, name: nameKey('ns.spartan') })),
+      servers.map((server) => ({ address: server, name: nameKey('ns.spartan') })),
     );
     for (const { zone } of this.#fixed) zone.ready = true;
     this.#readiness();

@@ -230,7 +230,7 @@ const cases: { readonly [K in keyof Client]: Case } = {
   axfr: {
     call: (client) => client.axfr(),
     answer: {
-      ...{ TTL: 60, Serial: 7, RefreshSeconds: 1, Mname: 'ns.spartan.', Rname: 'hostmaster.spartan.', Domain: 'mesos' },
+      ...{ TTL: 60, Serial: 7, RefreshSeconds: 1, Mname: 'ns1.mesos.', Rname: 'root.ns1.mesos.', Domain: 'mesos' },
       Records: {
         As: { 'web.marathon.mesos.': ['10.0.0.1'] },
         AAAAs: {},

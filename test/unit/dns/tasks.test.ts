@@ -1,5 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
+import { canonical, mesosTaskEntries } from '../../../ts/dns/mesos-records.js';
 import { dataText } from '../../../ts/dns/record.js';
 import type { Agent, Framework, Task, TaskTable } from '../../../ts/model/task.js';
 import { NO_TASKS, taskKey } from '../../../ts/model/task.js';
@@ -98,6 +99,8 @@ test('every record form of Mesos-DNS', async (t) => {
     ['zk-5.zk', 'A', ['10.0.9.1']],
     ['leader.dcos.thisdcos.directory', 'A', ['10.0.9.2']],
     ['master.dcos.thisdcos.directory', 'A', ['10.0.9.1', '10.0.9.2']],
+    ['ns1.mesos', 'A', ['198.51.100.1']],
+    ['ns1.mesos', 'AAAA', ['fd01:d::c633:6401']],
     ['registry.component.thisdcos.directory', 'A', ['master.mesos.thisdcos.directory', '10.0.9.1', '10.0.9.2']],
     ['2.0.18.172.in-addr.arpa', 'PTR', ['app-group.marathon.containerip.dcos.thisdcos.directory']],
   ];
@@ -142,6 +145,47 @@ test('as Mesos-DNS does it: its peculiar answers to what is not there', async (t
   t.deepEqual(texts(soa.answers), []);
   t.is(texts(soa.authorities).length, 1);
   t.is((await ours.ask('none.mesos', { type: 'MX' })).rcode, 'NXDOMAIN');
+});
+
+test('as Mesos-DNS does it: who is responsible, and asterisks in what is asked', async (t) => {
+  const ours = serving([task()], true);
+  const { authorities } = await ours.ask('none.marathon.mesos');
+  const soa = authorities![0] as { ttl: number; data: object };
+  t.is(soa.ttl, 60);
+  const times = { refresh: 60, retry: 600, expire: 86_400, minimum: 60 };
+  t.like(soa.data, { mname: 'ns1.mesos', rname: 'root.ns1.mesos', ...times });
+  t.deepEqual(await datas(ours, 'app-group.*.marathon.mesos'), ['172.18.0.2']);
+  t.is((await ours.ask('*.marathon.mesos')).rcode, 'NXDOMAIN');
+  const right = serving([task()]);
+  t.is((await right.ask('app-group.*.marathon.mesos')).rcode, 'NXDOMAIN');
+  t.like((await right.ask('none.mesos')).authorities![0], { ttl: 5, data: { mname: 'ns1.mesos', minimum: 1 } });
+});
+
+test('a scheduler without a PID is where its host name says, by address or elsewhere by name', async (t) => {
+  const named = (hostname: string): Framework => ({ id: 'F-1', name: 'chronos.prod', hostname });
+  const at = (hostname: string) => serving([], false, { frameworks: new Map([['F-1', named(hostname)]]) });
+  t.deepEqual(await datas(at('10.0.9.7'), 'chronos.prod.mesos'), ['10.0.9.7']);
+  t.deepEqual(await datas(at('host.corp.example'), 'chronos.prod.mesos'), ['host.corp.example']);
+  t.is((await at('host').ask('chronos.prod.mesos')).rcode, 'NXDOMAIN');
+  t.is((await at('chronos.prod.mesos').ask('chronos.prod.mesos')).rcode, 'NXDOMAIN', 'it leads to itself');
+});
+
+test('however long the name of a task, every one of its records can be asked for', async (t) => {
+  const name = fc.string({ minLength: 1, maxLength: 120, unit: fc.constantFrom(...'abzAZ019-_.é') });
+  const agentId = fc.constantFrom('20150101-1-5050-1-S0', 'x-S123456', '0');
+  const known = new Map(
+    ['20150101-1-5050-1-S0', 'x-S123456', '0'].map((id) => [id, { id, address: '10.0.0.1', port: 1 }]),
+  );
+  fc.assert(
+    fc.property(name, agentId, (text, agent) => {
+      const one = task({ name: text, agentId: agent });
+      const own = canonical(one).split('.');
+      t.true(own.every((label) => label.length <= 63));
+      const zone = mesosTaskEntries(one, known, { zone: 'mesos', parity: false });
+      if (zone.length > 0) t.true(zone.some(({ data }) => data.type === 33 && 'port' in data && data.port === 31_001));
+    }),
+    { numRuns: 10_000 },
+  );
 });
 
 test('tasks of one name share it until the last is gone; only running ones on known agents have names', async (t) => {

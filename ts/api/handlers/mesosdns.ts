@@ -82,7 +82,7 @@ function transfer(port: DnsPort) {
     add(sets[record.type as keyof typeof sets], dotted(record.name), axfrData(record));
   }
   const [As, AAAAs, SRVs] = [sets.A, sets.AAAA, sets.SRV].map((set) => Object.fromEntries(set));
-  const names = { Mname: 'ns.spartan.', Rname: 'hostmaster.spartan.', Domain: zone };
+  const names = { Mname: `ns1.${zone}.`, Rname: `root.ns1.${zone}.`, Domain: zone };
   return {
     TTL: ttl,
     Serial: serial,
