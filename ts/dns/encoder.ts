@@ -85,6 +85,8 @@ export function finishAnswer(
   into[at + 4] = udpSize & 0xff;
   into[at + 5] = code >> 4;
   for (let i = at + 6; i < at + optSize; i++) into[i] = 0;
+  // RFC 3225 §3: the DO bit is copied, whatever is made of it.
+  if (query.dnssec) into[at + 7] = 0x80;
   into[11] = into[11]! + 1;
   return at + optSize;
 }

@@ -31,6 +31,7 @@ export interface ListenerCounts {
   readonly endpoint: string;
   readonly connections: number;
   readonly refusedConnections: number;
+  readonly displacedConnections: number;
   readonly droppedQuestions: number;
   readonly droppedAnswers: number;
 }
@@ -73,6 +74,7 @@ export class Listeners {
         endpoint: formatEndpoint(endpoint),
         connections: tcp?.connections ?? 0,
         refusedConnections: tcp?.refused ?? 0,
+        displacedConnections: tcp?.displaced ?? 0,
         droppedQuestions: dropped.reduce((sum, one) => sum + one.received, 0),
         droppedAnswers: dropped.reduce((sum, one) => sum + one.sent, 0),
       };

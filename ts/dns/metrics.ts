@@ -61,6 +61,11 @@ function listenerFamilies({ listeners }: Pick<Dns, 'listeners'>) {
       by((one) => one.refusedConnections),
     ),
     counter(
+      'vipd_dns_connections_displaced_total',
+      'Idle TCP connections closed to make room for others',
+      by((one) => one.displacedConnections),
+    ),
+    counter(
       'vipd_dns_kernel_dropped_total',
       'Questions over UDP the kernel had no room for',
       by((one) => one.droppedQuestions),

@@ -15,16 +15,21 @@ export interface TcpOptions {
 
 /** A connection that says nothing for so long is closed (RFC 7766 §6.2.3), milliseconds. */
 const idleMs = 10_000;
+/** One without a question for so long may have to make room for another, milliseconds. */
+const spareMs = 1_000;
 /** Longer than any question needs to be. */
 const largestQuestion = 4_096;
-/** A client that does not read its answers is not answered for ever. */
-const unreadLimit = 1 << 20;
+/** Bytes of answers that a client has not read yet; with more he is not answered until he does. */
+const unreadLimit = 1 << 16;
 
 /** Questions over TCP: many on one connection, answered as soon as they can be, in any order. */
 export class TcpListener {
-  readonly #connections = new Set<Socket>();
+  /** Those that asked last are the last. */
+  readonly #connections = new Set<Conversation>();
   /** Connections that there was no room for. */
   refused = 0;
+  /** Idle connections that had to make room for others. */
+  displaced = 0;
 
   private constructor(
     private readonly server: Server,
@@ -37,7 +42,8 @@ export class TcpListener {
   /** @throws VipdError LISTEN_FAILED */
   static async open(options: TcpOptions, handler: Handler): Promise<TcpListener> {
     const { address, port } = options.endpoint;
-    const server = createServer({ noDelay: true });
+    // Who has asked all he wants to may say so and still gets his answers.
+    const server = createServer({ noDelay: true, allowHalfOpen: true });
     const listener = new TcpListener(server, options, handler);
     await new Promise<void>((resolve, reject) => {
       server.once('error', (error: NodeJS.ErrnoException) => reject(failed(options.endpoint, error)));
@@ -57,20 +63,33 @@ export class TcpListener {
 
   close(): void {
     this.server.close();
-    for (const socket of this.#connections) socket.destroy();
+    for (const one of this.#connections) one.end();
   }
 
   #accept(socket: Socket): void {
-    if (this.#connections.size >= this.options.maxConnections) {
+    if (this.#connections.size >= this.options.maxConnections && !this.#makeRoom()) {
       this.refused += 1;
       socket.destroy();
       return;
     }
-    this.#connections.add(socket);
-    socket.on('error', () => socket.destroy());
-    socket.on('close', () => this.#connections.delete(socket));
-    socket.setTimeout(idleMs, () => socket.destroy());
-    new Conversation(socket, this.options.maxPipelined, this.handler).begin();
+    const heard = () => {
+      this.#connections.delete(one);
+      this.#connections.add(one);
+    };
+    const one = new Conversation(socket, { ...this.options, heard }, this.handler);
+    this.#connections.add(one);
+    socket.on('close', () => this.#connections.delete(one));
+    one.begin();
+  }
+
+  /** Many open connections keep nobody else out, unless they are used. */
+  #makeRoom(): boolean {
+    const [oldest] = this.#connections;
+    if (oldest === undefined || !oldest.spare) return false;
+    this.displaced += 1;
+    this.#connections.delete(oldest);
+    oldest.end();
+    return true;
   }
 }
 
@@ -80,34 +99,78 @@ const into = Buffer.alloc(largestAnswer);
 class Conversation implements Transport {
   readonly udp = false;
   readonly #frames = new Frames(largestQuestion);
+  /** Whole questions that have not been looked at. */
+  #unseen: Buffer[] = [];
+  /** Questions whose answers come later. */
   #waiting = 0;
   #deferred = false;
+  #ended = false;
+  #heard = performance.now();
 
   constructor(
     private readonly socket: Socket,
-    private readonly maxPipelined: number,
+    private readonly options: { readonly maxPipelined: number; readonly heard: () => void },
     private readonly handler: Handler,
   ) {}
 
   begin(): void {
-    this.socket.on('data', (piece) => {
-      this.socket.cork();
-      for (const message of this.#frames.push(piece)) this.#question(message);
-      this.socket.uncork();
-      if (this.#frames.broken || this.socket.writableLength > unreadLimit) this.socket.destroy();
+    const { socket } = this;
+    socket.on('error', () => socket.destroy());
+    socket.setTimeout(idleMs, () => socket.destroy());
+    socket.on('data', (piece) => {
+      const questions = this.#frames.push(piece);
+      if (questions.length > 0) this.#hear(questions);
+      this.#go();
     });
+    socket.on('drain', () => this.#go());
+    socket.on('end', () => {
+      this.#ended = true;
+      this.#go();
+    });
+  }
+
+  end(): void {
+    this.socket.destroy();
+  }
+
+  /** Nobody waits for anything, and nothing was asked lately. */
+  get spare(): boolean {
+    return this.#waiting === 0 && performance.now() - this.#heard > spareMs;
   }
 
   defer(): Reply {
     this.#deferred = true;
     this.#waiting += 1;
-    if (this.#waiting >= this.maxPipelined) this.socket.pause();
     return (answer) => {
       this.#waiting -= 1;
       if (this.socket.destroyed) return;
-      if (this.#waiting < this.maxPipelined) this.socket.resume();
       this.socket.write(framed(answer));
+      this.#go();
     };
+  }
+
+  #hear(questions: readonly Buffer[]): void {
+    this.#unseen = this.#unseen.concat(questions);
+    this.#heard = performance.now();
+    this.options.heard();
+  }
+
+  /** As far as the client reads his answers and not too many are under way; from the network no more than that is taken. */
+  #go(): void {
+    const { socket } = this;
+    let seen = 0;
+    socket.cork();
+    while (seen < this.#unseen.length && !this.#full && !socket.destroyed) this.#question(this.#unseen[seen++]!);
+    socket.uncork();
+    if (seen > 0) this.#unseen = this.#unseen.slice(seen);
+    if (this.#unseen.length > 0) socket.pause();
+    else if (this.#frames.broken) socket.destroy();
+    else if (this.#ended && this.#waiting === 0) socket.end();
+    else socket.resume();
+  }
+
+  get #full(): boolean {
+    return this.#waiting >= this.options.maxPipelined || this.socket.writableLength > unreadLimit;
   }
 
   #question(message: Buffer): void {

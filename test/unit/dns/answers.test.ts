@@ -179,6 +179,17 @@ test('as many addresses as fit, over UDP and TCP', async (t) => {
   }
 });
 
+test('the OPT record of an answer says what we take and gives the DO bit back', async (t) => {
+  const ours = serving(vip());
+  for (const name of [fqdn, 'nobody.l4lb.thisdcos.directory', 'l4lb.thisdcos.directory']) {
+    for (const dnssec of [false, true]) {
+      const { additionals } = await ours.ask(name, { size: 4096, dnssec });
+      t.like(additionals!.at(-1), { type: 'OPT', udpPayloadSize: 1232, flag_do: dnssec, ednsVersion: 0 });
+    }
+    t.deepEqual((await ours.ask(name)).additionals, [], 'who has none gets none');
+  }
+});
+
 test('addresses take turns, or stand still, as asked for', async (t) => {
   const firsts = async (order: 'rotate' | 'random' | 'fixed') => {
     const ours = new Ours({}, [], { order });

@@ -28,6 +28,8 @@ export interface Asking {
   readonly udp?: boolean;
   /** EDNS size; absent: no EDNS. */
   readonly size?: number;
+  /** The DO bit; there must be a size. */
+  readonly dnssec?: boolean;
   readonly id?: number;
   readonly flags?: number;
 }
@@ -108,8 +110,8 @@ export class Ours {
   }
 }
 
-export function query(name: string, { type = 'A', size, id = 4711, flags = 0x0100 }: Asking): Buffer {
-  const edns = { type: 'OPT', name: '.', udpPayloadSize: size, flags: 0, options: [] };
+export function query(name: string, { type = 'A', size, dnssec, id = 4711, flags = 0x0100 }: Asking): Buffer {
+  const edns = { type: 'OPT', name: '.', udpPayloadSize: size, flags: dnssec ? 0x8000 : 0, options: [] };
   const questions = [{ type, name, class: 'IN' }];
   return dnsPacket.encode({
     type: 'query',
