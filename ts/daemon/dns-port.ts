@@ -83,8 +83,8 @@ function hostText(data: RecordData): string {
 }
 
 function zoneView(zone: Zone) {
-  const { apex, kind, origin, ready, serial, size, records } = zone;
-  return { zone: nameText(apex), kind, origin, ready, serial, names: size, records };
+  const { apex, kind, origin, serial, size, records } = zone;
+  return { zone: nameText(apex), kind, origin, ready: zone.ready && zone.complete, serial, names: size, records };
 }
 
 function serversText(group: string, groups: NameService['dns']['groups']): string {

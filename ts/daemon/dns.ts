@@ -23,7 +23,11 @@ export interface NameServiceModules {
 /** What the rest of the daemon knows. */
 export interface Followed {
   readonly reconciler: { onPass(listener: () => void): () => void };
-  readonly sources: { tasks(): TaskTable };
+  readonly sources: {
+    tasks(): TaskTable;
+    /** Whether all of them have been heard of. */
+    reported(): boolean;
+  };
   names(): Names;
 }
 
@@ -78,7 +82,8 @@ export class NameService {
   /** Publishes names from now on: of VIPs once they forward, of tasks once the cluster has been heard of. */
   follow(known: Followed): void {
     const { zones } = this.dns;
-    const publishNames = () => this.#timed(zones.vips.zone, () => zones.setNames(known.names()));
+    const publishNames = () =>
+      this.#timed(zones.vips.zone, () => zones.setNames(known.names(), known.sources.reported()));
     const publishTasks = () => {
       const table = known.sources.tasks();
       const heard = table.leader !== undefined || table.agents.size > 0;

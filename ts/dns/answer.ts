@@ -21,7 +21,7 @@ export interface Answer {
   readonly rest?: { readonly key: NameKey; readonly group: string };
 }
 
-/** `elsewhere`: others know. `unready`: the zone is not filled yet, so that nothing can be said. */
+/** `elsewhere`: others know. `unready`: the zone is not filled yet, so that it cannot be said that a name does not exist. */
 export type Found =
   | { readonly kind: 'answer'; readonly answer: Answer; readonly zone: Zone }
   | { readonly kind: 'elsewhere'; readonly key: NameKey; readonly group: string; readonly alias?: Alias | undefined }
@@ -42,6 +42,7 @@ export function answerFor(routing: Routing, key: NameKey, type: number, depth = 
   if (!zone.ready) return { kind: 'unready', zone };
   const sets = zone.find(routed.key);
   if (sets === undefined && zone.kind === 'overlay') return beyond(routing, zone, routed, type, depth);
+  if (sets === undefined && !zone.complete) return { kind: 'unready', zone };
   return { kind: 'answer', zone, answer: { ...inZone(routing, zone, routed.key, type, depth), ...aliasOf(routed) } };
 }
 

@@ -7,6 +7,7 @@ import { type NameKey, nameKey, nameText, parent } from './name.js';
 import { dataText, recordText } from './record.js';
 import { itemsOf, looseRecords } from './records-in.js';
 import type { Outcome, Recursor } from './recursor.js';
+import type { Zone } from './zone.js';
 import type { Zones } from './zones.js';
 
 /** One record of an answer, and who gave it. */
@@ -45,7 +46,7 @@ export async function explain(modules: ExplainModules, name: string, type: numbe
   const found = answerFor(routing, key, type);
   const about = { name: nameText(key), type: typeName(type) };
   if (found.kind === 'unready') {
-    steps.push(`the zone ${nameText(found.zone.apex)} (${found.zone.origin}) is not filled yet: nothing can be said`);
+    steps.push(unreadyText(found.zone));
     return { ...about, code: rcodeName(rcode.SERVFAIL), answer: [], steps };
   }
   if (found.kind === 'elsewhere') {
@@ -69,6 +70,12 @@ export async function explain(modules: ExplainModules, name: string, type: numbe
   const { code, items } = await asked(modules, answer.rest.group, answer.rest.key, type, steps);
   const theirs = items.map(({ owner, set }) => foreign(owner, set.ttl, set.type, set.records[0]));
   return { ...about, code, answer: [...own, ...theirs], steps };
+}
+
+function unreadyText({ apex, origin, ready }: Zone): string {
+  const zone = `the zone ${nameText(apex)} (${origin})`;
+  if (!ready) return `${zone} is not filled yet: nothing can be said`;
+  return `${zone} does not hold it, but not all sources have been heard of yet: vipctl status`;
 }
 
 function explained(zones: Zones, { owner, set }: Item): ExplainedRecord[] {

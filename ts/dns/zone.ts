@@ -61,6 +61,8 @@ export class Zone {
   readonly origin: string;
   /** False until it has been filled: before that nobody can say what does not exist. */
   ready = false;
+  /** Whether what it does not hold does not exist; else somebody who could know of more has not spoken yet. */
+  complete = true;
   readonly #nodes = new Map<NameKey, Node>();
   #serial = Math.floor(Date.now() / 1000);
   #soa: RecordSet | undefined;

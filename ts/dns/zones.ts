@@ -79,19 +79,21 @@ export class Zones {
     this.#readiness();
   }
 
-  /** What became of named VIPs. They are known from now on. */
-  setNames(names: Names): void {
+  /** What became of named VIPs. They are known from now on; all of them, if it is complete. */
+  setNames(names: Names, complete = true): void {
     const { gone, come } = differences(this.#names, names);
     const before = this.#names;
     this.#names = names;
-    const zone = `l4lb.${this.options.suffix}`;
+    const suffix = `l4lb.${this.options.suffix}`;
     for (const [text] of gone) if (!names.has(text)) this.#withdraw(`VIP ${text}`);
     for (const [text, entry] of come) {
       const last = before.get(text);
-      if (last === undefined || stateOf(last) !== stateOf(entry)) this.#publish(`VIP ${text}`, entry, zone);
+      if (last === undefined || stateOf(last) !== stateOf(entry)) this.#publish(`VIP ${text}`, entry, suffix);
     }
-    this.vips.zone.ready = true;
-    for (const one of this.reverse.zones) one.ready = true;
+    for (const zone of [this.vips.zone, ...this.reverse.zones]) {
+      zone.ready = true;
+      zone.complete = complete;
+    }
     this.#readiness();
   }
 
@@ -155,7 +157,7 @@ export class Zones {
   #readiness(): void {
     const spartan = this.routing.find(nameKey('spartan')).to;
     if (spartan.to !== 'zone') return;
-    spartan.zone.ready = this.routing.zones().every((zone) => zone.ready || zone === spartan.zone);
+    spartan.zone.ready = this.routing.zones().every((zone) => (zone.ready && zone.complete) || zone === spartan.zone);
   }
 
   #configured(): void {

@@ -123,7 +123,12 @@ export class Sources {
 
   /** Every source has reported a full set, or the wait has ended. */
   ready(): boolean {
-    return this.#waited || [...this.#standings.values()].every(({ reported }) => reported);
+    return this.#waited || this.reported();
+  }
+
+  /** Every source has reported a full set: what none of them knows does not exist. */
+  reported(): boolean {
+    return [...this.#standings.values()].every(({ reported }) => reported);
   }
 
   /** Calls the listener whenever the table, a status or readiness may have changed, until the returned function is called. */

@@ -54,6 +54,21 @@ test('a name is answered from when its VIP forwards until it is gone', async (t)
   t.is((await ours.ask('80.0.0.11.in-addr.arpa', { type: 'PTR' })).rcode, 'NXDOMAIN');
 });
 
+test('while a source has not been heard of, no name is said not to exist, and what is known is answered', async (t) => {
+  const ours = new Ours({ tasks: undefined });
+  ours.zones.setNode(['192.0.2.7'], []);
+  ours.zones.setNames(namesOf([vip()]), false);
+  t.is(texts((await ours.ask(fqdn)).answers).length, 1);
+  t.is((await ours.ask(fqdn, { type: 'AAAA' })).rcode, 'NOERROR');
+  for (const name of ['api.marathon.l4lb.thisdcos.directory', 'api.marathon.dclb.thisdcos.global', 'ready.spartan'])
+    t.is((await ours.ask(name)).rcode, 'SERVFAIL', name);
+  t.is((await ours.ask('81.0.0.11.in-addr.arpa', { type: 'PTR' })).rcode, 'SERVFAIL');
+  t.is((await ours.ask('1.113.0.203.in-addr.arpa', { type: 'PTR' })).rcode, 'REFUSED', 'others may know that one');
+  ours.zones.setNames(namesOf([vip()]), true);
+  t.is((await ours.ask('api.marathon.l4lb.thisdcos.directory')).rcode, 'NXDOMAIN');
+  t.is((await ours.ask('ready.spartan')).rcode, 'NOERROR');
+});
+
 test('every other name of a zone answers the same, under the name that was asked', async (t) => {
   const ours = serving(vip());
   const suffixes = [
