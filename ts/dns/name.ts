@@ -62,7 +62,7 @@ function invalid(object: string, cause: string): VipdError {
 }
 
 /** ASCII letters only: the DNS knows no others (RFC 4343). */
-function lowerCase(key: string): string {
+export function lowerCase(key: string): string {
   return key.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
 

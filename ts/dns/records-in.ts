@@ -1,8 +1,9 @@
 import type { Item } from './answer.js';
 import { rrType } from './codes.js';
-import { NAME_MAX, type NameKey } from './name.js';
+import { lowerCase, NAME_MAX, type NameKey } from './name.js';
 import { type RawData, RecordSet } from './record.js';
 import type { Reply } from './reply.js';
+import { type Alias, asAsked } from './routing.js';
 
 /** Where names are in the data of a type, if others may point into them (RFC 3597 §4): bytes before them, and how many. */
 const namesIn: ReadonlyMap<number, { readonly before: number; readonly names: number }> = new Map([
@@ -22,12 +23,12 @@ export interface LooseRecord {
   readonly data: RawData;
 }
 
-/** The records of a section, 0 answer, 1 authority, 2 additional; undefined when a name in them goes astray. */
-export function looseRecords(reply: Reply, section: 0 | 1 | 2): LooseRecord[] | undefined {
+/** The records of a section, 0 answer, 1 authority, 2 additional; undefined when a name in them goes astray. @param alias its names inside the data are those that were asked by */
+export function looseRecords(reply: Reply, section: 0 | 1 | 2, alias?: Alias): LooseRecord[] | undefined {
   const first = reply.counts.slice(0, section).reduce((sum, count) => sum + count, 0);
   const records: LooseRecord[] = [];
   for (let i = first; i < first + reply.counts[section]; i++) {
-    const record = looseRecord(reply, i);
+    const record = looseRecord(reply, i, alias);
     if (record === undefined) return undefined;
     records.push(record);
   }
@@ -42,21 +43,27 @@ export function itemsOf(records: readonly LooseRecord[], age: number): Item[] {
   }));
 }
 
-function looseRecord({ bytes, starts, ttls }: Reply, i: number): LooseRecord | undefined {
+function looseRecord({ bytes, starts, ttls }: Reply, i: number, alias: Alias | undefined): LooseRecord | undefined {
   const owner = wholeName(bytes, starts[i]!);
   const fixed = ttls[i]! - 4;
   const type = bytes.readUInt16BE(fixed);
   const begin = fixed + 10;
-  const raw = wholeData(bytes, type, begin, begin + bytes.readUInt16BE(fixed + 8));
+  const raw = wholeData(bytes, { type, begin, end: begin + bytes.readUInt16BE(fixed + 8) }, alias);
   if (owner === undefined || raw === undefined) return undefined;
   return {
-    owner: owner.key.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()),
+    owner: lowerCase(owner.key),
     ttl: bytes.readUInt32BE(fixed + 4),
     data: { type, raw },
   };
 }
 
-function wholeData(bytes: Buffer, type: number, begin: number, end: number): Buffer | undefined {
+interface Place {
+  readonly type: number;
+  readonly begin: number;
+  readonly end: number;
+}
+
+function wholeData(bytes: Buffer, { type, begin, end }: Place, alias: Alias | undefined): Buffer | undefined {
   const layout = namesIn.get(type);
   if (layout === undefined) return Buffer.from(bytes.subarray(begin, end));
   const parts = [bytes.subarray(begin, begin + layout.before)];
@@ -64,10 +71,18 @@ function wholeData(bytes: Buffer, type: number, begin: number, end: number): Buf
   for (let i = 0; i < layout.names; i++) {
     const name = wholeName(bytes, at);
     if (name === undefined || name.end > end) return undefined;
-    parts.push(Buffer.from(`${name.key}\0`, 'latin1'));
+    parts.push(Buffer.from(`${renamed(name.key, alias)}\0`, 'latin1'));
     at = name.end;
   }
   return Buffer.concat([...parts, bytes.subarray(at, end)]);
+}
+
+/** The letters are left as they are unless it is another name of one that was asked for. */
+function renamed(name: string, alias: Alias | undefined): string {
+  if (alias === undefined) return name;
+  const lower = lowerCase(name);
+  const asked = asAsked(lower, alias);
+  return asked === lower ? name : asked;
 }
 
 /** Follows pointers, each of which must lead further back; the letters are left as they are. */

@@ -123,10 +123,13 @@ function askedOf({ key, type }: Elsewhere, { dnssec, flags }: Query): Asked {
 
 /** Our CNAMEs and the answer of others behind them; or their answer under the name that was asked. */
 function composed({ begun, alias }: Elsewhere, { reply, age, ttl }: Outcome): Answer | undefined {
-  const [answers, authorities] = [looseRecords(reply!, 0), looseRecords(reply!, 1)];
+  const sections = ([0, 1, 2] as const).map((section) => looseRecords(reply!, section, alias));
+  const [answers, authorities, additionals] = sections;
   if (answers === undefined || authorities === undefined) return undefined;
-  const timed = (records: typeof answers) => (ttl === undefined ? records : records.map((one) => ({ ...one, ttl })));
-  const answer = [...(begun?.answer ?? []), ...itemsOf(timed(answers), age)];
-  const authority = answers.length === 0 ? itemsOf(timed(authorities), age) : [];
-  return { rcode: reply!.rcode, answer, authority, additional: [], alias: begun?.alias ?? alias };
+  const items = (records: typeof answers) =>
+    itemsOf(ttl === undefined ? records : records.map((one) => ({ ...one, ttl })), age);
+  const answer = [...(begun?.answer ?? []), ...items(answers)];
+  const authority = answers.length === 0 ? items(authorities) : [];
+  const additional = items(additionals ?? []);
+  return { rcode: reply!.rcode, answer, authority, additional, alias: begun?.alias ?? alias };
 }

@@ -1,7 +1,7 @@
 import dnsPacket, { type DecodedPacket, type Packet } from 'dns-packet';
 import { Counts } from '../../../ts/dns/counts.js';
 import { Group } from '../../../ts/dns/group.js';
-import { nameKey } from '../../../ts/dns/name.js';
+import { type NameKey, nameKey } from '../../../ts/dns/name.js';
 import { address } from '../../../ts/dns/record.js';
 import { Recursor } from '../../../ts/dns/recursor.js';
 import { largestAnswer, Resolver } from '../../../ts/dns/resolver.js';
@@ -47,19 +47,27 @@ export class Ours {
   readonly group: Group;
   now = 0;
   readonly #resolver: Resolver;
+  readonly #groups: ReadonlyMap<string, Group>;
   readonly #into = Buffer.alloc(largestAnswer, 0xee);
 
   constructor(
     options: Partial<ZonesOptions> = {},
     upstreams: readonly Endpoint[] = [],
-    over: { order?: Order; serveStale?: boolean; maxQuestions?: number } = {},
+    over: { order?: Order; serveStale?: boolean; maxQuestions?: number; cacheBytes?: number } = {},
+    forward: readonly (readonly [NameKey, readonly Endpoint[]])[] = [],
   ) {
     this.zones = new Zones({ ...zonesOptions, ...options });
     this.group = new Group('default', this.counts);
     this.group.set(upstreams);
-    const { serveStale = true, maxQuestions = 1000, order = 'fixed' } = over;
-    const limits = { bytes: 1 << 20, staleMs: 86_400_000, serveStale, maxQuestions, maxWaiting: 10_000 };
-    const modules = { groups: new Map([['default', this.group]]), now: () => this.now };
+    const { serveStale = true, maxQuestions = 1000, order = 'fixed', cacheBytes: bytes = 1 << 20 } = over;
+    const limits = { bytes, staleMs: 86_400_000, serveStale, maxQuestions, maxWaiting: 10_000 };
+    const others = forward.map(([suffix, servers]) => {
+      const group = new Group(suffix, this.counts);
+      group.set(servers);
+      return [suffix, group] as const;
+    });
+    this.#groups = new Map([['default', this.group], ...others]);
+    const modules = { groups: this.#groups, now: () => this.now };
     this.recursor = new Recursor(limits, modules);
     const responder = new Responder(
       { order, udpCeiling: 1232, recursion: () => upstreams.length > 0 },
@@ -106,7 +114,7 @@ export class Ours {
   }
 
   close(): void {
-    this.group.close();
+    for (const group of this.#groups.values()) group.close();
   }
 }
 

@@ -1,7 +1,8 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import test, { type ExecutionContext } from 'ava';
-import type { DecodedPacket } from 'dns-packet';
+import dnsPacket, { type DecodedPacket } from 'dns-packet';
+import { nameKey } from '../../../ts/dns/name.js';
 import { parseRecord } from '../../../ts/dns/static-records.js';
 import { Ours, texts } from './asking-ours.js';
 import { a, type Behaviour, type FakeUpstream, failing, honest, reply, silent, upstream } from './upstream-program.js';
@@ -20,6 +21,7 @@ function asking(
   return ours;
 }
 
+const encoded = (question: DecodedPacket) => dnsPacket.encode(question);
 const nameOf = (question: DecodedPacket) => question.questions![0]!.name;
 const soa = {
   type: 'SOA',
@@ -256,6 +258,22 @@ test('when nobody answers, what is out of date is given for a short while; fresh
   t.is((await strict.ask('www.example.org')).rcode, 'SERVFAIL');
 });
 
+test('the cache holds no more than it may, gives up what nobody asks for first, and counts that', async (t) => {
+  const server = await upstream(t, honest('192.0.2.1', 3_600));
+  const ours = asking(t, [server], { cacheBytes: 100_000, maxQuestions: 10_000 });
+  for (let i = 0; i < 1_000; i++) {
+    await ours.ask(`n${i}.example.org`);
+    if (i % 20 === 0) await ours.ask('popular.example.org');
+    t.true(ours.recursor.cache.bytes <= 100_000);
+  }
+  const { size, evictions } = ours.recursor.cache;
+  t.true(size > 100 && size < 200, `${size} entries`);
+  t.is(evictions, 1_001 - size);
+  t.is(server.asked.filter((one) => nameOf(one).toLowerCase().startsWith('popular')).length, 1);
+  t.is(ours.recursor.cache.clear(), size);
+  t.is(ours.recursor.cache.bytes, 0);
+});
+
 test('a popular name is asked anew before its time is over, so that nobody waits', async (t) => {
   const server = await upstream(t, honest('192.0.2.1', 100));
   const ours = asking(t, [server]);
@@ -282,6 +300,70 @@ test('a CNAME of ours that leads elsewhere is followed there', async (t) => {
     'www.example.net CNAME edge.example.net',
     'edge.example.net A 192.0.2.1',
   ]);
+});
+
+test('names of Mesos asked of its own servers have the suffix they were asked with, wherever they stand', async (t) => {
+  const server = await upstream(t, (question, send) => {
+    const { name, type } = question.questions![0]!;
+    const inside = { class: 'IN', name: 'Web-1.marathon.slave.mesos', ttl: 60 } as const;
+    const chain = { type: 'CNAME', class: 'IN', name, ttl: 60, data: inside.name };
+    const service = { type: 'SRV', class: 'IN', name, ttl: 60, data: { port: 31_000, target: inside.name } };
+    const additionals = [{ ...inside, type: 'A', data: '192.0.2.7' }];
+    if (type === 'SRV') send(reply(question, { answers: [service], additionals }));
+    else send(reply(question, { answers: [chain, ...additionals] }));
+  });
+  const ours = new Ours({ tasks: undefined, forwarded: [nameKey('mesos')] }, [], {}, [
+    [nameKey('mesos'), [server.endpoint]],
+  ]);
+  t.teardown(() => ours.close());
+  const below = (name: string) => `${name}.mesos.thisdcos.directory`;
+  const target = below('web-1.marathon.slave');
+  const srv = await ours.ask(below('_web._tcp.marathon'), { type: 'SRV' });
+  t.deepEqual(texts(srv.answers), [`${below('_web._tcp.marathon')} SRV 31000 ${target}`]);
+  t.deepEqual(texts(srv.additionals), [`${target} A 192.0.2.7`]);
+  t.deepEqual(texts((await ours.ask(below('web.marathon'))).answers), [
+    `${below('web.marathon')} CNAME ${target}`,
+    `${target} A 192.0.2.7`,
+  ]);
+  const plain = await ours.ask('_web._tcp.marathon.mesos', { type: 'SRV' });
+  t.deepEqual(texts(plain.answers), ['_web._tcp.marathon.mesos SRV 31000 Web-1.marathon.slave.mesos']);
+});
+
+test('ports and ids of questions cannot be foretold, and a port is given up after a while', async (t) => {
+  const [ports, ids]: [number[], number[]] = [[], []];
+  const server = await upstream(t, (question, send, nth) => {
+    ids.push(question.id!);
+    honest('192.0.2.1')(question, send, nth);
+  });
+  server.from((port) => ports.push(port));
+  const ours = asking(t, [server], { maxQuestions: 10_000 });
+  const count = 4_000;
+  for (let i = 0; i < count; i += 100)
+    await Promise.all(Array.from({ length: 100 }, (_, n) => ours.ask(`n${i + n}.example.org`)));
+  t.is(ids.length, count);
+  const steps = ids.slice(1).map((id, i) => (id - ids[i]! + 65_536) % 65_536);
+  t.true(new Set(steps).size > count * 0.8, 'no step from one id to the next is usual');
+  t.true(new Set(ids).size > count * 0.9);
+  const distinct = new Set(ports).size;
+  t.true(distinct >= 8 && distinct >= count / 256, `${distinct} ports`);
+  const uses = new Map<number, number>();
+  for (const port of ports) uses.set(port, (uses.get(port) ?? 0) + 1);
+  t.true(Math.max(...uses.values()) <= 256);
+});
+
+test('two resolvers that ask each other answer that nobody knows', async (t) => {
+  const [first, second] = [await upstream(t, silent), await upstream(t, silent)];
+  const ask =
+    (ours: Ours): Behaviour =>
+    (question, send) =>
+      void ours.raw(encoded(question)).then((answer) => answer && send(answer));
+  const ours = [second, first].map(({ endpoint }) => asking(t, [{ endpoint } as FakeUpstream]));
+  first.behave(ask(ours[0]!));
+  second.behave(ask(ours[1]!));
+  const began = Date.now();
+  t.is((await ours[0]!.ask('www.example.org')).rcode, 'SERVFAIL');
+  t.true(Date.now() - began < 8_000);
+  t.true(first.asked.length + second.asked.length < 20, 'the question does not multiply');
 });
 
 test('more questions than there is room for are turned away, and counted', async (t) => {

@@ -14,6 +14,10 @@ export interface FakeUpstream {
   /** Questions that came, over UDP and over TCP. */
   readonly asked: DecodedPacket[];
   readonly askedByTcp: DecodedPacket[];
+  /** Another behaviour over UDP from now on. */
+  behave(behaviour: Behaviour): void;
+  /** Hears the port of every question that comes over UDP. */
+  from(listener: (port: number) => void): void;
 }
 
 export function reply(question: DecodedPacket, over: object = {}): Buffer {
@@ -37,16 +41,15 @@ export const failing =
 export const silent: Behaviour = () => {};
 
 /** A resolver on a port of its own, UDP and TCP, that ends with the test. */
-export async function upstream(
-  t: ExecutionContext,
-  behave: Behaviour,
-  byTcp: Behaviour = behave,
-): Promise<FakeUpstream> {
+export async function upstream(t: ExecutionContext, first: Behaviour, byTcp: Behaviour = first): Promise<FakeUpstream> {
   const socket = createSocket('udp4');
+  let behave = first;
+  let heard = (_port: number) => {};
   const [asked, askedByTcp]: [DecodedPacket[], DecodedPacket[]] = [[], []];
   socket.on('message', (bytes: Buffer, { address, port }: RemoteInfo) => {
     const question = dnsPacket.decode(bytes);
     const nth = asked.push(question);
+    heard(port);
     behave(question, (answer, from = socket) => from.send(answer, port, address), nth);
   });
   socket.bind(0, '127.0.0.1');
@@ -68,5 +71,13 @@ export async function upstream(
     socket.close();
     server.close();
   });
-  return { endpoint, asked, askedByTcp };
+  return {
+    ...{ endpoint, asked, askedByTcp },
+    behave: (behaviour) => {
+      behave = behaviour;
+    },
+    from: (listener) => {
+      heard = listener;
+    },
+  };
 }
