@@ -37,6 +37,8 @@ readonly test_packages=(
   'dnsperf|many DNS questions at once'
   'unbound|upstream resolver, compared in the benchmark'
   'knot|DNS server, compared in the benchmark'
+  'knot-dnsutils|DNS client, with TCP connections that stay'
+  'nsd|DNS server, upstream'
   'iperf3|bulk traffic'
   'iputils-ping|echo requests'
   'wrk|many connections at once'
@@ -104,7 +106,7 @@ install_packages() {
   (( status == 0 )) || { cat "$log" >&2; die "apt-get could not install the packages above (status $status)"; }
   rm -f "$log"
   local service
-  for service in nginx unbound knot nats-server; do
+  for service in nginx unbound knot nsd nats-server; do
     if [[ " $* " == *" $service "* ]] && command -v systemctl >/dev/null; then as_root systemctl --quiet disable "$service"; fi
   done
 }

@@ -1,11 +1,11 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { Daemon } from '../helpers/daemon.js';
-import { Lab, type Site } from '../helpers/lab.js';
+import { startKnot, startNsd, startUnbound } from '../helpers/dns-servers.js';
+import { Lab } from '../helpers/lab.js';
 import { program, rootTest } from '../helpers/needs.js';
 import { runAt } from '../helpers/programs.js';
-import { startIn } from '../helpers/servers.js';
 
-// The resolver as dig and dnsperf see it, with a real unbound behind it.
+// The resolver as dig, kdig and dnsperf see it, with real servers behind it.
 
 const server = '198.51.100.1';
 const numbers = (count: number) => Array.from({ length: count }, (_, i) => i + 1);
@@ -111,25 +111,6 @@ rootTest(
   program('dig'),
 );
 
-/** Unbound with a zone of its own: one name, and one with more addresses than fit without TCP. */
-async function startUnbound(lab: Lab, site: Site): Promise<void> {
-  const path = `${lab.directory}/unbound.conf`;
-  const data = [
-    'upstream.test. 60 SOA ns.upstream.test. admin.upstream.test. 1 60 60 60 60',
-    'www.upstream.test. 60 A 192.0.2.77',
-    ...numbers(120).map((n) => `wide.upstream.test. 60 A 10.9.0.${n}`),
-  ];
-  const lines = [
-    `server:\n  interface: ${site.v4}\n  access-control: 0.0.0.0/0 allow\n  do-daemonize: no\n  username: ""\n  chroot: ""`,
-    `  pidfile: ""\n  use-syslog: no\n  logfile: ""\n  verbosity: 1\n  directory: ${lab.directory}\n  module-config: "iterator"`,
-    '  local-zone: "upstream.test." static',
-    ...data.map((record) => `  local-data: "${record}"`),
-    'remote-control:\n  control-enable: no',
-  ];
-  writeFileSync(path, `${lines.join('\n')}\n`);
-  await startIn(lab, site, ['unbound', '-d', '-c', path]).wrote('start of service');
-}
-
 rootTest(
   'a real resolver behind it: beside one that is dead, by TCP where it must be, at the end of a chain of aliases',
   async (t) => {
@@ -152,52 +133,63 @@ rootTest(
   program('unbound'),
 );
 
-/** Knot DNS, which knows its zone and refuses everything else. */
-async function startKnot(lab: Lab, site: Site): Promise<void> {
-  const home = `${lab.directory}/knot`;
-  mkdirSync(home);
-  const records = ['@ SOA ns admin 1 60 60 60 30', '@ NS ns', 'ns A 192.0.2.1', 'www A 192.0.2.78', 'short CNAME www'];
-  const wide = numbers(120).map((n) => `wide AAAA 2001:db8::${n}`);
-  const zone = ['$ORIGIN knot.test.', '$TTL 60', ...records, ...wide, ''];
-  writeFileSync(`${home}/knot.test.zone`, zone.join('\n'));
-  const conf = [
-    `server:\n  rundir: ${home}\n  listen: ${site.v4}@53\n  udp-workers: 1\n  tcp-workers: 1\n  background-workers: 1`,
-    `database:\n  storage: ${home}\nlog:\n  - target: stdout\n    any: info`,
-    `zone:\n  - domain: knot.test\n    storage: ${home}\n    zonefile-sync: -1\n    journal-content: none\n`,
-  ];
-  writeFileSync(`${home}/conf`, conf.join('\n'));
-  await startIn(lab, site, ['knotd', '-c', `${home}/conf`]).wrote('server started', 20_000);
+for (const [name, start] of [
+  ['knotd', startKnot],
+  ['nsd', startNsd],
+] as const) {
+  rootTest(
+    `a suffix whose names ${name} knows at first hand, beside those of everybody else`,
+    async (t) => {
+      const lab = Lab.create(t);
+      const [own, others] = [lab.site('own'), lab.site('others')];
+      await start(lab, own);
+      await startUnbound(lab, others);
+      const servers = ['--dns-forward', `own.test=${own.v4}`, '--dns-upstream', others.v4];
+      const daemon = await Daemon.start(lab, [], ...flags, ...servers);
+      t.regex((await dig(lab, 'www.own.test')).text, /^www\.own\.test\.\s+60\s+IN\s+A\s+192\.0\.2\.78$/m);
+      t.regex((await dig(lab, 'SHORT.own.Test')).text, /CNAME\s+www\.own\.test\.[\s\S]*192\.0\.2\.78/i);
+      t.like(await dig(lab, 'nobody.own.test'), { status: 'NXDOMAIN', authorities: 1 });
+      t.like(await dig(lab, 'www.own.test', 'MX'), { status: 'NOERROR', answers: 0, authorities: 1 });
+      t.is((await dig(lab, 'wide.own.test', 'AAAA')).answers, 120);
+      t.like(await dig(lab, 'www.upstream.test'), { status: 'NOERROR', answers: 1 });
+      const { upstreams } = await daemon.client.dnsUpstreams();
+      t.true(upstreams.every(({ failures, mismatches }) => failures === 0 && mismatches === 0));
+      t.is(upstreams.length, 2);
+    },
+    program('dig'),
+    program('unbound'),
+    program(name),
+  );
 }
 
 rootTest(
-  'a suffix whose names a server knows at first hand, beside those of everybody else',
+  'another suffix, another port, larger answers over UDP: as kdig sees it, on a connection that stays',
   async (t) => {
     const lab = Lab.create(t);
-    const [own, others] = [lab.site('own'), lab.site('others')];
-    await startKnot(lab, own);
-    await startUnbound(lab, others);
-    const daemon = await Daemon.start(
-      lab,
-      [],
-      ...flags,
-      '--dns-forward',
-      `knot.test=${own.v4}`,
-      '--dns-upstream',
-      others.v4,
+    const own = ['--dns-suffix', 'corp.example', '--dns-udp-size', '4096', '--dns-listen', '127.0.0.1:5353'];
+    const service = { name: 'web', vip: 'web.marathon:80', backends: ['10.0.0.1:80'] };
+    await Daemon.start(lab, [service], ...flags, ...own);
+    const kdig = (...question: readonly string[]) =>
+      runAt(lab, 'node', 'kdig', '@127.0.0.1', '-p', '5353', '+retry=0', ...question);
+    const wide = await kdig('+bufsize=4096', '+ignore', 'all.lab.example', 'AAAA');
+    t.regex(wide, /Flags: qr aa rd[^\n]*ANSWER: 128;/);
+    t.notRegex(wide, /Flags:[^\n]* tc/);
+    t.regex(wide, /EDNS PSEUDOSECTION:\n;; Version: 0; flags: ; UDP size: 4096 B/);
+    const both = await kdig(
+      '+keepopen',
+      '+tcp',
+      '+dnssec',
+      'web.marathon.l4lb.corp.example',
+      'A',
+      'near.lab.example',
+      'CNAME',
     );
-    t.regex((await dig(lab, 'www.knot.test')).text, /^www\.knot\.test\.\s+60\s+IN\s+A\s+192\.0\.2\.78$/m);
-    t.regex((await dig(lab, 'SHORT.knot.Test')).text, /CNAME\s+www\.knot\.test\.[\s\S]*192\.0\.2\.78/i);
-    t.like(await dig(lab, 'nobody.knot.test'), { status: 'NXDOMAIN', authorities: 1 });
-    t.like(await dig(lab, 'www.knot.test', 'MX'), { status: 'NOERROR', answers: 0, authorities: 1 });
-    t.is((await dig(lab, 'wide.knot.test', 'AAAA')).answers, 120);
-    t.like(await dig(lab, 'www.upstream.test'), { status: 'NOERROR', answers: 1 });
-    const { upstreams } = await daemon.client.dnsUpstreams();
-    t.true(upstreams.every(({ failures, mismatches }) => failures === 0 && mismatches === 0));
-    t.is(upstreams.length, 2);
+    t.regex(both, /^web\.marathon\.l4lb\.corp\.example\.\s+5\s+IN\s+A\s+11\./m);
+    t.regex(both, /^near\.lab\.example\.\s+5\s+IN\s+CNAME\s+www\.upstream\.test\./m);
+    t.is([...both.matchAll(/flags: do;/g)].length, 2);
+    t.regex(await kdig('web.marathon.l4lb.thisdcos.directory', 'A'), /status: REFUSED/);
   },
-  program('dig'),
-  program('unbound'),
-  program('knotd'),
+  program('kdig'),
 );
 
 rootTest(

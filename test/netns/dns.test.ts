@@ -106,6 +106,24 @@ rootTest(
   program('dig'),
 );
 
+rootTest(
+  'while a source is silent names it may know of are not denied, and vipctl says why',
+  async (t) => {
+    const lab = Lab.create(t);
+    const service = { name: 'web', vip: 'web.marathon:80', backends: ['10.0.0.1:80'] };
+    const silent = ['--mesos-master', 'http://192.0.2.9:5050', '--source-wait', '1s'];
+    const daemon = await Daemon.start(lab, [service], '--dns', 'true', ...silent);
+    await until('the name', 20_000, async () => (await dig(lab, 'node', addresses[0]!, fqdn)) !== '');
+    const status = async (name: string) =>
+      /status: (\w+)/.exec(await runAt(lab, 'node', 'dig', `@${addresses[0]}`, '+tries=1', name))?.[1];
+    for (const name of ['api.marathon.l4lb.thisdcos.directory', 'leader.mesos', 'ready.spartan'])
+      t.is(await status(name), 'SERVFAIL', name);
+    const { steps } = await daemon.client.dnsLookup({ name: 'api.marathon.l4lb.thisdcos.directory', type: 'A' });
+    t.regex(steps.join(), /not all sources have been heard of/);
+  },
+  program('dig'),
+);
+
 const muslClient = `
 #include <netdb.h>
 #include <stdio.h>

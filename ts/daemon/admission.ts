@@ -1,3 +1,4 @@
+import type { PlaneName } from '../dataplane/dataplane.js';
 import { formatPrefix, type Prefix, prefixContains } from '../model/address.js';
 import { type ServiceDefinition, vipKey } from '../model/service.js';
 import type { VipStatus } from '../model/status.js';
@@ -18,6 +19,8 @@ export interface Surroundings {
   readonly pools: Pools;
   /** Milliseconds since the epoch. */
   readonly now: number;
+  /** What carries packets, once there is anything. */
+  readonly plane?: PlaneName;
 }
 
 /** The prefixes of this node. Definitions never change, so each is looked up once. */
@@ -40,14 +43,22 @@ export function admit(table: ServiceTable, around: Surroundings, before: readonl
   const earlier = new Map(before.map((row) => [row.name, row]));
   const refused: VipStatus[] = [];
   for (const service of table.services.values()) {
-    // The resolver's addresses are the node's own, and stay on the machine by that.
-    const fault = service.source === interceptionName ? undefined : objection(service.definition, around);
+    const intercepts = service.source === interceptionName;
+    const fault = intercepts ? withoutHooks(service.definition, around) : objection(service.definition, around);
     if (fault) refused.push(row(service, fault, earlier.get(service.definition.name), around.now));
   }
   if (refused.length === 0) return { table, refused };
   const names = new Set(refused.map((one) => one.name));
   const services = new Map([...table.services].filter(([name]) => !names.has(name)));
   return { table: { ...table, services }, refused };
+}
+
+/** The resolver's addresses are the node's own, and stay on the machine by that; but it takes hooks to lead away from them. */
+function withoutHooks({ name }: ServiceDefinition, { plane }: Surroundings): Fault | undefined {
+  if (plane !== 'ipvs') return undefined;
+  const cause = 'the hooks of eBPF lead questions to the resolver where no route does; IPVS cannot';
+  const hint = 'vipctl mode ebpf, or give containers a route to dns.listen and leave dns.intercept out';
+  return { code: 'DNS_INTERCEPT_UNAVAILABLE', object: `service ${name}`, cause, hint };
 }
 
 function objection(definition: ServiceDefinition, { local, pools }: Surroundings): Fault | undefined {

@@ -77,7 +77,7 @@ export class Control {
       onFault: (error) => logger.warn({ fault: faultOf(error, 'connects') }, 'outliers not looked for'),
     });
     const { outliers } = this;
-    const modules = { sources: this.sources, health: this.#health, outliers, api, machine, onEvent };
+    const modules = { sources: this.sources, health: this.#health, outliers, api, machine, onEvent, plane };
     this.intent = new Intent({ pools, adopted, zone: options.zone }, modules);
     this.cover = new Cover(pools, { machine, logger });
     const desired = () => {

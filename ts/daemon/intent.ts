@@ -1,4 +1,5 @@
 import type { Event } from '../api/routes/traffic.js';
+import type { PlaneName } from '../dataplane/dataplane.js';
 import type { HealthMonitor } from '../health/health.js';
 import type { Outliers } from '../health/outliers.js';
 import type { Prefix } from '../model/address.js';
@@ -29,6 +30,7 @@ export interface IntentModules {
   readonly api: ApiSource;
   readonly machine: Pick<Machine, 'localAddresses'>;
   readonly onEvent: (event: Event) => void;
+  readonly plane: { readonly name: PlaneName };
 }
 
 /** What this node wants now: sources, health, operators and the machine's own addresses brought together. */
@@ -47,11 +49,11 @@ export class Intent {
 
   /** Works it out anew; for the reconciler. */
   wanted(): Wanted {
-    const { sources, health, outliers, api, machine, onEvent } = this.modules;
+    const { sources, health, outliers, api, machine, onEvent, plane } = this.modules;
     const { pools, adopted } = this.options;
     const now = Date.now();
     const local = machine.localAddresses();
-    const around = { local, pools: this.#pools, now };
+    const around = { local, pools: this.#pools, now, plane: plane.name };
     const { table, refused } = admit(sources.table(), around, this.#refused);
     health.sync(table);
     outliers.sync(table);

@@ -34,4 +34,9 @@ test('addresses of the node are no objection there, and nowhere else', (t) => {
   };
   t.deepEqual(admit(mergeReports([{ source: interceptionName, services }]), around).refused, []);
   t.is(admit(mergeReports([{ source: 'file', services }]), around).refused.length, 2);
+  const given = mergeReports([{ source: interceptionName, services }]);
+  const { table, refused } = admit(given, { ...around, plane: 'ipvs' });
+  t.is(table.services.size, 0);
+  t.deepEqual([...new Set(refused.map(({ fault }) => fault?.code))], ['DNS_INTERCEPT_UNAVAILABLE']);
+  t.deepEqual(admit(given, { ...around, plane: 'ebpf' }).refused, []);
 });

@@ -44,13 +44,15 @@ export const silent: Behaviour = () => {};
 export async function upstream(t: ExecutionContext, first: Behaviour, byTcp: Behaviour = first): Promise<FakeUpstream> {
   const socket = createSocket('udp4');
   let behave = first;
+  let ended = false;
   let heard = (_port: number) => {};
   const [asked, askedByTcp]: [DecodedPacket[], DecodedPacket[]] = [[], []];
   socket.on('message', (bytes: Buffer, { address, port }: RemoteInfo) => {
     const question = dnsPacket.decode(bytes);
     const nth = asked.push(question);
     heard(port);
-    behave(question, (answer, from = socket) => from.send(answer, port, address), nth);
+    const send = (answer: Buffer, from = socket) => (ended ? undefined : from.send(answer, port, address));
+    behave(question, send, nth);
   });
   socket.bind(0, '127.0.0.1');
   await once(socket, 'listening');
@@ -68,6 +70,7 @@ export async function upstream(t: ExecutionContext, first: Behaviour, byTcp: Beh
   server.listen(endpoint.port, endpoint.address);
   await once(server, 'listening');
   t.teardown(() => {
+    ended = true;
     socket.close();
     server.close();
   });
