@@ -5,6 +5,7 @@ import type { ExecutionContext } from 'ava';
 import dnsPacket, { type DecodedPacket, type Packet } from 'dns-packet';
 import { Frames, framed } from '../../../ts/dns/frames.js';
 import type { Endpoint } from '../../../ts/model/address.js';
+import { Ours } from './asking-ours.js';
 
 /** What a resolver does with a question: `send` puts bytes on the wire, any number of times, from itself or from elsewhere. */
 export type Behaviour = (question: DecodedPacket, send: (bytes: Buffer, from?: Socket) => void, nth: number) => void;
@@ -26,6 +27,9 @@ export function reply(question: DecodedPacket, over: object = {}): Buffer {
 }
 
 export const a = (name: string, data: string, ttl = 60) => ({ type: 'A', class: 'IN', name, ttl, data }) as const;
+
+export const nameOf = (question: DecodedPacket) => question.questions![0]!.name;
+export const encoded = (question: DecodedPacket) => dnsPacket.encode(question);
 
 /** The usual: one address for every name. */
 export const honest =
@@ -83,4 +87,19 @@ export async function upstream(t: ExecutionContext, first: Behaviour, byTcp: Beh
       heard = listener;
     },
   };
+}
+
+/** A resolver that asks these, and ends with the test. */
+export function asking(
+  t: ExecutionContext,
+  servers: readonly FakeUpstream[],
+  over: ConstructorParameters<typeof Ours>[2] = {},
+): Ours {
+  const ours = new Ours(
+    { tasks: undefined },
+    servers.map(({ endpoint }) => endpoint),
+    over,
+  );
+  t.teardown(() => ours.close());
+  return ours;
 }
