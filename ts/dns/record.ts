@@ -80,19 +80,23 @@ export function dataText(data: RecordData): string {
 
 /** The records of one name and type. */
 export class RecordSet {
-  /**
-   * Addresses as they stand in an answer to a question for their owner: each record with a pointer to the question's
-   * name at offset 12, all of one size. Undefined for other types.
-   */
-  readonly packed: Buffer | undefined;
+  /** Nothing before anybody has asked: names may change more often than they are asked for. */
+  #packed: Buffer | 'none' | undefined;
 
   constructor(
     readonly type: number,
     /** Seconds. */
     readonly ttl: number,
     readonly records: readonly RecordData[],
-  ) {
-    this.packed = records.every(isAddress) ? packedAddresses(ttl, records) : undefined;
+  ) {}
+
+  /**
+   * Addresses as they stand in an answer to a question for their owner: each record with a pointer to the question's
+   * name at offset 12, all of one size. Undefined for other types.
+   */
+  get packed(): Buffer | undefined {
+    this.#packed ??= this.records.every(isAddress) ? packedAddresses(this.ttl, this.records) : 'none';
+    return this.#packed === 'none' ? undefined : this.#packed;
   }
 
   /** Bytes of one packed record. */

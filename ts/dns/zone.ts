@@ -36,7 +36,7 @@ export interface Authority {
 }
 
 interface Node {
-  readonly sets: ReadonlyMap<number, RecordSet>;
+  sets: ReadonlyMap<number, RecordSet>;
   /** Names below it that have records: with one it exists, even without records of its own (RFC 8020). */
   below: number;
 }
@@ -96,12 +96,12 @@ export class Zone {
 
   /** Replaces all records of a name; none removes it. The name must be inside the zone. */
   set(key: NameKey, records: readonly RecordData[]): void {
-    const before = this.#nodes.get(key);
-    const had = before !== undefined && before.sets.size > 0;
     const sets = records.length === 0 ? noSets : this.#setsOf(records);
-    this.#records += count(sets) - count(before?.sets ?? noSets);
-    this.#put(key, sets, before?.below ?? 0);
-    if (had !== sets.size > 0) this.#countAbove(key, had ? -1 : 1);
+    const node = this.#nodes.get(key);
+    const before = node?.sets ?? noSets;
+    this.#records += count(sets) - count(before);
+    this.#put(key, node, sets, node?.below ?? 0);
+    if (before.size > 0 !== sets.size > 0) this.#countAbove(key, before.size > 0 ? -1 : 1);
     this.#serial = (this.#serial + 1) >>> 0;
     this.#soa = undefined;
   }
@@ -132,6 +132,9 @@ export class Zone {
   }
 
   #setsOf(records: readonly RecordData[]): ReadonlyMap<number, RecordSet> {
+    const [only] = records;
+    if (only !== undefined && records.length === 1)
+      return new Map().set(only.type, new RecordSet(only.type, this.ttl, records));
     const byType = new Map<number, RecordData[]>();
     for (const record of records) {
       const same = byType.get(record.type);
@@ -141,16 +144,20 @@ export class Zone {
     return new Map([...byType].map(([type, some]) => [type, new RecordSet(type, this.ttl, some)]));
   }
 
-  #put(key: NameKey, sets: ReadonlyMap<number, RecordSet>, below: number): void {
+  #put(key: NameKey, node: Node | undefined, sets: ReadonlyMap<number, RecordSet>, below: number): void {
     if (sets.size === 0 && below === 0) this.#nodes.delete(key);
-    else this.#nodes.set(key, { sets, below });
+    else if (node === undefined) this.#nodes.set(key, { sets, below });
+    else {
+      node.sets = sets;
+      node.below = below;
+    }
   }
 
   #countAbove(key: NameKey, step: 1 | -1): void {
     for (let above = key; above !== this.apex && above !== ''; ) {
       above = parent(above);
       const node = this.#nodes.get(above);
-      this.#put(above, node?.sets ?? noSets, (node?.below ?? 0) + step);
+      this.#put(above, node, node?.sets ?? noSets, (node?.below ?? 0) + step);
     }
   }
 }
