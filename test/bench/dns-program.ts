@@ -1,4 +1,5 @@
 import { createSocket } from 'node:dgram';
+import type dns from 'node:dns';
 import { Dns } from '../../ts/dns/dns.js';
 import { nameKey } from '../../ts/dns/name.js';
 import { address, type RecordData } from '../../ts/dns/record.js';
@@ -28,7 +29,10 @@ function ready(all: Zones): void {
 
 if (kind === 'dgram') {
   const ours = new Ours(zones, upstreams, { order: 'rotate' });
-  const socket = createSocket({ type: 'udp4', recvBufferSize: 1 << 20 });
+  // Peers are addresses: the usual lookup would only put every answer off until the next turn.
+  const lookup = (host: string, _: unknown, done: (error: null, address: string, family: number) => void) =>
+    done(null, host, 4);
+  const socket = createSocket({ type: 'udp4', recvBufferSize: 1 << 20, lookup: lookup as typeof dns.lookup });
   socket.on('message', (message, peer) => {
     const answer = ours.atOnce(message, true);
     if (answer !== undefined) socket.send(Buffer.from(answer), peer.port, peer.address);
