@@ -38,6 +38,13 @@ void SetReceiveBuffer(int fd, int size) {
   setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
 }
 
+bool IsWildcard(const sockaddr_storage& address) {
+  if (address.ss_family == AF_INET) {
+    return reinterpret_cast<const sockaddr_in*>(&address)->sin_addr.s_addr == htonl(INADDR_ANY);
+  }
+  return IN6_IS_ADDR_UNSPECIFIED(&reinterpret_cast<const sockaddr_in6*>(&address)->sin6_addr);
+}
+
 /// Bound, non-blocking; invalid (with errno set) when that fails.
 Fd Bind(const sockaddr_storage& address, bool shared, int receiveBuffer) {
   Fd fd(socket(address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -46,6 +53,7 @@ Fd Bind(const sockaddr_storage& address, bool shared, int receiveBuffer) {
   if (address.ss_family == AF_INET6) setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   if (shared && setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) return Fd();
   SetReceiveBuffer(fd.get(), receiveBuffer);
+  if (IsWildcard(address) && !TellLocal(fd.get(), address.ss_family)) return Fd();
   if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), AddressSize(address.ss_family)) == 0) return fd;
   int error = errno;
   fd.Close();
@@ -153,18 +161,17 @@ void Datagram::OnBatch(const Batch& batch, int count) {
   }
 }
 
-/// send(bytes, peer): an answer that came later; peer is 28 bytes of `memory.peers`. False when the kernel did not take it.
+/// send(bytes, peer): an answer that came later; peer is a slot of `memory.peers`. False when the kernel did not take it.
 Napi::Value Datagram::Send(const Napi::CallbackInfo& info) {
   Bytes bytes = BytesArg(info, 0, "send", "bytes");
   Bytes peer = BytesArg(info, 1, "send", "peer", kPeerStride);
   if (!fd_.valid()) return Napi::Boolean::New(info.Env(), false);
-  sockaddr_storage address = {};
-  memcpy(&address, peer.data, peer.size);
-  if (address.ss_family != family_) throw MakeError(info.Env(), {"send", EINVAL, "peer is of another family"});
-  ssize_t sent = sendto(fd_.get(), bytes.data, bytes.size, MSG_DONTWAIT | MSG_NOSIGNAL,
-                        reinterpret_cast<sockaddr*>(&address), AddressSize(family_));
-  if (sent < 0) ++unsent_;
-  return Napi::Boolean::New(info.Env(), sent >= 0);
+  sa_family_t family;
+  memcpy(&family, peer.data, sizeof family);
+  if (family != family_) throw MakeError(info.Env(), {"send", EINVAL, "peer is of another family"});
+  bool sent = SendTo(fd_.get(), family_, bytes.data, bytes.size, peer.data);
+  if (!sent) ++unsent_;
+  return Napi::Boolean::New(info.Env(), sent);
 }
 
 Napi::Value Datagram::Port(const Napi::CallbackInfo& info) {

@@ -358,8 +358,8 @@ async function misuseDatagrams(addon: Addon, threaded: boolean): Promise<void> {
     new Uint32Array(socket.memory.outLengths.buffer, socket.memory.outLengths.byteOffset, 64).fill(0xffff_ffff);
     if (batches > 1) socket.close();
   });
-  sweep(socket, { send: [packet, new Uint8Array(28)] });
-  const peer = new Uint8Array(28);
+  sweep(socket, { send: [packet, new Uint8Array(48)] });
+  const peer = new Uint8Array(48);
   new Uint16Array(peer.buffer)[0] = 2;
   new DataView(peer.buffer).setUint16(2, socket.port());
   peer.set(local, 4);

@@ -107,6 +107,32 @@ rootTest(
 );
 
 rootTest(
+  'who listens on all addresses answers from the one that was asked, also later and from a thread',
+  async (t) => {
+    const lab = Lab.create(t);
+    const [upstream, client] = [lab.site('upstream'), lab.site('client')];
+    await startDnsmasq(lab, upstream);
+    for (const one of ['203.0.113.1/32', '2001:db8:53::1/128'])
+      await runAt(lab, 'node', 'ip', 'address', 'add', one, 'dev', 'lo');
+    const flags = ['--dns-listen', '0.0.0.0', '--dns-listen', '::', '--dns-upstream', upstream.v4];
+    const daemon = await Daemon.start(lab, [], '--dns', 'true', ...flags);
+    const answered = async (name: string) => {
+      for (const server of ['203.0.113.1', '2001:db8:53::1', client.nodeV4, client.nodeV6])
+        t.is(await dig(lab, client, server, '+notcp', 'ready.spartan'), '127.0.0.1', server);
+      for (const server of ['127.0.0.53', '203.0.113.1', '2001:db8:53::1'])
+        t.is(await dig(lab, 'node', server, '+notcp', name), '192.0.2.7', server);
+    };
+    await answered('host.test');
+    t.is(await dig(lab, 'node', '127.0.0.1', 'ns.spartan'), '', 'everywhere is no address');
+    await daemon.end('SIGTERM');
+    await daemon.restart('--dns-sockets', '2');
+    await answered('HOST.test');
+  },
+  program('dig'),
+  program('dnsmasq'),
+);
+
+rootTest(
   'while a source is silent names it may know of are not denied, and vipctl says why',
   async (t) => {
     const lab = Lab.create(t);

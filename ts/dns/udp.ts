@@ -27,7 +27,7 @@ export interface UdpOptions {
 const slots = 64;
 const inStride = 4096;
 const outStride = 6144;
-const peerStride = 28;
+const peerStride = 48;
 
 /** One UDP socket, served in batches. */
 export class UdpListener implements Transport {
