@@ -34,12 +34,13 @@ export function definition(
 /** A backend comes, gets more weight, drains, and goes. */
 const STAGES = [1, 4, 0, undefined] as const;
 
-/** Changes the backends of services, one after the other and without end. */
+/** Changes the backends of services without end, those of one service one after the other. */
 export class BackendChurn {
   made = 0;
   missed = 0;
   #turn = 0;
   readonly #stages = new Map<string, number>();
+  readonly #busy = new Set<string>();
 
   constructor(
     readonly daemon: Daemon,
@@ -55,14 +56,16 @@ export class BackendChurn {
       ended = true;
     });
     const begun = performance.now();
-    for (let n = 0; !ended; n += 1) {
-      await this.#change();
+    for (let n = 1; !ended; n += 1) {
+      void this.#change();
       await sleep(Math.max(0, begun + (n * 1_000) / this.rate - performance.now()));
     }
   }
 
   async #change(): Promise<void> {
     const service = this.services[this.#turn++ % this.services.length]!;
+    if (this.#busy.has(service.name)) return;
+    this.#busy.add(service.name);
     const stage = (this.#stages.get(service.name) ?? -1) + 1;
     this.#stages.set(service.name, stage);
     const weight = STAGES[stage % STAGES.length];
@@ -74,5 +77,6 @@ export class BackendChurn {
     } catch {
       this.missed += 1; // while it is being restarted
     }
+    this.#busy.delete(service.name);
   }
 }
