@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "extended.h"
+#include "vip.h"
 
 /* What is too large for the stack. */
 struct exact {

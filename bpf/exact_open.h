@@ -5,6 +5,7 @@
 #include <linux/errno.h>
 
 #include "exact_flow.h"
+#include "extended.h"
 
 /* Frees the answer in e->answer if its flow has expired. */
 static __always_inline bool exact_free(struct exact *e)

@@ -30,6 +30,7 @@ enum lb_size {
 	CONNECT_BUCKET_SHIFT = 3,
 	EXACT_QUERIES = 32,	/* answered by one run of tc_expire */
 	EXACT_CLAIMS = 64,	/* source ports tried for one flow */
+	LAYOUT_PART = 1024,	/* bytes in one entry of `layout` */
 	OPT_OUTS_MAX = 16,	/* cgroups the sock hook leaves alone */
 };
 
@@ -181,6 +182,11 @@ struct table_chunk {
 	__u32 backend[64];
 };
 
+/* A part of what user space keeps of the layout of the maps. */
+struct layout_part {
+	__u8 bytes[1024];
+};
+
 #include "lb_flow.h"
 
 struct counters {
@@ -257,6 +263,8 @@ struct settings {
 	__u32 outside;		/* VIP addresses that no pool covers */
 	__u32 pools;
 	__u32 carrying;		/* until this second of the tick count packets between workloads go past the stack; 0: none */
+	__u32 departing;	/* and those of workloads to backends elsewhere */
+	__u32 reserved;
 	struct pool pool[8];
 	struct pool tunnel_source[2];	/* IPv4, IPv6: outer sources vary inside it by flow; mask 0: the node's own address */
 };
@@ -267,22 +275,21 @@ struct workload_key {
 	__u8 address[16];
 };
 
-/* Where a translated socket really wanted to go; per socket. */
+/*
+ * Where a translated socket really wanted to go, and what a TCP one is about to show of the backend that it connects to: one
+ * struct, for storage of a socket costs more to make than all else that is done at connect().
+ */
 struct sock_origin {
 	struct address vip_address;
 	struct address backend_address;
 	__be16 vip_port;
-	__be16 backend_port;
+	__be16 backend_port;	/* 0: it has connected elsewhere since */
 	__u32 backend;
 	__u32 generation;
 	__u32 vip;
-};
-
-/* What a translated TCP socket is about to show of its backend; per socket. */
-struct sock_attempt {
-	__u64 since;	/* CLOCK_MONOTONIC, ns: of the SYN, then of the moment it was connected; 0: nothing more is to be told */
-	__u32 backend;
-	__u32 generation;
+	__u64 since;		/* CLOCK_MONOTONIC, ns: of the SYN, then of the moment it was connected; 0: nothing more is to be told */
+	__u32 tried;		/* the backend of that SYN: a connect() that comes too late names another and changes nothing */
+	__u32 tried_generation;
 };
 
 /* A cgroup whose processes, and those of the ones below it, the sock hook leaves alone. */

@@ -7,11 +7,12 @@
 #include "established.h"
 #include "reply.h"
 #include "refuse.h"
-#include "workload.h"
 
 #define FRAME __sk_buff
 #define TC_NEXT (-1) /* TCX_NEXT, and TC_ACT_UNSPEC under clsact: on to the next program */
 #define TC_SHOT 2
+
+#include "workload.h"
 
 /* Kernels from 6.2 let us see how the skb's checksum is to be read; the others update it through the helper. */
 struct sk_buff___summed {
@@ -201,8 +202,12 @@ static __always_inline int tc_long_way(struct __sk_buff *skb, enum way way)
 		decision = reply(&t, false, &odd->change);
 	if (decision == DECISION_CARRY)
 		return TC_CARRY | t.l3_offset;
-	if (decision == DECISION_EXACT)
-		return TC_ODD | t.l3_offset;
+	if (decision == DECISION_EXACT) {
+		hand_over(&t);
+		decision = exact_plain(way);
+		if (decision != DECISION_REWRITE)
+			return TC_ODD | t.l3_offset;
+	}
 	verdict = act(skb, &p, &t, decision, &odd->change);
 	return decision == DECISION_REWRITE && verdict == TC_NEXT ? TC_REWRITTEN : verdict;
 }
@@ -232,12 +237,15 @@ __noinline int tc_shortcut_out(struct __sk_buff *skb)
 	return tc_shortcut(skb, WAY_OUT);
 }
 
-/* A packet that has its new ends: to its workload at once, or on through the network stack. */
+/* A packet that has its new ends: to its workload at once, or out of the node, or on through the network stack. */
 static __always_inline int deliver(struct __sk_buff *skb)
 {
-	__u32 ifindex = carrying() ? workload_ahead(skb) : 0;
+	__u32 ifindex;
 
-	return ifindex ? bpf_redirect_peer(ifindex, 0) : TC_NEXT;
+	if (!carrying())
+		return TC_NEXT;
+	ifindex = workload_ahead(skb);
+	return ifindex ? bpf_redirect_peer(ifindex, 0) : depart(skb, true);
 }
 
 /* What is left of an answer to another workload: an MSS to lower, or odd headers for the way through the network stack. */
@@ -252,15 +260,19 @@ static __always_inline int clamp_or_leave(struct __sk_buff *skb, int rest)
 
 /*
  * A packet that is for no address of ours. To another workload it does not come by the host's end of that one's
- * interface, where answers of backends get the VIP's address: it gets it here. What has odd headers takes the stack.
+ * interface, where answers of backends get the VIP's address: it gets it here. What has odd headers takes the stack. One
+ * to a backend elsewhere was given it by the sock hook, or is for the backend itself.
  */
 static __always_inline int carry(struct __sk_buff *skb)
 {
-	__u32 ifindex = carrying() ? workload_ahead(skb) : 0;
+	__u32 ifindex;
 	int verdict;
 
-	if (!ifindex)
+	if (!carrying())
 		return TC_NEXT;
+	ifindex = workload_ahead(skb);
+	if (!ifindex)
+		return depart(skb, false);
 	if (tc_shortcut_out(skb) == SHORT_NONE) {
 		verdict = tc_long_way_out(skb);
 		if (verdict != TC_NEXT && verdict != TC_REWRITTEN)
@@ -332,63 +344,6 @@ int tc_egress(struct __sk_buff *skb)
 	if (verdict == TC_REWRITTEN)
 		return TC_NEXT;
 	return verdict > 0 && verdict & TC_REST ? tc_rest(skb, verdict, WAY_OUT) : verdict;
-}
-
-/*
- * Never attached: user space runs it on a frame of keys of exact_flows that it takes for expired. Only what still is goes;
- * how many did is the answer.
- */
-SEC("tc")
-int tc_expire(struct __sk_buff *skb)
-{
-	struct exact *e = exact_now();
-	int gone = 0;
-
-	if (!e)
-		return 0;
-	for (int i = 0; i < EXACT_QUERIES; i++) {
-		struct exact_key *key = (void *)(long)skb->data + sizeof(struct ethhdr) + i * sizeof(*key);
-		struct exact_flow *flow;
-
-		if ((void *)(key + 1) > (void *)(long)skb->data_end)
-			break;
-		__builtin_memcpy(&e->doomed, key, sizeof(*key));
-		flow = exact_flow_of(&e->doomed);
-		if (flow && exact_expired(flow))
-			gone += exact_remove();
-	}
-	return gone;
-}
-
-/*
- * Never attached: user space runs it on a frame of flows that another data plane carries. Those without an entry get one that
- * names no backend: while that plane goes on they are left to it, though nothing in their packets says that they go on.
- */
-SEC("tc")
-int tc_leave(struct __sk_buff *skb)
-{
-	for (int i = 0; i < LEFT_FLOWS; i++) {
-		struct left_flow *flow = (void *)(long)skb->data + sizeof(struct ethhdr) + i * sizeof(*flow);
-		struct end client, vip;
-		__u64 hash;
-
-		if ((void *)(flow + 1) > (void *)(long)skb->data_end)
-			break;
-		client = (struct end){ words_of(&flow->client), flow->client_port };
-		vip = (struct end){ words_of(&flow->vip), flow->vip_port };
-		hash = flow_hash(&client, &vip, flow->protocol, is_mapped_ipv4(vip.address) ? 4 : 6);
-		if (!flow_find_anywhere(hash))
-			flow_insert(hash, flow_tag(hash) << FLOW_TAG_SHIFT | (__u64)FLOW_ESTABLISHED << FLOW_STATE_SHIFT |
-						  flow_age_now());
-	}
-	return 0;
-}
-
-/* Kernel ticks, for user space to measure how many make a second. */
-SEC("tc")
-int tc_ticks(struct __sk_buff *skb)
-{
-	return bpf_jiffies64() & 0x7fffffff;
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -14,6 +14,7 @@ import { sources } from './sources.js';
 import { spread } from './spread.js';
 import { start } from './start.js';
 import { traffic, trafficNames } from './traffic.js';
+import { allVariants, remoteVariants } from './variants.js';
 
 /**
  * `npm run bench [-- NAME…] [--rounds N] [--nodes N] [--kernel 6.1|6.12] [--record]`: everything, or what is named; of a
@@ -41,7 +42,8 @@ const nodes = values.nodes === undefined ? undefined : Number(values.nodes);
 
 /** What each benchmark is, in the order they are run; `traffic` is the columns of its table too. */
 const benchmarks: Readonly<Record<string, (say: Say) => Promise<void>>> = {
-  traffic: (say) => traffic(owner, ways(), rounds, say),
+  traffic: (say) => traffic(() => allVariants(owner), ways(), rounds, say),
+  remote: (say) => traffic(() => remoteVariants(owner), ways(), rounds, say),
   sock: (say) => sock(owner, rounds, say),
   dataplane: (say) => dataplane(owner, say),
   programming: (say) => programming(owner, rounds, say),

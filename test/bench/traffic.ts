@@ -1,8 +1,7 @@
-import type { Owner } from '../helpers/lab.js';
 import type { Say } from './record.js';
 import { change, figure, median, table } from './statistics.js';
 import { compileEcho, echo } from './tools.js';
-import { allVariants, echoPort, type Variant } from './variants.js';
+import { echoPort, type Variant } from './variants.js';
 
 /** What is measured of a way from client to server. */
 interface Metric {
@@ -59,9 +58,14 @@ const metrics: Readonly<Record<string, Metric>> = {
 export const trafficNames = Object.keys(metrics);
 
 /** Measures the chosen metrics, every variant once a round, and prints medians, spread and the change against direct. */
-export async function traffic(owner: Owner, names: readonly string[], rounds: number, say: Say): Promise<void> {
+export async function traffic(
+  variantsOf: () => Promise<readonly Variant[]>,
+  names: readonly string[],
+  rounds: number,
+  say: Say,
+): Promise<void> {
   compileEcho();
-  const variants = await allVariants(owner);
+  const variants = await variantsOf();
   const chosen = names.flatMap((name) => metrics[name] ?? []);
   const values = new Map<string, number[]>();
   const valuesOf = (variant: Variant, metric: Metric) => {

@@ -29,12 +29,14 @@ const onOneCpu = (argv: readonly string[]) => [...taskset, ...argv];
 export async function prepare(
   owner: Owner,
   kind: 'workload' | 'uplink',
+  serverKind: 'workload' | 'uplink' = 'workload',
 ): Promise<{ lab: Lab; server: Site; client: Site }> {
   const lab = Lab.create(owner);
-  const server = lab.site('server');
+  const server = lab.site('server', serverKind);
   const client = lab.site('client', kind);
   // Its program is for answers by XDP_TX only, which nothing here asks for, and would cost every packet.
   if (kind === 'uplink') client.namespace.ip('link set eth0 xdpdrv off');
+  if (serverKind === 'uplink') server.namespace.ip('link set eth0 xdpdrv off');
   await startIn(lab, server, onOneCpu([echo, 'serve', String(echoPort)])).wrote('listening');
   await startIn(lab, server, onOneCpu(['iperf3', '--server', '--forceflush'])).wrote('listening');
   await startNginx(lab, server, 'server', ...taskset);
@@ -46,8 +48,8 @@ export function variant(name: string, address: string, client: Site, lab?: Lab):
   return { name, address, start: (argv) => Child.start(lab ? lab.cgroup.inside(inside(argv)) : inside(argv)) };
 }
 
-async function direct(owner: Owner): Promise<Variant> {
-  const { server, client } = await prepare(owner, 'workload');
+async function direct(owner: Owner, serverKind: 'workload' | 'uplink' = 'workload'): Promise<Variant> {
+  const { server, client } = await prepare(owner, 'workload', serverKind);
   return variant('direct', server.v4, client);
 }
 
@@ -58,7 +60,15 @@ async function rival(owner: Owner, name: string, set: (node: Lab['node'], job: J
 }
 
 async function ours(owner: Owner, name: string, hook: Hook, ...flags: readonly string[]): Promise<Variant> {
-  const { lab, server, client } = await prepare(owner, hook === 'xdp' ? 'uplink' : 'workload');
+  return serving(await prepare(owner, hook === 'xdp' ? 'uplink' : 'workload'), name, hook, flags);
+}
+
+async function serving(
+  { lab, server, client }: Awaited<ReturnType<typeof prepare>>,
+  name: string,
+  hook: Hook,
+  flags: readonly string[],
+): Promise<Variant> {
   const service = (protocol: 'tcp' | 'udp', port: number): ServiceInput => {
     return { name: `${protocol}-${port}`, vip: `${vip}:${port}`, protocol, backends: [`${server.v4}:${port}`] };
   };
@@ -79,5 +89,18 @@ export async function allVariants(owner: Owner): Promise<readonly Variant[]> {
     await ours(owner, 'vipd tc, no redirect', 'tc', '--redirect', 'off'),
     await ours(owner, 'vipd tc, redirect', 'tc', '--redirect', 'on'),
     await ours(owner, 'vipd xdp on a veth', 'xdp'),
+  ];
+}
+
+/** The server behind an uplink of the client's node, as if it were on another one. */
+export async function remoteVariants(owner: Owner): Promise<readonly Variant[]> {
+  const far = async (name: string, hook: Hook, ...flags: readonly string[]) =>
+    serving(await prepare(owner, 'workload', 'uplink'), name, hook, flags);
+  return [
+    await direct(owner, 'uplink'),
+    await far('vipd sock', 'sock', '--redirect-remote', 'off'),
+    await far('vipd sock, redirect', 'sock', '--redirect', 'on', '--redirect-remote', 'on'),
+    await far('vipd tc, no redirect', 'tc', '--redirect-remote', 'off'),
+    await far('vipd tc, redirect', 'tc', '--redirect', 'on', '--redirect-remote', 'on'),
   ];
 }

@@ -97,6 +97,76 @@ rootTest(
   program('nft'),
 );
 
+/** Counts what the node's stack forwards to a site, both families. */
+function watchForwardingTo(lab: Lab, { v4, v6 }: Site, nat: string): () => number {
+  const counted = `ip daddr ${v4} counter; ip6 daddr ${v6} counter;`;
+  run(
+    lab.node.inside(['nft', '-f', '-']),
+    `table inet watch { chain forward { type filter hook forward priority 0; ${counted} }; ${nat} }`,
+  );
+  return () => {
+    const listing = run(lab.node.inside(['nft', 'list', 'chain', 'inet', 'watch', 'forward']));
+    return [...listing.matchAll(/packets (\d+)/g)].reduce((sum, [, packets]) => sum + Number(packets), 0);
+  };
+}
+
+async function departing(daemon: Daemon, expected: boolean): Promise<void> {
+  await until(expected ? 'redirecting remote ones' : 'no redirecting of remote ones', 20_000, async () => {
+    const { hooks } = await daemon.client.status();
+    return hooks.some(({ mode }) => mode.includes('remote')) === expected;
+  });
+}
+
+async function remoteScene(lab: Lab, ...flags: string[]) {
+  const site = lab.site('far', 'uplink');
+  const server = await startEcho(lab, site, 'far');
+  const client = lab.site('client');
+  const daemon = await Daemon.start(lab, services([server]), ...flags);
+  return { site, server, client, daemon };
+}
+
+rootTest(
+  'what workloads send to backends elsewhere passes no network stack of the node, through VIPs by tc and sock, and directly',
+  async (t) => {
+    const lab = Lab.create(t);
+    const { site, server, client, daemon } = await remoteScene(lab, '--redirect', 'on', '--redirect-remote', 'on');
+    const forwarded = watchForwardingTo(lab, site, '');
+    await departing(daemon, true);
+    t.deepEqual([...new Set(await talk(lab, client, server))], ['far']);
+    t.is(forwarded(), 0);
+    const agent = await Agent.start(lab, client.namespace);
+    // What the way ahead has no room for is reported by the stack, and sent anew in smaller packets.
+    lab.node.ip(`route replace ${site.v4}/32 dev ${site.link} mtu lock 1300`);
+    const text = 'x'.repeat(200_000);
+    const echoed = await agent.ask('tcp', target, text);
+    t.is(echoed.error ?? echoed.text, text);
+    t.regex(run(client.namespace.inside(['ip', 'route', 'get', target.address])), /mtu 1300/);
+  },
+  program('nft'),
+);
+
+rootTest(
+  'where the node gives what leaves it another source, packets to backends elsewhere take its stack unless told otherwise',
+  async (t) => {
+    const lab = Lab.create(t);
+    const { site, server, client, daemon } = await remoteScene(lab, '--redirect', 'auto');
+    await departing(daemon, true);
+    run(
+      lab.node.inside(['nft', '-f', '-']),
+      'table ip out { chain post { type nat hook postrouting priority 100; masquerade; }; }',
+    );
+    await departing(daemon, false);
+    await redirecting(daemon, true);
+    const agent = await Agent.start(lab, client.namespace);
+    const answer = await agent.ask('tcp', target);
+    t.is(answer.error ?? answer.peer, site.nodeV4, 'the node itself has sent it');
+    run(lab.node.inside(['nft', 'delete', 'table', 'ip', 'out']));
+    await departing(daemon, true);
+    t.deepEqual([...new Set(await talk(lab, client, server))], ['far']);
+  },
+  program('nft'),
+);
+
 rootTest('an address that moves to another workload is found there, with the daemon and without', async (t) => {
   const lab = Lab.create(t);
   const { servers, client, daemon } = await scene(lab, 'on');

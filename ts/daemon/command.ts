@@ -141,9 +141,10 @@ function planesOf(options: DaemonOptions, cgroup: string, logger: Logger): reado
   };
   const sever = options.sever ? { delayMs: options.severDelay } : undefined;
   const redirect = options['interfaces.redirect'];
+  const redirectRemote = options['interfaces.redirectRemote'];
   const fullNat = { ports: options['fullNat.ports'], sources: options['fullNat.sources'] };
   const sock = { passiveHealth, datagrams: options['sock.datagrams'], optOut: options['sock.optOut'] };
-  const taken = { bpffs, cgroup, interfaces, redirect, fullNat, tunnelSources, sock };
+  const taken = { bpffs, cgroup, interfaces, redirect, redirectRemote, fullNat, tunnelSources, sock };
   const ebpf = new EbpfDataPlane({ ...taken, limits, sampleConnections, sever }, { logger });
   const ipvs = new IpvsDataPlane({ settingsFile: join(options.stateDir, 'ipvs-settings.json') }, { logger });
   return [ebpf, ipvs];

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import type { DoctorCheck, DoctorReport } from '../api/routes/node.js';
 import type { DataPlane, HookStatus, Support, TableFill } from '../dataplane/dataplane.js';
-import { stackNeeded } from '../dataplane/ebpf/workloads.js';
+import { stackNeeded, stackNeededRemote } from '../dataplane/ebpf/workloads.js';
 import { ipvsSupport } from '../dataplane/ipvs/support.js';
 import { type Feature, features, isBpffs, isCgroup2, kernelRelease, missingCapabilities } from '../libbpf/features.js';
 import { fillText } from '../model/fill.js';
@@ -19,6 +19,7 @@ export interface Subject {
   readonly ownProgramIds: (bpffs: string) => ReadonlySet<number>;
   readonly ipvs: () => Support;
   readonly stackNeeded: () => string | undefined;
+  readonly stackNeededRemote: () => string | undefined;
   readonly foreignOnCgroup: (path: string) => readonly ForeignProgram[];
   readonly foreignOnInterfaces: (tc: readonly string[], xdp: readonly string[]) => readonly ForeignProgram[];
 }
@@ -32,12 +33,16 @@ const host: Subject = {
   ownProgramIds,
   ipvs: ipvsSupport,
   stackNeeded,
+  stackNeededRemote,
   foreignOnCgroup,
   foreignOnInterfaces,
 };
 
 export interface DoctorOptions
-  extends Pick<DaemonOptions, 'bpffs' | 'interfaces.tc' | 'interfaces.xdp' | 'interfaces.redirect' | 'sock.optOut'> {
+  extends Pick<
+    DaemonOptions,
+    'bpffs' | 'interfaces.tc' | 'interfaces.xdp' | 'interfaces.redirect' | 'interfaces.redirectRemote' | 'sock.optOut'
+  > {
   readonly cgroup: string | undefined;
 }
 
@@ -58,7 +63,7 @@ export function doctor(
     hookChecks(plane?.hooks()),
     (plane?.tables() ?? []).map(tableCheck),
     guarded('opt-out', () => optOutCheck(options, subject)),
-    ...(privileged ? [guarded('redirect', () => [redirectCheck(options, subject)])] : []),
+    ...(privileged ? [guarded('redirect', () => redirectChecks(options, subject))] : []),
     ...(privileged ? [guarded('other programs', () => foreignChecks(options, subject))] : []),
   ].flat();
   return { ok: checks.every((check) => check.result !== 'failed'), checks };
@@ -161,18 +166,26 @@ function optOutCheck(options: DoctorOptions, { isCgroup }: Subject): DoctorCheck
   return [{ name, result: 'warning', detail: alone, hint: 'name the interfaces of workloads with --tc' }];
 }
 
-/** Packets between workloads are only handed past the firewall of one who knows it. */
-function redirectCheck(options: DoctorOptions, subject: Subject): DoctorCheck {
-  const name = 'redirect';
+/** Packets are only handed past the firewall of one who knows it. */
+function redirectChecks(options: DoctorOptions, subject: Subject): DoctorCheck[] {
   const asked = options['interfaces.redirect'];
   if (asked === 'off' || options['interfaces.tc'].length === 0) {
-    return ok(name, asked === 'off' ? 'switched off' : 'no workload interfaces');
+    return [ok('redirect', asked === 'off' ? 'switched off' : 'no workload interfaces')];
   }
   const needed = subject.stackNeeded();
-  if (needed === undefined) return ok(name, 'packets between workloads go past the network stack');
-  if (asked === 'auto') return ok(name, `packets between workloads take the network stack: ${needed}`);
-  const detail = `packets between workloads go past the network stack: ${needed}`;
-  return { name, result: 'warning', detail, hint: 'take `redirect: auto` if they should be seen there' };
+  const local = redirectCheck('redirect', 'packets between workloads', asked, needed);
+  const remote = options['interfaces.redirectRemote'];
+  if (asked === 'auto' && needed !== undefined) return [local];
+  const past = subject.stackNeededRemote();
+  return [local, redirectCheck('redirectRemote', 'packets to backends elsewhere', remote, past)];
+}
+
+function redirectCheck(name: string, what: string, asked: string, needed: string | undefined): DoctorCheck {
+  if (asked === 'off') return ok(name, 'switched off');
+  if (needed === undefined) return ok(name, `${what} go past the network stack`);
+  if (asked === 'auto') return ok(name, `${what} take the network stack: ${needed}`);
+  const detail = `${what} go past the network stack: ${needed}`;
+  return { name, result: 'warning', detail, hint: `take \`${name}: auto\` if they should be seen there` };
 }
 
 function foreignChecks(options: DoctorOptions, subject: Subject): DoctorCheck[] {

@@ -82,6 +82,11 @@ export const fields = {
     help: 'hand packets from workload to workload past the network stack; auto: unless a firewall filters there',
     fallback: 'auto',
   }),
+  'interfaces.redirectRemote': oneOf(['auto', 'on', 'off'], {
+    flag: 'redirect-remote',
+    help: 'where these go past it, packets of workloads to backends elsewhere too; auto: unless a firewall or NAT is there',
+    fallback: 'auto',
+  }),
   pools: prefixes({
     flag: 'pool',
     help: 'prefixes whose every address belongs to vipd',

@@ -94,12 +94,30 @@ export function chainIn({ payload }: Message): BaseChain | undefined {
 export function forwardFirewall(): string | undefined {
   const chain = baseChains().find(filtersForwarded);
   if (chain !== undefined) return `nftables chain ${chain.table} ${chain.name}`;
-  const legacy = ['ip_tables_names', 'ip6_tables_names'].find((file) =>
-    linesOf(`/proc/net/${file}`).includes('filter'),
-  );
-  return legacy === undefined
-    ? undefined
-    : `the filter table of ${legacy.startsWith('ip6') ? 'ip6tables' : 'iptables'}`;
+  const legacy = Object.entries(LEGACY).find(([file]) => linesOf(`/proc/net/${file}`).includes('filter'));
+  return legacy === undefined ? undefined : `the filter table of ${legacy[1]}`;
+}
+
+/**
+ * What of the node's firewall looks at packets that are forwarded to other nodes, or changes them: source NAT too. In words;
+ * undefined when nothing does.
+ */
+export function departureFirewall(): string | undefined {
+  const chain = baseChains().find(meetsForwarded);
+  if (chain !== undefined) return `nftables chain ${chain.table} ${chain.name}`;
+  for (const [file, tool] of Object.entries(LEGACY)) {
+    const table = linesOf(`/proc/net/${file}`).find((line) => line !== '');
+    if (table !== undefined) return `the ${table} table of ${tool}`;
+  }
+  return undefined;
+}
+
+const LEGACY = { ip_tables_names: 'iptables', ip6_tables_names: 'ip6tables' } as const;
+
+/** Pure. */
+export function meetsForwarded({ family, hook, drops, rules }: BaseChain): boolean {
+  if (!FAMILIES.includes(family) || (rules === 0 && !drops)) return false;
+  return [NF_INET_PRE_ROUTING, NF_INET_FORWARD, NF_INET_POST_ROUTING].includes(hook);
 }
 
 /** Pure. */

@@ -7,7 +7,7 @@ export const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '..', '
 /** The native addon, for every Node ≥ 20. */
 export const addonFile = join(packageRoot, 'build', 'Release', 'vipd.node');
 
-/** The compiled BPF object of a hook: `sock_lb`, `tc_lb`, `xdp_lb`. */
+/** A compiled BPF object, by the name of its source. */
 export function bpfObject(name: string): string {
   return join(packageRoot, 'out', 'bpf', `${name}.bpf.o`);
 }

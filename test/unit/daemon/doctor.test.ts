@@ -9,6 +9,7 @@ const options: DoctorOptions = {
   'interfaces.tc': ['w*'],
   'interfaces.xdp': [],
   'interfaces.redirect': 'auto',
+  'interfaces.redirectRemote': 'auto',
   'sock.optOut': [],
 };
 
@@ -23,6 +24,7 @@ const healthy: Subject = {
   ownProgramIds: () => new Set(),
   ipvs: () => ({ ok: true }),
   stackNeeded: () => undefined,
+  stackNeededRemote: () => undefined,
   foreignOnCgroup: () => [],
   foreignOnInterfaces: () => [],
 };
@@ -56,6 +58,18 @@ test('says which way packets between workloads take, and warns of a firewall tha
     result: 'ok',
     detail: 'switched off',
   });
+});
+
+test('says which way packets to backends elsewhere take, where those between workloads go past the stack', (t) => {
+  const stackNeeded = () => 'nftables chain filter forward would not see them';
+  const stackNeededRemote = () => 'nftables chain nat postrouting would not see them';
+  t.like(check('redirectRemote', {}), {
+    result: 'ok',
+    detail: 'packets to backends elsewhere go past the network stack',
+  });
+  t.regex(check('redirectRemote', { stackNeededRemote }).detail ?? '', /take the network stack: .* postrouting/);
+  t.like(check('redirectRemote', { stackNeededRemote }, { 'interfaces.redirectRemote': 'on' }), { result: 'warning' });
+  t.is(check('redirectRemote', { stackNeeded, stackNeededRemote }).detail, undefined);
 });
 
 test('what is left to the tc hook must be there, and the hook too', (t) => {

@@ -16,7 +16,7 @@ import type {
   VipCounters,
 } from '../dataplane.js';
 import { pinnedPools } from './adopt.js';
-import { balancingOf, pressureOf, severingOf } from './aftercare.js';
+import { balancingOf, pressureOf, severingOf, tellReplaced } from './aftercare.js';
 import type { Balancing } from './balancing.js';
 import { planCleanup, planDrain, planPools, planRemove, planRetire, planUpsert, planWays } from './changes.js';
 import { readConnects } from './connecting.js';
@@ -100,10 +100,7 @@ export class EbpfDataPlane implements DataPlane {
     const { fullNat = defaultFullNat } = this.options;
     const asked = { sampleConnections, nodeNamespace: node.cookie, natPorts: fullNat.ports };
     const loaded = loadPrograms(bpffs, limits, asked);
-    for (const map of loaded.kept) {
-      this.modules.logger?.warn({ map }, 'keeps its size until the next teardown: a limit was lowered');
-    }
-    if (loaded.replaced.length > 0) this.modules.logger?.info({ maps: loaded.replaced }, 'resizing');
+    tellReplaced(loaded, this.modules.logger);
     const mirrors = mirrorsOf(loaded);
     const surroundings = this.modules.surroundings ?? new KernelSurroundings(interfaces, this.modules.logger);
     const image = new Image({
@@ -255,7 +252,9 @@ export class EbpfDataPlane implements DataPlane {
     const redirects = workloads !== undefined && workloads.carrying > 0;
     const shown = (status: HookStatus) => {
       const at = redirects && status.hook === 'tc' && nameMatches(this.options.interfaces.tc, status.where);
-      return at ? { ...status, mode: `${status.mode}, redirecting` } : status;
+      return at
+        ? { ...status, mode: `${status.mode}, redirecting${workloads.departing ? ', remote too' : ''}` }
+        : status;
     };
     return (hooks?.statuses() ?? []).map(shown);
   }
@@ -343,17 +342,18 @@ export class EbpfDataPlane implements DataPlane {
   }
 
   #workloads(loaded: Loaded): Workloads {
-    const { redirect = 'off', interfaces } = this.options;
-    const program = loaded.program('tc_lb', 'tc_ticks');
-    const carry = (seconds: number) => {
+    const { redirect = 'off', redirectRemote = 'off', interfaces } = this.options;
+    const program = loaded.program('tc_upkeep', 'tc_ticks');
+    const carry = (seconds: number, departing: boolean) => {
       const { image, mirrors } = this.#open('carry');
       const shift = shiftOf(image.settings.hz);
       const until = (ticksOf(program) >> shift) + seconds;
-      image.encodeSettings({ carrying: seconds > 0 ? until & (TICKS >> shift) || 1 : 0 });
+      const carrying = seconds > 0 ? until & (TICKS >> shift) || 1 : 0;
+      image.encodeSettings({ carrying, departing: departing ? 1 : 0 });
       mirrors.settings.flush([0]);
     };
     const modules = { map: loaded.map('workloads'), carry, logger: this.modules.logger };
-    return new Workloads({ redirect, interfaces: interfaces.tc }, modules);
+    return new Workloads({ redirect, redirectRemote, interfaces: interfaces.tc }, modules);
   }
 
   /** Routes or neighbours are others now. */

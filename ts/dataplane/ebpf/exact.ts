@@ -30,7 +30,7 @@ export class ExactFlows {
   ) {
     this.#flows = loaded.map('exact_flows');
     this.#use = loaded.map('exact_use');
-    this.#expire = loaded.program('tc_lb', 'tc_expire');
+    this.#expire = loaded.program('tc_upkeep', 'tc_expire');
     this.#codecs = { key: loaded.codec<ExactKey>('exact_key'), flow: loaded.codec<ExactFlow>('exact_flow') };
   }
 

@@ -61,6 +61,7 @@ export const FlowBits = {
   FLOW_BACKEND_SHIFT: 16,
   FLOW_BACKEND_BITS: 20,
   FLOW_TAG_SHIFT: 36,
+  FLOW_HASH: 1,
 } as const;
 export type FlowBits = (typeof FlowBits)[keyof typeof FlowBits];
 
@@ -105,6 +106,7 @@ export const LbSize = {
   CONNECT_BUCKET_SHIFT: 3,
   EXACT_QUERIES: 32,
   EXACT_CLAIMS: 64,
+  LAYOUT_PART: 1024,
   OPT_OUTS_MAX: 16,
 } as const;
 export type LbSize = (typeof LbSize)[keyof typeof LbSize];
@@ -310,6 +312,14 @@ export interface ExactKey {
   readonly pad: Uint8Array;
 }
 
+export interface FlowLayout {
+  readonly tag_shift: number;
+  readonly backend_shift: number;
+  readonly backend_bits: number;
+  readonly generation_shift: number;
+  readonly state_shift: number;
+}
+
 export interface FlowSet {
   readonly flow: readonly bigint[];
 }
@@ -332,6 +342,10 @@ export interface Hop {
 
 export interface IdSet {
   readonly way: readonly bigint[];
+}
+
+export interface LayoutPart {
+  readonly bytes: Uint8Array;
 }
 
 export interface LeftFlow {
@@ -362,14 +376,10 @@ export interface Settings {
   readonly outside: number;
   readonly pools: number;
   readonly carrying: number;
+  readonly departing: number;
+  readonly reserved: number;
   readonly pool: readonly Pool[];
   readonly tunnel_source: readonly Pool[];
-}
-
-export interface SockAttempt {
-  readonly since: bigint;
-  readonly backend: number;
-  readonly generation: number;
 }
 
 export interface SockOrigin {
@@ -380,6 +390,9 @@ export interface SockOrigin {
   readonly backend: number;
   readonly generation: number;
   readonly vip: number;
+  readonly since: bigint;
+  readonly tried: number;
+  readonly tried_generation: number;
 }
 
 export interface SockQuery {
@@ -467,6 +480,7 @@ export interface Maps {
   readonly flows: { key: number; value: FlowSet };
   readonly fragments: { key: number; value: FragmentSet };
   readonly hops: { key: number; value: Hop };
+  readonly layout: { key: number; value: LayoutPart };
   readonly old_flows: { key: number; value: FlowSet };
   readonly opt_outs: { key: number; value: OptOut };
   readonly overflow_flows: { key: bigint; value: bigint };
@@ -478,7 +492,6 @@ export interface Maps {
   readonly scratch_refusal: { key: undefined; value: undefined };
   readonly scratch_tuple: { key: undefined; value: undefined };
   readonly settings: { key: number; value: Settings };
-  readonly sock_attempts: { key: number; value: SockAttempt };
   readonly sock_origins: { key: number; value: SockOrigin };
   readonly source_rates: { key: Source; value: SourceRate };
   readonly source_rules: { key: SourceRuleKey; value: SourceRule };
@@ -503,6 +516,7 @@ export interface Rodata {
   readonly nat_port_first: number;
   readonly nat_ports: number;
   readonly node_namespace: bigint;
+  readonly old_flow_layout: FlowLayout;
   readonly old_flow_set_mask: number;
   readonly reply_set_mask: number;
   readonly sample_connections: number;

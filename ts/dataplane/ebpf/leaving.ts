@@ -16,7 +16,7 @@ const MOST = 1 << 20;
  * @throws BpfError, VipdError of the other plane
  */
 export async function leaveTo(plane: Pick<DataPlane, 'flows'>, loaded: Loaded): Promise<void> {
-  const program = loaded.program('tc_lb', 'tc_leave');
+  const program = loaded.program('tc_upkeep', 'tc_leave');
   const codec = loaded.codec<LeftFlow>('left_flow');
   const flows = await plane.flows(MOST, ({ vip, client }) => client !== undefined && vip.startsWith('udp/'));
   const breathe = breathing();

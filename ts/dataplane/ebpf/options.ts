@@ -16,6 +16,8 @@ export interface EbpfOptions {
   readonly limits: Limits;
   /** Whether packets between workloads pass by the host's network stack; `off` when absent. */
   readonly redirect?: Redirect;
+  /** The same for packets of workloads to backends on other nodes, where `redirect` is in force. */
+  readonly redirectRemote?: Redirect;
   /** Absent: the ports behind those of the node's sockets, and what the node sends from. */
   readonly fullNat?: FullNatOptions;
   /** Outer source addresses of tunnels, at most one prefix a family; the node's own address where there is none. */

@@ -19,7 +19,7 @@ export function ticksOf(program: BpfProgram): number {
  * once, for the result is kept in the settings map.
  */
 export function measureHz(): number {
-  const object = BpfObject.open(readFileSync(bpfObject('tc_lb')), 'tc_ticks');
+  const object = BpfObject.open(readFileSync(bpfObject('tc_upkeep')), 'tc_ticks');
   for (const { name } of object.programs) object.autoload(name, name === 'tc_ticks');
   for (const { name, maxEntries } of object.maps) if (maxEntries > 1024 && name !== 'events') object.resize(name, 1);
   const loaded = object.load();

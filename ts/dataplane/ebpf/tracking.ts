@@ -38,7 +38,7 @@ export interface Clock {
 }
 
 export function clockOf(loaded: Loaded): Clock {
-  return { ticks: ticksOf(loaded.program('tc_lb', 'tc_ticks')), hz: loaded.settings.hz };
+  return { ticks: ticksOf(loaded.program('tc_upkeep', 'tc_ticks')), hz: loaded.settings.hz };
 }
 
 /** Since its last packet, in units of about 16 s. */

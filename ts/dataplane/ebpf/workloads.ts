@@ -1,6 +1,7 @@
 import type { BpfMap } from '../../libbpf/map.js';
 import { addressBytes } from '../../model/address.js';
-import { forwardFirewall } from '../../netlink/firewall.js';
+import { departureFirewall, forwardFirewall } from '../../netlink/firewall.js';
+import { hasIpsecPolicies } from '../../netlink/ipsec.js';
 import { links, type NetworkLink, watchLinks } from '../../netlink/links.js';
 import { mainTable, type Route, routes } from '../../netlink/routes.js';
 import { ruleTables } from '../../netlink/rules.js';
@@ -14,6 +15,8 @@ export type Redirect = 'auto' | 'on' | 'off';
 
 export interface WorkloadsOptions {
   readonly redirect: Redirect;
+  /** The same for packets of workloads to backends elsewhere; only where those between workloads pass it by. */
+  readonly redirectRemote: Redirect;
   /** Name patterns of the workload interfaces. */
   readonly interfaces: readonly string[];
 }
@@ -21,8 +24,8 @@ export interface WorkloadsOptions {
 export interface WorkloadsModules {
   /** `workloads` of bpf/maps.h. */
   readonly map: BpfMap;
-  /** Has the programs carry packets for so many seconds from now on; 0: no longer. */
-  readonly carry: (seconds: number) => void;
+  /** Has the programs carry packets for so many seconds from now on; 0: no longer. `departing`: also out of the node. */
+  readonly carry: (seconds: number, departing: boolean) => void;
   readonly logger?: Logger | undefined;
 }
 
@@ -42,6 +45,7 @@ export class Workloads {
   #timer: NodeJS.Timeout | undefined;
   #held = new Map<string, number>();
   #reason: string | undefined;
+  #remoteReason: string | undefined;
 
   constructor(
     readonly options: WorkloadsOptions,
@@ -56,6 +60,11 @@ export class Workloads {
   /** Why packets take the stack; undefined when they pass it by. */
   get reason(): string | undefined {
     return this.#reason;
+  }
+
+  /** Whether packets to backends elsewhere pass it by as well. */
+  get departing(): boolean {
+    return this.#remoteReason === undefined && this.carrying > 0;
   }
 
   /** From now on follows routes and interfaces as they change; the firewall is looked at every 10 seconds. */
@@ -79,27 +88,29 @@ export class Workloads {
 
   /** What a daemon before this one has said no longer holds. */
   pause(): void {
-    this.modules.carry(0);
+    this.modules.carry(0, false);
   }
 
   check(): void {
     try {
       const reason = this.#whyNot();
+      const remote = reason ?? this.#whyNotRemote();
       const wanted = reason === undefined ? workloadEntries(links(), routes(), this.options.interfaces) : new Map();
       if (wanted.size > ENTRIES) throw new Error(`${wanted.size} routes to workloads; there is room for ${ENTRIES}`);
-      this.#say(reason);
-      if (reason !== undefined) this.modules.carry(0);
+      this.#say(reason, remote);
+      if (reason !== undefined) this.modules.carry(0, false);
       this.#write(wanted);
-      if (reason === undefined) this.modules.carry(wanted.size > 0 ? CARRY_SECONDS : 0);
+      if (reason === undefined) this.modules.carry(wanted.size > 0 ? CARRY_SECONDS : 0, remote === undefined);
     } catch (error) {
-      this.modules.carry(0);
-      this.#say(faultOf(error, 'workloads').cause);
+      this.modules.carry(0, false);
+      const { cause } = faultOf(error, 'workloads');
+      this.#say(cause, cause);
     }
   }
 
   /** Packets take the stack from now on: nobody will notice changes, or another plane has to see them. */
   stop(): void {
-    if (this.#stops.length > 0) this.modules.carry(0);
+    if (this.#stops.length > 0) this.modules.carry(0, false);
     for (const stop of this.#stops.splice(0)) stop();
     this.#timer = undefined; // or the changes after the next start would wait for this one for ever
   }
@@ -116,11 +127,20 @@ export class Workloads {
     return this.options.redirect === 'on' ? undefined : stackNeeded();
   }
 
-  #say(reason: string | undefined): void {
+  #whyNotRemote(): string | undefined {
+    if (this.options.redirectRemote === 'off') return 'switched off';
+    return this.options.redirectRemote === 'on' ? undefined : stackNeededRemote();
+  }
+
+  #say(reason: string | undefined, remote: string | undefined): void {
     if (reason !== this.#reason && this.options.redirect !== 'off') {
       this.modules.logger?.info({ reason: reason ?? 'none' }, 'packets between workloads: why they take the stack');
     }
+    if (remote !== this.#remoteReason && remote !== reason) {
+      this.modules.logger?.info({ reason: remote ?? 'none' }, 'packets to backends elsewhere: why they take the stack');
+    }
     this.#reason = reason;
+    this.#remoteReason = remote;
   }
 
   /** Removes first: an address that is elsewhere now must not be sent to where it was. */
@@ -144,6 +164,15 @@ export function stackNeeded(): string | undefined {
   if (firewall !== undefined) return `${firewall} would not see them`;
   const rule = [...ruleTables()].find((table) => !PLAIN_TABLES.includes(table));
   return rule === undefined ? undefined : `routing rules name table ${rule}, which may route them otherwise`;
+}
+
+/** What packets to backends elsewhere would miss, beside that. */
+export function stackNeededRemote(): string | undefined {
+  const needed = stackNeeded();
+  if (needed !== undefined) return needed;
+  const firewall = departureFirewall();
+  if (firewall !== undefined) return `${firewall} would not see them`;
+  return hasIpsecPolicies() ? 'IPsec policies would not see them' : undefined;
 }
 
 function heldIn(map: BpfMap): [string, number][] {

@@ -26,6 +26,8 @@ const NO_SETTINGS = {
   engaged: 0,
   outside: 0,
   carrying: 0,
+  departing: 0,
+  reserved: 0,
   tunnel_source: tunnelSourceRecords([]),
 };
 
