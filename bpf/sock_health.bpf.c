@@ -28,30 +28,30 @@ static __always_inline void on_begin(struct bpf_sock_ops *ctx)
 {
 	struct bpf_sock *sk = ctx->sk;
 	struct sock_origin *origin;
-	struct sock_attempt *attempt;
 
 	if (!sk)
 		return;
 	origin = bpf_sk_storage_get(&sock_origins, sk, NULL, 0);
 	if (!origin)
 		return;
-	attempt = bpf_sk_storage_get(&sock_attempts, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!attempt)
+	if (!origin->backend_port) {
+		origin->since = 0;
 		return;
-	attempt->since = bpf_ktime_get_ns();
-	attempt->backend = origin->backend;
-	attempt->generation = origin->generation;
+	}
+	origin->since = bpf_ktime_get_ns();
+	origin->tried = origin->backend;
+	origin->tried_generation = origin->generation;
 	/* Others may have set theirs, and may want this one: it is never taken away. */
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 }
 
 /* NULL when the backend is gone and its id another's. */
-static __always_inline struct connects *connects_of(const struct sock_attempt *attempt)
+static __always_inline struct connects *connects_of(const struct sock_origin *origin)
 {
-	__u32 id = attempt->backend;
+	__u32 id = origin->tried;
 	struct backend *backend = bpf_map_lookup_elem(&backends, &id);
 
-	if (!backend || backend->generation != attempt->generation)
+	if (!backend || backend->generation != origin->tried_generation)
 		return NULL;
 	return bpf_map_lookup_elem(&backend_connects, &id);
 }
@@ -108,19 +108,19 @@ static __always_inline void on_change(struct bpf_sock_ops *ctx)
 {
 	__u32 before = ctx->args[0], after = ctx->args[1];
 	struct bpf_sock *sk = ctx->sk;
-	struct sock_attempt *attempt;
+	struct sock_origin *origin;
 	struct connects *c;
 	__u64 now, took;
 
 	if (!sk)
 		return;
-	attempt = bpf_sk_storage_get(&sock_attempts, sk, NULL, 0);
-	if (!attempt || !attempt->since)
+	origin = bpf_sk_storage_get(&sock_origins, sk, NULL, 0);
+	if (!origin || !origin->since)
 		return;
 	now = bpf_ktime_get_ns();
-	took = now - attempt->since;
-	attempt->since = after == BPF_TCP_ESTABLISHED ? now : 0;
-	c = connects_of(attempt);
+	took = now - origin->since;
+	origin->since = after == BPF_TCP_ESTABLISHED ? now : 0;
+	c = connects_of(origin);
 	if (!c)
 		return;
 	if (after == BPF_TCP_ESTABLISHED)

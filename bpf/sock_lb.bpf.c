@@ -26,8 +26,10 @@ static __always_inline void remember(struct bpf_sock_addr *ctx, const struct end
 /* A socket connected anew, and not through us, must be neither told of the VIP it had before nor severed for it. */
 static __always_inline void forget(struct bpf_sock_addr *ctx)
 {
-	if (ctx->sk && bpf_sk_storage_get(&sock_origins, ctx->sk, NULL, 0))
-		bpf_sk_storage_delete(&sock_origins, ctx->sk);
+	struct sock_origin *origin = ctx->sk ? bpf_sk_storage_get(&sock_origins, ctx->sk, NULL, 0) : NULL;
+
+	if (origin)
+		origin->backend_port = 0;
 }
 
 static __always_inline int on_connect(struct bpf_sock_addr *ctx, bool ipv6)

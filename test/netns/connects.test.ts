@@ -157,7 +157,7 @@ rootTest('it can be switched off, and comes with a daemon that finds pins from b
   t.false(existsSync(link));
   t.is(await connectsOf(daemon.client, 'v4'), undefined);
   await daemon.end('SIGTERM');
-  for (const map of ['backend_connects', 'sock_attempts']) unlinkSync(`${lab.bpffs}/vipd/maps/${map}`);
+  unlinkSync(`${lab.bpffs}/vipd/maps/backend_connects`);
   await daemon.restart('--passive-health', 'true');
   await daemon.holds([serviceOf('v4', vips.v4, servers)]);
   await until('the hook', 10_000, () => existsSync(link));

@@ -27,6 +27,9 @@ const NO_ORIGIN = {
   backend: 0,
   generation: 0,
   vip: 0,
+  since: 0n,
+  tried: 0,
+  tried_generation: 0,
 };
 
 /** Asks the sock hook's storage which VIP a socket's connection was made to. */
