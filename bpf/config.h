@@ -9,6 +9,7 @@ const volatile __u32 reply_set_mask = 0;
 const volatile __u32 arrival_set_mask = 0;
 const volatile __u32 flow_set_mask = 0;
 const volatile __u32 old_flow_set_mask = 0;	/* of old_flows; 0: there are none */
+const volatile struct flow_layout old_flow_layout = {};
 const volatile __u32 set_seed = 0;		/* copies of what the settings map keeps */
 const volatile __u64 flow_seed = 0;
 const volatile __u32 age_shift = 12;		/* jiffies >> age_shift is the flow age: units of about 16 s */

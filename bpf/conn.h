@@ -189,18 +189,29 @@ __noinline int flow_insert(__u64 hash, __u64 word)
 	return __sync_val_compare_and_swap(slot, seen, word) == seen ? INSERTED_EVICTING : INSERT_FAILED;
 }
 
+/* A word of the table before, which may be laid out otherwise, as one of ours. */
+static __always_inline __u64 flow_of_old(__u64 hash, __u64 old)
+{
+	__u64 backend = old >> old_flow_layout.backend_shift & FLOW_MASK(old_flow_layout.backend_bits);
+	__u64 generation = old >> old_flow_layout.generation_shift & FLOW_MASK(FLOW_GENERATION_BITS);
+	__u64 state = old >> old_flow_layout.state_shift & FLOW_MASK(FLOW_STATE_BITS);
+
+	return flow_tag(hash) << FLOW_TAG_SHIFT | backend << FLOW_BACKEND_SHIFT | generation << FLOW_GENERATION_SHIFT |
+	       state << FLOW_STATE_SHIFT | (old & FLOW_MASK(FLOW_AGE_BITS));
+}
+
 /* Takes over a flow that is still in the table before this one; its word, or 0. */
 __noinline __u64 flow_take_over(__u64 hash)
 {
 	__u32 index = hash & old_flow_set_mask;
 	struct flow_set *set = bpf_map_lookup_elem(&old_flows, &index);
-	__u64 tag = flow_tag(hash), word = 0;
+	__u64 tag = hash >> old_flow_layout.tag_shift, word = 0;
 
 	if (!set)
 		return 0;
 	for (int i = 0; i < FLOW_SET_WAYS; i++)
-		if (set->flow[i] >> FLOW_TAG_SHIFT == tag)
-			word = set->flow[i];
+		if (set->flow[i] && set->flow[i] >> old_flow_layout.tag_shift == (tag ? tag : 1))
+			word = flow_of_old(hash, set->flow[i]);
 	if (word)
 		flow_insert(hash, word);
 	return word;

@@ -21,6 +21,16 @@ enum flow_bits {
 	FLOW_BACKEND_SHIFT = 16,
 	FLOW_BACKEND_BITS = 20,
 	FLOW_TAG_SHIFT = 36,
+	FLOW_HASH = 1,		/* which flow_hash() it is: entries by another one are not found */
+};
+
+/* Where the parts of a word are in the table before, which another version may have made. */
+struct flow_layout {
+	__u8 tag_shift;
+	__u8 backend_shift;
+	__u8 backend_bits;
+	__u8 generation_shift;
+	__u8 state_shift;
 };
 
 enum flow_state {

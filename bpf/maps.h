@@ -14,6 +14,14 @@ struct {
 	__type(value, struct settings);
 } settings SEC(".maps");
 
+/* Of user space alone: which layout these maps have, for versions that have another */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, struct layout_part);
+} layout SEC(".maps");
+
 /* VIP address, port, protocol → index in vips */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -221,13 +229,6 @@ struct {
 	__type(key, int);
 	__type(value, struct sock_origin);
 } sock_origins SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct sock_attempt);
-} sock_attempts SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -18,6 +18,8 @@ const vipd = fileURLToPath(new URL('../../../packaging/bin/vipd', import.meta.ur
 export class Daemon {
   readonly client: Client;
   child: Child | undefined;
+  /** Of another version, for the next start. */
+  executable = vipd;
 
   private constructor(
     private readonly lab: Lab,
@@ -115,7 +117,7 @@ export class Daemon {
       ...['--socket', `${directory}/vipd.sock`, '--bpffs', `${bpffs}/vipd`],
       ...['--cgroup', cgroup.path, ...hooks, '--pool', pools.v4, '--pool', pools.v6],
     ];
-    return this.lab.node.inside([vipd, ...verb, ...options, ...this.flags]);
+    return this.lab.node.inside([this.executable, ...verb, ...options, ...this.flags]);
   }
 
   /** Ends the process if it runs and removes everything from the kernel. */

@@ -68,3 +68,13 @@ export function pressureOf({ loaded, happenings, exact, logger }: AftercareModul
 function originsOf(loaded: Loaded): Origins {
   return new Origins(loaded.program('sock_lb', 'sock_origins_of'), loaded.codec<SockQuery>('sock_query'));
 }
+
+/** Says which maps of before are replaced, and what that costs. */
+export function tellReplaced(loaded: Loaded, logger: Logger | undefined): void {
+  for (const map of loaded.kept) logger?.warn({ map }, 'keeps its size until the next teardown: a limit was lowered');
+  const resized = loaded.replaced.filter((map) => !loaded.converted.has(map));
+  if (resized.length > 0) logger?.info({ maps: resized }, 'resizing');
+  for (const [map, difference] of loaded.converted)
+    logger?.info({ map, difference }, 'converting from another version');
+  for (const [map, cause] of loaded.lost) logger?.warn({ map, cause }, 'not carried over from another version');
+}

@@ -8,11 +8,13 @@ import { BpfObject, type LoadedObject } from '../../libbpf/object.js';
 import type { BpfProgram } from '../../libbpf/program.js';
 import { VipdError } from '../../util/errors.js';
 import { bpfObject } from '../../util/paths.js';
-import { adoptMap } from './adopt.js';
-import { enums, LbSize, type Rodata, type Settings } from './lb.gen.js';
+import { type Adopted, adoptMap } from './adopt.js';
+import { type FlowLayout, flowLayoutOf, sameFlowLayout } from './convert.js';
+import { layoutEntries, readLayouts, writeLayout } from './layouts.js';
+import { enums, FlowBits, LbSize, type Rodata, type Settings, Verdict } from './lb.gen.js';
 import type { PortRange } from './nat-ports.js';
-import { keepPinned, makePinDirectory, unpin } from './pins.js';
-import { copyExact, copyExactRest, copyMap, copyRest, isReplaced } from './resize.js';
+import { keepPinned, makePinDirectory, pinsIn, unpin } from './pins.js';
+import { copyExact, copyExactRest, copyMap, copyRest, isReplaced, type Reading } from './resize.js';
 import { measureHz, shiftOf } from './ticks.js';
 
 /** Most VIPs, backends (summed over all VIPs) and tracked flows. */
@@ -33,11 +35,12 @@ export interface Asked {
   readonly natPorts: PortRange;
 }
 
-const OBJECTS = ['sock_lb', 'sock_health', 'tc_lb', 'xdp_lb'] as const;
+const OBJECTS = ['sock_lb', 'sock_health', 'tc_lb', 'tc_upkeep', 'xdp_lb'] as const;
 export type ObjectName = (typeof OBJECTS)[number];
 
 /** Maps that live on without the daemon; the others are scratch space of one object. */
 const SHARED = [
+  'layout',
   'settings',
   'vip_sets',
   'vips',
@@ -65,7 +68,6 @@ const SHARED = [
   'verdicts',
   'event_budgets',
   'sock_origins',
-  'sock_attempts',
   'datagram_origins',
   'workloads',
   'opt_outs',
@@ -85,8 +87,12 @@ export interface Loaded {
   readonly kept: readonly string[];
   /** Pins the maps again whose pins are gone, and names them. @throws BpfError, or what the file system says */
   keepPinned(): readonly string[];
-  /** Names of maps that are replaced by ones of another size; the programs attached so far still use the old ones. */
+  /** Names of maps that are replaced by ones of another size or layout; the programs attached so far still use the old ones. */
   readonly replaced: readonly string[];
+  /** What another version has laid out otherwise, in words, by map. */
+  readonly converted: ReadonlyMap<string, string>;
+  /** Why what is in a map cannot be carried over, by map. */
+  readonly lost: ReadonlyMap<string, string>;
   /** To be called before any program is attached that knows only the maps that replace others: takes over exact flows. */
   prepare(): void;
   /** To be called when no program is attached any more that knows only the replaced maps: takes over flows and pins. */
@@ -96,7 +102,7 @@ export interface Loaded {
 
 /**
  * Adopts the maps pinned under `directory`/maps, makes those that are missing, and loads the programs of this version
- * over them. Attaches nothing.
+ * over them. What a map of another version holds is carried over to one of this. Attaches nothing.
  * @throws VipdError PIN_INCOMPATIBLE when a pinned map has another layout; BpfError from the kernel
  */
 export function loadPrograms(directory: string, limits: Limits, asked: Asked): Loaded {
@@ -106,22 +112,26 @@ export function loadPrograms(directory: string, limits: Limits, asked: Asked): L
   const btf = Btf.parse(objects.get('tc_lb')!.btf, 'tc_lb');
   const stale = checkEnums(btf, enums);
   if (stale !== undefined) throw new VipdError(stale);
-  const maps = adoptMaps(pins, btf);
-  const sizes = sizesOf(limits);
-  const old = takeReplaced(maps, sizes);
+  const sizes = { ...sizesOf(limits), layout: layoutEntries(objects.get('tc_lb')!.btf, LbSize.LAYOUT_PART) };
+  const { maps, old } = adoptMaps(pins, btf, sizes);
   const kept = [...maps].filter(([name, map]) => sizes[name] !== undefined && sizes[name] !== map.info.maxEntries);
   const settingsCodec = codecFor<Settings>(btf, btf.struct('settings'), 'settings');
-  const settings = settingsFrom(maps.get('settings'), settingsCodec);
+  const settings = settingsFrom(heldSettings(maps, old), settingsCodec);
   const loaded = new Map<ObjectName, LoadedObject>();
   for (const [name, object] of objects) {
     prepare(object, sizes, maps);
-    const flows = old.get('flows');
-    if (flows !== undefined) object.reuse('old_flows', flows);
+    const flows = servingStill(old.get('flows'));
+    if (flows !== undefined) object.reuse('old_flows', flows.map);
     object.setRodata(rodataOf(object, { settings, maps, sizes, ...asked, oldFlows: flows }));
     const running = object.load();
     loaded.set(name, running);
     adoptNew(running, maps, pins, old);
   }
+  writeLayout(
+    maps.get('layout')!,
+    objects.get('tc_lb')!.btf,
+    [...maps.values()].map(({ info }) => info.id),
+  );
   pinPrograms(join(directory, 'programs'), objects, loaded);
   const answerAt = offsetOf(btf, 'exact_flow', 'answer');
   const exact = { flows: maps.get('exact_flows')!, answers: maps.get('exact_answers')!, answerAt };
@@ -134,24 +144,28 @@ export function loadPrograms(directory: string, limits: Limits, asked: Asked): L
     settings,
     kept: kept.map(([name]) => name),
     keepPinned: () => keepPinned(makePinDirectory(pins), maps),
-    replaced: [...old.keys()],
+    replaced: [...old.keys()].filter((name) => name !== 'layout'),
+    converted: new Map([...old].flatMap(([name, { difference }]) => differenceOf(name, difference))),
+    lost: new Map([...old].flatMap(([name, one]) => lossOf(name, one))),
     prepare() {
       const flows = exactOf(old, maps);
-      if (flows !== undefined) copyExact(flows, exact);
+      if (flows !== undefined) copyExact(flows.map, exact, flows);
     },
     settle() {
       const flows = old.get('flows');
-      if (flows !== undefined) copyRest(flows, maps.get('flows')!);
+      if (flows !== undefined && carried('flows', flows)) copyRest(flows.map, maps.get('flows')!, flows);
       const exactFlows = exactOf(old, maps);
-      if (exactFlows !== undefined) copyExactRest(exactFlows, exact);
-      for (const [name, map] of old) {
+      if (exactFlows !== undefined) copyExactRest(exactFlows.map, exact, exactFlows);
+      // The layout goes last: until then it is found by which maps it is of.
+      for (const [name, { map }] of [...old].sort(([a], [b]) => Number(a === 'layout') - Number(b === 'layout'))) {
         renameSync(join(pins, next(name)), join(pins, name));
         map.close();
       }
       old.clear();
+      for (const name of pinsIn(pins)) if (!SHARED.includes(name as SharedMap)) unpin(join(pins, name));
     },
     close() {
-      for (const map of old.values()) map.close();
+      for (const { map } of old.values()) map.close();
       for (const object of loaded.values()) object.close();
       for (const map of maps.values()) map.close();
     },
@@ -179,6 +193,7 @@ function sizesOf(limits: Limits): Sizes {
     reply_sets: powerOfTwo(limits.backends / 2),
     hops: limits.backends + 1,
     arrival_sets: powerOfTwo(limits.backends / 8),
+    verdicts: Verdict.VERDICTS,
     tables: powerOfTwo(limits.backends * 2),
     flows: powerOfTwo(limits.flows / LbSize.FLOW_SET_WAYS),
     exact_flows: exactFlows,
@@ -187,13 +202,52 @@ function sizesOf(limits: Limits): Sizes {
   };
 }
 
-function adoptMaps(pins: string, btf: Btf): Maps {
-  const maps: Maps = new Map();
+/** A map that is to be replaced, and how what it holds is to be understood. */
+type Old = Adopted & Reading;
+type Replaced = Map<SharedMap, Old>;
+
+/** `old` are those that are to be made anew, in another size or layout. */
+function adoptMaps(pins: string, btf: Btf, sizes: Sizes): { maps: Maps; old: Replaced } {
+  const layouts = readLayouts(pins);
+  const [maps, old]: [Maps, Replaced] = [new Map(), new Map()];
   for (const name of SHARED) {
-    const map = adoptMap(pins, name, btf);
-    if (map !== undefined) maps.set(name, map);
+    const adopted = adoptMap(pins, name, btf, layouts);
+    if (adopted === undefined) continue;
+    const flowLayout = name === 'flows' || name === 'overflow_flows' ? flowLayoutOf(adopted.layout?.btf) : undefined;
+    const other = flowLayout !== undefined && !sameFlowLayout(flowLayout);
+    const changed = name === 'layout' || other || adopted.difference !== undefined;
+    const difference = adopted.difference ?? (other ? 'flows are laid out otherwise' : undefined);
+    if (changed || isReplaced(name, adopted.map.info.maxEntries, sizes[name]))
+      old.set(name, { ...adopted, ...(difference !== undefined && { difference }), ...(other && { flowLayout }) });
+    else maps.set(name, adopted.map);
   }
-  return maps;
+  return { maps, old };
+}
+
+/** Maps whose entries live for moments, or are written anew at once. */
+const FLEETING: readonly string[] = ['layout', 'fragments', 'exact_fragments', 'event_budgets', 'workloads', 'events'];
+
+/** Why what is in a map that is replaced cannot be carried over; empty when it can, or need not. */
+function lossOf(name: SharedMap, { conversion, flowLayout }: Old): [string, string][] {
+  if (name === 'sock_origins')
+    return [[name, 'sockets that are connected keep their backends, and show these as their peers']];
+  const otherHash = flowLayout !== undefined && flowLayout.FLOW_HASH !== FlowBits.FLOW_HASH;
+  if (name !== 'flows' || (conversion === undefined && !otherHash)) return [];
+  return [[name, 'flows are found by other means there: those of VIPs with the schedule maglev keep their backends']];
+}
+
+function differenceOf(name: SharedMap, difference: string | undefined): [string, string][] {
+  return difference === undefined || FLEETING.includes(name) ? [] : [[name, difference]];
+}
+
+function carried(name: SharedMap, old: Old): boolean {
+  if (FLEETING.includes(name) || (name === 'overflow_flows' && old.flowLayout !== undefined)) return false;
+  return lossOf(name, old).length === 0;
+}
+
+/** The table before, if the programs can read it. */
+function servingStill(flows: Old | undefined): Old | undefined {
+  return flows !== undefined && carried('flows', flows) ? flows : undefined;
 }
 
 /** Nothing of ours opens these: they let tools such as bpftool find and measure the programs. */
@@ -207,8 +261,13 @@ function pinPrograms(pins: string, objects: Map<ObjectName, BpfObject>, loaded: 
   }
 }
 
-function settingsFrom(map: BpfMap | undefined, codec: Codec<Settings>): Settings {
+function heldSettings(maps: Maps, old: Replaced): Buffer | undefined {
+  const { map, conversion } = old.get('settings') ?? { map: maps.get('settings') };
   const held = map?.get(Buffer.alloc(4));
+  return held === undefined ? undefined : (conversion?.value(held) ?? held);
+}
+
+function settingsFrom(held: Buffer | undefined, codec: Codec<Settings>): Settings {
   const settings = codec.decode(held ?? Buffer.alloc(codec.size));
   if (settings.flow_seed !== 0n && settings.hz !== 0) return settings;
   const seeds = randomBytes(12);
@@ -229,18 +288,11 @@ function prepare(object: BpfObject, sizes: Sizes, maps: Maps): void {
   }
 }
 
-/** Leaves out of `maps`, and gives, those that are to be made anew in another size. */
-function takeReplaced(maps: Maps, sizes: Sizes): Maps {
-  const old = new Map([...maps].filter(([name, map]) => isReplaced(name, map.info.maxEntries, sizes[name])));
-  for (const name of old.keys()) maps.delete(name);
-  return old;
-}
-
 /** Where a map that replaces another is pinned until the programs use it; left by a daemon that did not come that far. */
 const next = (name: string) => `next_${name}`; // bpffs takes no dots
 
 /** The first object that is loaded makes the maps; the next ones reuse them. */
-function adoptNew(object: LoadedObject, maps: Maps, pins: string, old: Maps): void {
+function adoptNew(object: LoadedObject, maps: Maps, pins: string, old: Replaced): void {
   for (const name of SHARED) {
     if (maps.has(name)) continue;
     const map = object.map(name);
@@ -250,20 +302,20 @@ function adoptNew(object: LoadedObject, maps: Maps, pins: string, old: Maps): vo
     map.pin(pin);
     chmodSync(pin, 0o600);
     maps.set(name, map);
-    if (replaced !== undefined) copyMap(name, replaced, map);
+    if (replaced !== undefined && carried(name, replaced)) copyMap(name, replaced.map, map, replaced);
   }
 }
 
 /** The flows to be taken over when they or their answers have another map now. */
-function exactOf(old: Maps, maps: Maps): BpfMap | undefined {
-  return old.get('exact_flows') ?? (old.has('exact_answers') ? maps.get('exact_flows') : undefined);
+function exactOf(old: Replaced, maps: Maps): Pick<Old, 'map' | 'conversion'> | undefined {
+  return old.get('exact_flows') ?? (old.has('exact_answers') ? { map: maps.get('exact_flows')! } : undefined);
 }
 
 interface RodataInput extends Asked {
   readonly settings: Settings;
   readonly maps: Maps;
   readonly sizes: Sizes;
-  readonly oldFlows: BpfMap | undefined;
+  readonly oldFlows: Old | undefined;
 }
 
 function rodataOf(object: BpfObject, input: RodataInput): Buffer {
@@ -274,7 +326,8 @@ function rodataOf(object: BpfObject, input: RodataInput): Buffer {
     reply_set_mask: mask('reply_sets'),
     arrival_set_mask: mask('arrival_sets'),
     flow_set_mask: mask('flows'),
-    old_flow_set_mask: oldFlows === undefined ? 0 : oldFlows.info.maxEntries - 1,
+    old_flow_set_mask: oldFlows === undefined ? 0 : oldFlows.map.info.maxEntries - 1,
+    old_flow_layout: layoutForPrograms(oldFlows?.flowLayout ?? FlowBits),
     set_seed: settings.set_seed,
     flow_seed: settings.flow_seed,
     age_shift: shiftOf(settings.hz * 16),
@@ -294,6 +347,16 @@ function rodataOf(object: BpfObject, input: RodataInput): Buffer {
     if (value !== undefined) codecFor(btf, typeId, name).encode(value, image, offset);
   }
   return image;
+}
+
+function layoutForPrograms(layout: FlowLayout): Rodata['old_flow_layout'] {
+  return {
+    tag_shift: layout.FLOW_TAG_SHIFT,
+    backend_shift: layout.FLOW_BACKEND_SHIFT,
+    backend_bits: layout.FLOW_BACKEND_BITS,
+    generation_shift: layout.FLOW_GENERATION_SHIFT,
+    state_shift: layout.FLOW_STATE_SHIFT,
+  };
 }
 
 function offsetOf(btf: Btf, struct: string, field: string): number {

@@ -1,4 +1,5 @@
 import type { BpfMap } from '../../libbpf/map.js';
+import { type Conversion, convertedFlow, type FlowLayout } from './convert.js';
 import { IdSets } from './id-sets.js';
 import { FlowBits, FlowState, LbSize } from './lb.gen.js';
 import { indexBytes } from './mirror.js';
@@ -16,17 +17,28 @@ export function isReplaced(name: string, held: number, wanted: number | undefine
   return name === 'flows' || wanted > held;
 }
 
-/** Fills a new map, which no program uses yet, with what is in the one it replaces. */
-export function copyMap(name: string, from: BpfMap, to: BpfMap): void {
+/** Fills a new map, which no program uses yet, with what is in the one it replaces. @param as of an entry in another layout */
+export function copyMap(name: string, from: BpfMap, to: BpfMap, as: Reading = {}): void {
   if (name === 'flows') {
     const words = new BigUint64Array(to.info.maxEntries * WAYS);
-    spreadFlows(wordsOf(from), words, to.info.maxEntries);
+    spreadFlows(flowsOf(from, as), words, to.info.maxEntries);
     writeArray(to, bytesOf(words));
   } else if (name === 'exact_flows' || name === 'exact_answers') {
     // Both together, and as late as possible: see copyExact().
-  } else if (name.endsWith('_sets')) writeArray(to, bytesOf(rehashed(new Uint32Array(wordsOf(from).buffer), to)));
-  else writeArray(to, readArray(from));
+  } else if (HASHES.has(to.info.type)) copyHash(from, to, as);
+  else if (name.endsWith('_sets')) writeArray(to, bytesOf(rehashed(new Uint32Array(wordsOf(from).buffer), to)));
+  else writeArray(to, converted(readArray(from), from, to, as));
 }
+
+/** How what is in a map of another version is to be understood. */
+export interface Reading {
+  readonly conversion?: Conversion | undefined;
+  /** Of flows. */
+  readonly flowLayout?: FlowLayout | undefined;
+}
+
+/** enum bpf_map_type of linux/bpf.h: hash, LRU hash, LPM trie. */
+const HASHES = new Set([1, 9, 11]);
 
 /** The flows that are tracked by all of their ends, and the answers by which they are found. */
 export interface ExactMaps {
@@ -37,43 +49,81 @@ export interface ExactMaps {
 }
 
 /** Copies exact flows into maps that no program uses yet. */
-export function copyExact(from: BpfMap, to: ExactMaps): void {
-  const { keys, values, count } = from.dump();
-  if (count === 0) return;
-  const answers = Array.from({ length: count }, (_, i) => answerIn(values, i, to));
-  to.answers.setBatch(Buffer.concat(answers), keys, count);
-  to.flows.setBatch(keys, values, count);
+export function copyExact(from: BpfMap, to: ExactMaps, as: Reading = {}): void {
+  const entries = [...entriesOf(from, as)];
+  if (entries.length === 0) return;
+  const keys = Buffer.concat(entries.map(([key]) => key));
+  to.answers.setBatch(Buffer.concat(entries.map(([, value]) => answerIn(value, to))), keys, entries.length);
+  to.flows.setBatch(keys, Buffer.concat(entries.map(([, value]) => value)), entries.length);
 }
 
 /**
  * Adds those that have begun since, while programs use the new maps: what is there is newer. Not one whose answer has been
  * given to another flow meanwhile.
  */
-export function copyExactRest(from: BpfMap, to: ExactMaps): void {
-  const { keys, values, count } = from.dump();
-  const { keySize, valueSize } = from.info;
-  for (let i = 0; i < count; i++) {
-    const key = keys.subarray(i * keySize, (i + 1) * keySize);
-    const answer = answerIn(values, i, to);
+export function copyExactRest(from: BpfMap, to: ExactMaps, as: Reading = {}): void {
+  for (const [key, value] of entriesOf(from, as)) {
+    const answer = answerIn(value, to);
     if (to.flows.get(key) !== undefined || to.answers.get(answer)?.equals(key) === false) continue;
     to.answers.set(answer, key);
-    to.flows.set(key, values.subarray(i * valueSize, (i + 1) * valueSize));
+    to.flows.set(key, value);
   }
 }
 
-function answerIn(values: Buffer, index: number, { flows, answerAt }: ExactMaps): Buffer {
-  const start = index * flows.info.valueSize + answerAt;
-  return values.subarray(start, start + flows.info.keySize);
+function answerIn(value: Buffer, { flows, answerAt }: ExactMaps): Buffer {
+  return value.subarray(answerAt, answerAt + flows.info.keySize);
+}
+
+function copyHash(from: BpfMap, to: BpfMap, as: Reading): void {
+  for (const [key, value] of entriesOf(from, as)) to.set(key, value);
+}
+
+function* entriesOf(map: BpfMap, { conversion }: Reading): Generator<[Buffer, Buffer]> {
+  const { keys, values, count } = map.dump();
+  const { keySize, valueSize } = map.info;
+  for (let i = 0; i < count; i++) {
+    const key = keys.subarray(i * keySize, (i + 1) * keySize);
+    const value = values.subarray(i * valueSize, (i + 1) * valueSize);
+    yield [conversion?.key(key) ?? key, conversion?.value(value) ?? value];
+  }
+}
+
+/** Entries of an array, in the layout of the new one; with one for each CPU where the map has those. */
+function converted(bytes: Buffer, from: BpfMap, to: BpfMap, { conversion }: Reading): Buffer {
+  if (conversion === undefined) return bytes;
+  const [before, after] = [slotOf(from), slotOf(to)];
+  const blank = Buffer.alloc(before);
+  const slots = bytes.length / before;
+  const result = Buffer.from(new ArrayBuffer(slots * after));
+  for (let i = 0; i < slots; i++) {
+    const slot = bytes.subarray(i * before, (i + 1) * before);
+    if (!slot.equals(blank)) conversion.value(slot).copy(result, i * after);
+  }
+  return result;
+}
+
+/** Bytes from one value to the next: those of each CPU are rounded up. */
+function slotOf({ info, valueStride }: BpfMap): number {
+  const rounded = Math.ceil(info.valueSize / 8) * 8;
+  return valueStride % rounded === 0 ? rounded : valueStride;
+}
+
+/** Without those that only programs can take over, by their hash. */
+function flowsOf(map: BpfMap, { flowLayout }: Reading): BigUint64Array {
+  const words = wordsOf(map);
+  return flowLayout === undefined
+    ? words
+    : words.map((word) => (word === 0n ? 0n : (convertedFlow(word, flowLayout) ?? 0n)));
 }
 
 /**
  * Adds the flows that came into the old table after it was copied, and that the programs, which use the new one by now,
  * have not taken over themselves. Few: a set is read anew before it is written, for they change it meanwhile.
  */
-export function copyRest(from: BpfMap, to: BpfMap): void {
+export function copyRest(from: BpfMap, to: BpfMap, as: Reading = {}): void {
   const sets = to.info.maxEntries;
   const words = wordsOf(to);
-  for (const [i, word] of wordsOf(from).entries()) {
+  for (const [i, word] of flowsOf(from, as).entries()) {
     if (word === 0n) continue;
     const possible = [...targets(Math.floor(i / WAYS), from.info.maxEntries, sets)];
     if (possible.some((set) => holdsFlow(words, set, word))) continue;

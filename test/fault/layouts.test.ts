@@ -1,0 +1,69 @@
+import type { ServiceInput } from '../../ts/model/schema.js';
+import { Agent, type OpenDialogue } from '../helpers/agent.js';
+import { rootTest } from '../helpers/needs.js';
+import { buildOtherVersion } from '../helpers/other-version.js';
+import { setScene } from '../helpers/scene.js';
+import type { EchoServer } from '../helpers/servers.js';
+
+// Versions that lay out differently what is in the maps take over from each other, under the connections that are in them.
+
+const targets = [
+  { address: '11.0.0.80', port: 7000 },
+  { address: 'fd01:c::80', port: 7000 },
+  { address: '11.0.0.81', port: 7000 },
+];
+const names = ['one', 'two', 'three', 'four'];
+
+/** Of a schedule that would choose another backend for a flow that is lost. */
+function services(servers: readonly EchoServer[]): ServiceInput[] {
+  const schedule = 'random';
+  return [
+    { name: 'v4', vip: '11.0.0.80:7000', schedule, backends: servers.map(({ v4 }) => `${v4}:7000`) },
+    { name: 'v6', vip: '[fd01:c::80]:7000', schedule, backends: servers.map(({ v6 }) => `[${v6}]:7000`) },
+    { name: 'exact', vip: '11.0.0.81:7000', schedule, exact: true, backends: servers.map(({ v4 }) => `${v4}:7000`) },
+  ];
+}
+
+interface Held {
+  readonly dialogue: OpenDialogue;
+  readonly name: string;
+}
+
+async function hold(client: Agent): Promise<Held[]> {
+  const held: Held[] = [];
+  for (let i = 0; i < 24; i += 1) {
+    const dialogue = await client.open('tcp', targets[i % targets.length]!);
+    const answer = await dialogue.ask();
+    if (answer.error !== undefined) throw new Error(answer.error);
+    held.push({ dialogue, name: answer.name });
+  }
+  return held;
+}
+
+rootTest(
+  'a version with other layouts, and back: no connection is reset or meets another backend, new ones work',
+  async (t) => {
+    const other = buildOtherVersion(t);
+    const { lab, servers, client, daemon } = await setScene(t, 'tc', names, services, '--max-flows', '65536');
+    const uplink = await Agent.start(lab, lab.site('uplink', 'uplink').namespace);
+    const held = [...(await hold(client)), ...(await hold(uplink))];
+    const own = daemon.executable;
+    for (const [i, executable] of [other, own].entries()) {
+      const loads = await Promise.all([client.load('tcp', targets[0]!), uplink.load('tcp', targets[2]!)]);
+      await daemon.end('SIGTERM');
+      daemon.executable = executable;
+      await daemon.restart();
+      await daemon.holds(services(servers));
+      t.regex(daemon.child?.output ?? '', /"map":"backends".*converting from another version/, `change ${i + 1}`);
+      t.notRegex(daemon.child?.output ?? '', /not carried over/, `change ${i + 1}`);
+      for (const { dialogue, name } of held) {
+        const answer = await dialogue.ask();
+        t.is(answer.error ?? answer.name, name, `change ${i + 1}`);
+      }
+      for (const stop of loads) t.deepEqual((await stop()).failures, {}, `change ${i + 1}`);
+    }
+    const { vips } = await daemon.client.vips();
+    t.true(vips.every(({ backends }) => backends.length === names.length));
+    for (const { dialogue } of held) await dialogue.close();
+  },
+);
