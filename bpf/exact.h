@@ -88,6 +88,8 @@ __noinline int exact_reply(__u32 way, bool turned, bool quoted)
 	full = flow->forwarding == FORWARD_FULL_NAT;
 	if (!full && !turned && !(way & WAY_OUT))
 		return DECISION_NONE; /* it is seen again where it leaves towards the client */
+	if (!full && turned != same_words(words_of(&key->src), t->src.address))
+		return DECISION_NONE; /* only what a client that is its own backend answers is turned, where it comes in */
 	backend = backend_by_id(flow->backend);
 	if (!backend || backend->state == BACKEND_FREE || backend->generation != flow->generation)
 		return DECISION_NONE;
@@ -105,6 +107,66 @@ __noinline int exact_reply(__u32 way, bool turned, bool quoted)
 	if (!quoted)
 		exact_touch(flow, t, WAY_OUT);
 	return full ? DECISION_SEND_BACK : turned ? DECISION_TURN : DECISION_REWRITE;
+}
+
+static __always_inline enum decision exact_plain_request(const struct tuple *t, struct odd *odd, struct exact *e, __u32 vip_id)
+{
+	struct exact_flow *flow = exact_flow_of(&e->key);
+	struct backend *backend;
+
+	if (!flow || flow->forwarding != FORWARD_NAT || !exact_serves(flow, t, vip_id))
+		return DECISION_NONE;
+	backend = backend_by_id(flow->backend);
+	if (!backend || !same_words(words_of(&flow->answer.dst), t->src.address))
+		return DECISION_NONE;
+	odd->change.src = answer_end(&flow->answer.dst, flow->answer.dst_port);
+	odd->change.dst = answer_end(&flow->answer.src, flow->answer.src_port);
+	odd->change.clamp_mss = t->flags & TCP_SYN ? backend->clamp_mss : 0;
+	exact_touch(flow, t, WAY_IN);
+	count_flow(vip_id, flow->backend, 1, t->bytes, false);
+	count_verdict(VERDICT_FORWARDED);
+	return DECISION_REWRITE;
+}
+
+static __always_inline enum decision exact_plain_reply(const struct tuple *t, struct odd *odd, struct exact *e)
+{
+	struct exact_key *key = bpf_map_lookup_elem(&exact_answers, &e->key);
+	struct exact_flow *flow = key ? exact_flow_of(key) : NULL;
+	struct backend *backend;
+
+	if (!key || !flow || flow->forwarding != FORWARD_NAT || !same_key(&flow->answer, &e->key) || exact_expired(flow))
+		return DECISION_NONE;
+	backend = backend_by_id(flow->backend);
+	if (!backend || backend->state == BACKEND_FREE || backend->generation != flow->generation)
+		return DECISION_NONE;
+	if (same_words(words_of(&key->src), t->src.address) || (flow->state >= EXACT_CLIENT_DONE && t->flags & TCP_SYN))
+		return DECISION_NONE;
+	odd->change.src = answer_end(&key->dst, key->dst_port);
+	odd->change.dst = answer_end(&key->src, key->src_port);
+	odd->change.clamp_mss = t->flags & TCP_SYN ? backend->clamp_mss : 0;
+	exact_touch(flow, t, WAY_OUT);
+	count_verdict(VERDICT_REPLIED);
+	return DECISION_REWRITE;
+}
+
+/*
+ * The same for most packets, in place of the way of odd ones: for a plain packet in scratch() of a flow that is known, with NAT. Any
+ * other it leaves, untouched and uncounted.
+ */
+__noinline int exact_plain(__u32 way)
+{
+	const struct tuple *t = scratch();
+	struct odd *odd = odd_now();
+	struct exact *e = exact_now();
+	__u32 vip_id;
+
+	if (!t || !odd || !e)
+		return DECISION_NONE;
+	vip_id = way & WAY_IN ? vip_search(t->dst.address.high, t->dst.address.low, t->dst.port, t->protocol) : 0;
+	set_exact_key(&e->key, t);
+	if (vip_id)
+		return exact_plain_request(t, odd, e, vip_id);
+	return way & WAY_OUT ? exact_plain_reply(t, odd, e) : DECISION_NONE;
 }
 
 static __always_inline void set_datagram(struct exact *e, const struct tuple *t, const struct odd *odd)

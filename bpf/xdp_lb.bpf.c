@@ -134,8 +134,12 @@ __noinline int xdp_long_way(struct xdp_md *ctx)
 		hand_over(&t);
 		return decision == DECISION_CARRY ? XDP_CARRY : XDP_REFUSE;
 	}
-	if (decision == DECISION_EXACT)
-		return XDP_ODD | t.l3_offset;
+	if (decision == DECISION_EXACT) {
+		hand_over(&t);
+		decision = exact_plain(WAY_BOTH);
+		if (decision != DECISION_REWRITE)
+			return XDP_ODD | t.l3_offset;
+	}
 	if (decision != DECISION_REWRITE && decision != DECISION_TURN)
 		return XDP_PASS;
 	rewrite(&p, &t, &change->src, &change->dst, SUMMED_FULL, &delta);

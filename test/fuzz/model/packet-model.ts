@@ -126,6 +126,8 @@ export class PacketModel {
     const entry = this.exact.answered(move.protocol, move.src, move.dst);
     if (entry === undefined || this.control.backend(entry.backend.id) !== entry.backend) return undefined;
     if (!entry.full && !mirrored && move.program === 'tc_ingress') return undefined;
+    // What a client answers that is its own backend goes back to it, and nothing else does.
+    if (!entry.full && mirrored !== (entry.client.address === move.src.address)) return undefined;
     // The client has begun anew, with the backend itself.
     if (!entry.full && entry.state >= ExactState.EXACT_CLIENT_DONE && move.flags.includes('S')) {
       this.exact.remove(entry);
