@@ -4,7 +4,8 @@ import { type Talk, talks } from '../../bpf/cases/talk.js';
 import { type PacketBuilder, packet } from '../../bpf/packet.js';
 import { packetOf, supposed } from '../../bpf/packet-source.js';
 import { partsOf } from '../../bpf/run.js';
-import type { Scene } from './scene.js';
+import { nodeSources } from '../../bpf/test-surroundings.js';
+import { type Scene, sourcePorts } from './scene.js';
 
 /** Frames longer than this are few, for most of their bytes are alike. */
 export const SMALL = 256;
@@ -43,7 +44,8 @@ function conversations(scene: Scene): PacketBuilder[] {
       const to = vip.key.slice(vip.key.indexOf('/') + 1);
       const backends = [...vip.backends.values()];
       const clients = [talk.clientAddress, ...backends.map((backend) => parseEndpoint(backend).address)];
-      return clients.flatMap((address) => both(talk, formatEndpoint({ address, port: 40000 }), to, backends));
+      const asked = clients.flatMap((address) => both(talk, formatEndpoint({ address, port: 40000 }), to, backends));
+      return vip.mode === 'full-nat' ? [...asked, ...backends.flatMap((backend) => toNode(talk, backend))] : asked;
     });
   });
 }
@@ -59,6 +61,25 @@ function both(talk: Talk, client: string, vip: string, backends: readonly string
     talk.between(packet().eth(), backend, mirrored, 'A', 8),
   ]);
   return [...asks, ...answers];
+}
+
+/** Answers to the ports that full NAT may have taken, in fragments too, and errors about what it sent. */
+function toNode(talk: Talk, backend: string): PacketBuilder[] {
+  const node = nodeSources[talk.family];
+  const ports = Array.from({ length: 16 }, (_, i) => sourcePorts.first + i * 16);
+  const answers = ports.flatMap((port) => {
+    const to = formatEndpoint({ address: node, port });
+    return ['SA', 'A'].map((flags) => talk.between(packet().eth(), backend, to, flags, 8));
+  });
+  const errors = ports.slice(0, 8).map((port) => {
+    const quoted = talk.between(packet(), formatEndpoint({ address: node, port }), backend, 'PA', 8).build();
+    const ip = packet()
+      .eth()
+      .ip({ src: parseEndpoint(backend).address, dst: node });
+    if (talk.family === 4) return ip.icmp(3, 4).payload(quoted);
+    return ip.payload(Buffer.concat([Buffer.from([2, 0, 0, 0, 0, 0, 5, 0]), quoted]), 58);
+  });
+  return [...answers, ...errors];
 }
 
 function familyMatches(talk: Talk, address: Uint8Array): boolean {

@@ -1,5 +1,5 @@
 import { flag, type Headers } from './headers.js';
-import type { SceneVip } from './scene.js';
+import { type SceneVip, sourcePorts } from './scene.js';
 
 /** A packet was of the kind that may leave an entry. */
 const LASTING = 1;
@@ -11,12 +11,20 @@ export class FlowRecord {
   /** By VIP and client, four times the backend's code, plus LASTING and ENDED. */
   readonly #flows = new Map<string, number>();
 
+  /** The flow whose packets have one of the node's ports for their source, and the other way round. */
+  readonly #owners = new Map<string, string>();
+  readonly #sources = new Map<string, string>();
+  readonly #unseen = new Set<string>();
+
   get size(): number {
     return this.#flows.size;
   }
 
   forget(): void {
     this.#flows.clear();
+    this.#owners.clear();
+    this.#sources.clear();
+    this.#unseen.clear();
   }
 
   backendOf(key: string): number | undefined {
@@ -30,6 +38,39 @@ export class FlowRecord {
     const before = this.#flows.get(key) ?? 0;
     const ended = ends ? ENDED : (flags & flag.syn) !== 0 ? 0 : before & ENDED;
     this.#flows.set(key, backend * 4 + ended + (ends ? before & LASTING : LASTING));
+  }
+
+  /**
+   * A packet left with this source, address and port, which no other flow to that backend has if it is one of the node's ports:
+   * what is wrong, if anything.
+   */
+  noteSent(key: string, backend: number, source: string, headers: Headers): string | undefined {
+    const port = Buffer.from(source, 'latin1').readUInt16BE(source.length - 2);
+    if (port < sourcePorts.first || port > sourcePorts.last)
+      return `leaves from port ${port}, which is none of the node's`;
+    const owner = this.#owners.get(`${backend} ${source}`);
+    if (owner !== undefined && owner !== key && this.#sources.get(key) === source) return `shares port ${port}`;
+    this.note(key, backend, headers);
+    this.#own(key, backend, source);
+    return undefined;
+  }
+
+  /** A packet that may have made a flow, and did not leave. */
+  noteUnseen(key: string): void {
+    this.#unseen.add(key);
+  }
+
+  /** Is what a backend sends there for this client? */
+  answers(key: string, backend: number, source: string): boolean {
+    if (this.#owners.get(`${backend} ${source}`) === key) return true;
+    if (!this.#unseen.delete(key)) return false;
+    this.#own(key, backend, source);
+    return true;
+  }
+
+  #own(key: string, backend: number, source: string): void {
+    this.#owners.set(`${backend} ${source}`, key);
+    this.#sources.set(key, source);
   }
 
   /** An answer that ends its flow. */
@@ -54,4 +95,9 @@ export class FlowRecord {
 export function flowKey(vip: SceneVip, bytes: Buffer, address: number, length: number, port: number): string {
   const client = bytes.toString('latin1', address, address + length);
   return String.fromCharCode(vip.index) + client + bytes.toString('latin1', port, port + 2);
+}
+
+/** An address and a port, as bytes. */
+export function endText(bytes: Buffer, address: number, length: number, port: number): string {
+  return bytes.toString('latin1', address, address + length) + bytes.toString('latin1', port, port + 2);
 }

@@ -6,7 +6,7 @@ import { corpusFor, SMALL } from './corpus.js';
 import { FlowRecord } from './flow-record.js';
 import { Headers } from './headers.js';
 import { type Draft, Mutator } from './mutate.js';
-import { Scene } from './scene.js';
+import { Scene, sourcePorts } from './scene.js';
 import type { Setting } from './setting.js';
 import { isUntouched, type Program, programs, type Sighting, verdictOf } from './sighting.js';
 import { StateCheck } from './state-check.js';
@@ -63,9 +63,12 @@ export class FrameFuzzer {
   static async open(): Promise<FrameFuzzer> {
     const scene = new Scene();
     const record = new FlowRecord();
-    const plane = await openPlane(LIMITS);
+    const plane = await openPlane(LIMITS, undefined, sourcePorts);
     try {
-      await program(plane, setup({ name: '', pools: scene.pools, vips: scene.declared, actions: [] }));
+      await program(
+        plane,
+        setup({ name: '', pools: scene.pools, vips: scene.declared, policies: scene.policies, actions: [] }),
+      );
       const handles = new Map(programs.map((name) => [name, plane.openProgram(name)]));
       return new FrameFuzzer(plane, { scene, record }, await StateCheck.open(plane, scene), handles);
     } catch (error) {

@@ -1,8 +1,8 @@
-import { flowKey } from './flow-record.js';
+import { endText, flowKey } from './flow-record.js';
 import { Headers, TCP, UDP, word } from './headers.js';
-import { macsSwapped } from './nat.js';
+import { isForNextHop, macsSwapped } from './nat.js';
 import { isAnswerable } from './refusal.js';
-import type { Scene, SceneVip } from './scene.js';
+import { isNodeSource, type Scene, type SceneVip } from './scene.js';
 import type { Setting } from './setting.js';
 import type { Sighting } from './sighting.js';
 import { difference, updated } from './sums.js';
@@ -55,10 +55,46 @@ export function errorProblem(seen: Sighting, { scene, record }: Setting): string
   const client = (bytes: Buffer, address: number, port: number, vip: SceneVip) =>
     record.backendOf(flowKey(vip, bytes, address, quote.addressLength, port));
   const aboutRequest = asked !== undefined && client(got, quote.source, quote.l4, asked) === was.dst;
+  const full = fullNatProblem(seen, quote, { was, is }, { scene, record });
+  if (full !== 'none') return full ?? addressProblem(seen, quote) ?? contentProblem(seen, quote, end);
   const known = answered && client(sent, quote.destination, quote.l4 + 2, answered);
   const aboutAnswer = answered !== undefined && (known === undefined ? answered.active.has(is.src) : known === is.src);
   if (!aboutRequest && !aboutAnswer) return 'quotes no packet of a flow';
   return addressProblem(seen, quote) ?? contentProblem(seen, quote, end);
+}
+
+/**
+ * With full NAT either the node and one of its ports is what the quoted packet came from, or what it would be sent to now:
+ * what is wrong, or `none` where it is another mode.
+ */
+function fullNatProblem(
+  { sent, got, verdict }: Sighting,
+  quote: Headers,
+  { was, is }: { was: Ends; is: Ends },
+  { scene, record }: Setting,
+): string | undefined {
+  const { source, destination, addressLength, l4 } = quote;
+  const [asked, answered] = [scene.vipOf(is.dst), scene.vipOf(was.src)];
+  if (asked?.mode === 'full-nat') {
+    const key = flowKey(asked, got, source, addressLength, l4);
+    if (!isNodeSource(sent, source, addressLength)) return 'quotes what the node has not sent';
+    if (verdict !== 'passed') return 'is about what was sent, and not left to the stack';
+    return record.answers(key, was.dst, endText(sent, source, addressLength, l4))
+      ? undefined
+      : 'quotes no packet of a flow with full NAT';
+  }
+  if (answered?.mode !== 'full-nat') return 'none';
+  const key = flowKey(answered, sent, destination, addressLength, l4 + 2);
+  if (!isNodeSource(got, destination, addressLength)) return 'quotes no packet to the node';
+  if (verdict !== 'turned') return 'is for a backend, and not sent there';
+  return record.answers(key, is.src, endText(got, destination, addressLength, l4 + 2))
+    ? undefined
+    : 'quotes no answer of a flow with full NAT';
+}
+
+/** Is the error sent to a backend by the node itself: one hop older, to the next hop? */
+function isSent({ got, verdict, headers }: Sighting, quote: Headers): boolean {
+  return verdict === 'turned' && isNodeSource(got, quote.destination, headers.addressLength);
 }
 
 /** It goes to the one whose packet it quotes, and keeps its sender unless that is the other end of the flow. */
@@ -71,25 +107,26 @@ function addressProblem(seen: Sighting, quote: Headers): string | undefined {
   const byEnd = same(sent, headers.source, sent, quote.destination);
   const [from, at] = byEnd ? [got, quote.destination] : [sent, headers.source];
   if (!same(got, headers.source, from, at)) return 'has another sender';
-  return verdict === 'turned' && !macsSwapped(seen) ? 'the Ethernet addresses are not swapped' : undefined;
+  if (verdict !== 'turned') return undefined;
+  if (isSent(seen, quote)) return isForNextHop(seen) ? undefined : 'is not for the next hop';
+  return macsSwapped(seen) ? undefined : 'the Ethernet addresses are not swapped';
 }
 
 /** Nothing but addresses, ports and checksums is changed, and each checksum by what it covers. */
-function contentProblem(
-  { sent, got, sentSize, headers, verdict }: Sighting,
-  quote: Headers,
-  end: number,
-): string | undefined {
+function contentProblem(seen: Sighting, quote: Headers, end: number): string | undefined {
+  const { sent, got, sentSize, headers, verdict } = seen;
   const { l3, l4, source, addressLength } = headers;
   const wanted = Buffer.from(sent.subarray(0, sentSize));
   if (verdict === 'turned') got.copy(wanted, 0, 0, 12);
   got.copy(wanted, source, source, source + 2 * addressLength);
   got.copy(wanted, quote.source, quote.source, quote.source + 2 * addressLength);
   got.copy(wanted, quote.l4, quote.l4, quote.l4 + 4);
+  if (isSent(seen, quote)) wanted[l3 + (addressLength === 4 ? 8 : 7)]! -= 1;
+  const life = addressLength === 4 ? difference(sent, wanted, l3 + 8, 2) : 0;
   const outer = difference(sent, wanted, source, 2 * addressLength);
   const inner = difference(sent, wanted, quote.source, 2 * addressLength);
   if (addressLength === 4) {
-    wanted.writeUInt16BE(updated(word(sent, l3 + 10), outer), l3 + 10);
+    wanted.writeUInt16BE(updated(word(sent, l3 + 10), outer + life), l3 + 10);
     wanted.writeUInt16BE(updated(word(sent, quote.l3 + 10), inner), quote.l3 + 10);
   }
   if (quote.checksum + 2 <= end) {

@@ -1,6 +1,6 @@
 import type { Random } from '../random.js';
 import { Headers, word } from './headers.js';
-import type { Scene } from './scene.js';
+import { type Scene, sourcePorts } from './scene.js';
 import { updated } from './sums.js';
 
 /** A frame being made: the first `size` bytes of `bytes`, which may grow to all of them. */
@@ -93,7 +93,9 @@ function noise(draft: Draft, random: Random): void {
 }
 
 function report(draft: Draft, { l4 }: Headers, random: Random): void {
-  const port = [80, 81, 82, 83, 8080, 40000, random.word() & 0xffff][random.below(7)]!;
+  const ports = [80, 81, 82, 83, 84, 85, 8080, 40000, random.word() & 0xffff];
+  const source = sourcePorts.first + random.below(sourcePorts.last - sourcePorts.first + 1);
+  const port = random.oneIn(4) ? source : random.pick(ports);
   put(draft, l4 + (random.oneIn(2) ? 2 : 0), port);
 }
 

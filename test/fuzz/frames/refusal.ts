@@ -6,13 +6,15 @@ import { onesSum } from './sums.js';
 const [ICMP, ICMPV6] = [1, 58];
 /** IP header lengths and what an unreachable quotes behind its 8 bytes: the IP header and 8 bytes (RFC 792, RFC 4443). */
 const HEADER = { 4: 20, 6: 40 } as const;
+const UNREACHABLE = { 4: [3, 3], 6: [1, 4] } as const;
+const TOO_BIG = { 4: [3, 4], 6: [2, 0] } as const;
 const QUOTED = { 4: 28, 6: 48 } as const;
 
 /**
  * Whether a packet to something that does not exist is answered: not one that is an answer itself, has options or
  * extension headers we do not turn around, or comes from what cannot have sent it (RFC 1122 §3.2.1.3, RFC 4291 §2.5–2.7).
  */
-export function isAnswerable(bytes: Buffer, headers: Headers): boolean {
+export function isAnswerable(bytes: Buffer, headers: Answerable): boolean {
   if (headers.options || headers.odd || (headers.flags & flag.rst) !== 0) return false;
   const source = bytes.subarray(headers.source, headers.source + headers.addressLength);
   const first = source[0]!;
@@ -20,6 +22,8 @@ export function isAnswerable(bytes: Buffer, headers: Headers): boolean {
   const unspecifiedOrLoopback = source.subarray(0, 15).every((byte) => byte === 0) && source[15]! < 2;
   return first !== 0xff && !unspecifiedOrLoopback;
 }
+
+type Answerable = Pick<Headers, 'options' | 'odd' | 'flags' | 'source' | 'addressLength' | 'family'>;
 
 /** Is this the answer to that packet: a RST or a port unreachable with everything in its place? What is wrong, if not. */
 export function refusalProblem(seen: Sighting): string | undefined {
@@ -30,11 +34,13 @@ export function refusalProblem(seen: Sighting): string | undefined {
   if (gotSize !== wanted) return `refusal has ${gotSize} bytes, not ${wanted}`;
   if (!macsSwapped(seen)) return 'the Ethernet addresses are not swapped';
   if (sent.compare(got, 12, l3, 12, l3) !== 0) return 'the VLAN tags or the ethertype are others';
-  return ipProblem(seen) ?? (protocol === TCP ? resetProblem(seen) : unreachableProblem(seen));
+  return (
+    ipProblem(seen, protocol) ?? (protocol === TCP ? resetProblem(seen) : quoteProblem(seen, UNREACHABLE[family], 0))
+  );
 }
 
-function ipProblem({ sent, got, gotSize, headers }: Sighting): string | undefined {
-  const { l3, family, source, destination, addressLength, protocol } = headers;
+function ipProblem({ sent, got, gotSize, headers }: Sighting, protocol: number): string | undefined {
+  const { l3, family, source, destination, addressLength } = headers;
   const four = family === 4;
   const length = gotSize - l3 - (four ? 0 : 40);
   const carried = protocol === TCP ? TCP : four ? ICMP : ICMPV6;
@@ -66,11 +72,30 @@ function resetProblem({ sent, got, gotSize, headers }: Sighting): string | undef
   return sumProblem(got, gotSize, at, pseudoSum(got, headers, TCP, 20));
 }
 
-function unreachableProblem({ sent, got, gotSize, headers }: Sighting): string | undefined {
+/** Is this the answer to a packet of which only so many bytes would have fit (RFC 1191, RFC 4443 §3.2)? What is wrong, if not. */
+export function tooBigAnswerProblem(seen: Sighting, mtu: number): string | undefined {
+  const { sent, got, gotSize, headers } = seen;
+  const { l3, family } = headers;
+  const wanted = l3 + HEADER[family] + 8 + QUOTED[family];
+  // A first fragment may be told, as long as nothing is between its headers.
+  const odd = headers.odd && family === 6;
+  if (!isAnswerable(sent, { ...headers, family, odd, flags: 0 })) return 'must not be answered';
+  if (gotSize !== wanted) return `the answer has ${gotSize} bytes, not ${wanted}`;
+  if (!macsSwapped(seen)) return 'the Ethernet addresses are not swapped';
+  if (sent.compare(got, 12, l3, 12, l3) !== 0) return 'the VLAN tags or the ethertype are others';
+  return ipProblem(seen, ICMP) ?? quoteProblem(seen, TOO_BIG[family], mtu);
+}
+
+/** @param mtu what stands in the second half of the ICMP header */
+function quoteProblem(
+  { sent, got, gotSize, headers }: Sighting,
+  [type, code]: readonly [number, number],
+  mtu: number,
+): string | undefined {
   const { l3, family } = headers;
   const at = l3 + HEADER[family];
-  const [type, code] = family === 4 ? [3, 3] : [1, 4];
   if (got[at] !== type || got[at + 1] !== code) return 'ICMP type or code';
+  if (got.readUInt32BE(at + 4) !== mtu) return 'the second word of the ICMP header';
   if (got.compare(sent, l3, l3 + QUOTED[family], at + 8, gotSize) !== 0) return 'quotes another packet';
   const covered = family === 4 ? 0 : pseudoSum(got, headers, ICMPV6, gotSize - at);
   return sumProblem(got, gotSize, at, covered);

@@ -1,7 +1,9 @@
 import { addressBytes, familyOf, formatEndpoint, parseEndpoint, parsePrefix } from '../../../ts/model/address.js';
+import type { Policy } from '../../../ts/model/policy.js';
 import type { VipKey } from '../../../ts/model/service.js';
 import type { Backends } from '../../bpf/case.js';
 import { talks } from '../../bpf/cases/talk.js';
+import { nextHopMac, nodeSources, ownMac } from '../../bpf/test-surroundings.js';
 
 /** A VIP of the scene. Ends are codes, see {@link Scene.code}. */
 export interface SceneVip {
@@ -11,6 +13,8 @@ export interface SceneVip {
   readonly address: Uint8Array;
   readonly port: number;
   readonly code: number;
+  /** How its packets get to backends; with `exact` as with `nat`. */
+  readonly mode: 'nat' | 'exact' | 'full-nat';
   /** Every backend, and its name. */
   readonly backends: ReadonlyMap<number, string>;
   readonly backendAddresses: readonly Uint8Array[];
@@ -24,9 +28,22 @@ interface Known {
 }
 
 const OUTSIDE = { 4: '12.0.0.80', 6: 'fd12::80' } as const;
+/** Ports of VIPs that are tracked by all ends. */
+const EXACT_PORT = 84;
+const FULL_NAT_PORT = 85;
+/** Of the node, for full NAT: few, so that answers that are made up meet flows. */
+export const sourcePorts = { first: 61_440, last: 61_440 + 255 } as const;
+/** Of the way to every backend. */
+export const linkMtu = 1500;
+/** Of a frame to the next hop, and from this node: its first twelve bytes. */
+export const linkAddresses = Buffer.from((nextHopMac + ownMac).replace(/:/g, ''), 'hex');
+
 const PROTOCOLS = { tcp: 6, udp: 17 } as const;
 
-/** VIPs of both families and protocols: served, sharing a backend, without backends, draining, and outside of all pools. */
+/**
+ * VIPs of both families and protocols: served, sharing a backend, without backends, draining, tracked by all ends, with full NAT,
+ * and outside of all pools.
+ */
 function declarations(): Readonly<Record<VipKey, Backends>> {
   return Object.fromEntries(
     talks.flatMap((talk) => {
@@ -37,6 +54,8 @@ function declarations(): Readonly<Record<VipKey, Backends>> {
         [at(81), { [talk.backend(1)]: 1 }],
         [at(82), {}],
         [at(83), { [talk.backend(4)]: 0 }],
+        [at(EXACT_PORT), { [talk.backend(1)]: 1, [talk.backend(6)]: 1 }],
+        [at(FULL_NAT_PORT), { [talk.backend(1)]: 1, [talk.backend(7)]: 1 }],
         [outside, { [talk.backend(2)]: 1, [talk.backend(5)]: 1 }],
       ] as const;
     }),
@@ -47,6 +66,7 @@ function declarations(): Readonly<Record<VipKey, Backends>> {
 export class Scene {
   readonly pools = [...new Set(talks.map(({ pool }) => pool))];
   readonly declared = declarations();
+  readonly policies = Object.fromEntries(Object.keys(this.declared).flatMap((key) => policyEntry(key)));
   readonly vips: readonly SceneVip[];
   /** Every address that plays a part, clients included; a frame that names one gets further than one that does not. */
   readonly addresses: readonly Uint8Array[];
@@ -61,7 +81,11 @@ export class Scene {
 
   constructor() {
     const ends = Object.entries(this.declared).flatMap(([key, backends]) => [endOf(key), ...Object.keys(backends)]);
-    const clients = talks.flatMap(({ clientAddress, unserved }) => [clientAddress, unserved]);
+    const clients = talks.flatMap(({ clientAddress, unserved, family }) => [
+      clientAddress,
+      unserved,
+      nodeSources[family],
+    ]);
     const texts = [...new Set([...ends.map((end) => parseEndpoint(end).address), ...clients])];
     this.addresses = texts.map(shortBytes);
     this.ports = [...new Set(ends.map((end) => parseEndpoint(end).port)), 40000];
@@ -119,7 +143,7 @@ export class Scene {
     const own = code(endOf(key));
     const backendAddresses = Object.keys(declared).map((name) => shortBytes(parseEndpoint(name).address));
     const vip = {
-      ...{ key, index, protocol, address: shortBytes(address), port, code: own },
+      ...{ key, index, protocol, address: shortBytes(address), port, code: own, mode: modeOf(key) },
       ...{ backends, backendAddresses, active },
     };
     this.#vipOf.set(own, vip);
@@ -127,6 +151,24 @@ export class Scene {
     this.#ours.add(this.addressAt(vip.address, 0, vip.address.length));
     return vip;
   }
+}
+
+function modeOf(key: VipKey): SceneVip['mode'] {
+  if (key.endsWith(`:${EXACT_PORT}`)) return 'exact';
+  return key.endsWith(`:${FULL_NAT_PORT}`) ? 'full-nat' : 'nat';
+}
+
+function policyEntry(key: VipKey): [VipKey, Policy][] {
+  const mode = modeOf(key);
+  if (mode === 'nat') return [];
+  return [[key, mode === 'exact' ? { exact: true } : { forwarding: 'full-nat' }]];
+}
+
+const sources = Object.values(nodeSources).map(shortBytes);
+
+/** Is it an address of the node, from which full NAT sends? */
+export function isNodeSource(bytes: Uint8Array, at: number, length: number): boolean {
+  return sources.some((source) => source.length === length && source.every((byte, i) => bytes[at + i] === byte));
 }
 
 function endOf(key: VipKey): string {

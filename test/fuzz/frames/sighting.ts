@@ -4,12 +4,12 @@ export const programs = ['xdp_ingress', 'tc_ingress', 'tc_egress'] as const;
 export type Program = (typeof programs)[number];
 
 /** What the hook is told to do with the frame. */
-export type Verdict = 'passed' | 'turned';
+export type Verdict = 'passed' | 'turned' | 'dropped';
 
-/** XDP_PASS and XDP_TX; TCX_NEXT and TC_ACT_REDIRECT. */
+/** XDP_DROP, XDP_PASS and XDP_TX; TCX_NEXT, TC_ACT_SHOT and TC_ACT_REDIRECT. */
 const VERDICTS: Readonly<Record<'xdp' | 'tc', Readonly<Record<number, Verdict>>>> = {
-  xdp: { 2: 'passed', 3: 'turned' },
-  tc: { [-1]: 'passed', 7: 'turned' },
+  xdp: { 1: 'dropped', 2: 'passed', 3: 'turned' },
+  tc: { [-1]: 'passed', 2: 'dropped', 7: 'turned' },
 };
 
 export function verdictOf(program: Program, answer: number): Verdict | undefined {

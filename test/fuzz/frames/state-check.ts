@@ -81,6 +81,7 @@ export class StateCheck {
     const ended = new Set<string>();
     for (const { vip: index, client, clientPort, backend, ended: over } of record.lasting()) {
       const vip = this.scene.vips[index]!;
+      if (vip.mode !== 'nat') continue;
       const key = { protocol: vip.protocol, client, clientPort, vip: vip.address, vipPort: vip.port };
       const { set, tag } = flowPlace(flowHash(key, this.seed), this.flows.info.maxEntries);
       places.set(`${set} ${tag}`, `${vip.key} ${vip.backends.get(backend)}`);

@@ -1,10 +1,22 @@
 import { type FlowRecord, flowKey } from './flow-record.js';
+import {
+  askedFully,
+  dropErrorProblem,
+  dropProblem,
+  laterSentBackProblem,
+  laterSentProblem,
+  otherPortAnswerProblem,
+  otherPortProblem,
+  sendBackProblem,
+  sendProblem,
+  tooBigProblem,
+} from './full-nat.js';
 import { type Headers, word } from './headers.js';
 import { echoProblem, errorProblem } from './icmp.js';
 import { laterAnswerProblem, laterRequestProblem, laterTurnedProblem } from './later.js';
 import { natProblem } from './nat.js';
 import { isAnswerable, refusalProblem } from './refusal.js';
-import type { Scene, SceneVip } from './scene.js';
+import { type Scene, type SceneVip, sourcePorts } from './scene.js';
 import type { Setting } from './setting.js';
 import { type Program, programs, type Sighting, type Verdict } from './sighting.js';
 
@@ -30,6 +42,16 @@ export const treatments: readonly Treatment[] = [
   { name: 'replied', programs: ['xdp_ingress', 'tc_egress'], verdict: 'passed', problem: laterAnswerProblem },
   { name: 'turned fragment', programs: both, verdict: 'turned', problem: laterTurnedProblem },
   { name: 'echoed', programs: both, verdict: 'turned', problem: echoProblem },
+  { name: 'forwarded', programs: both, verdict: 'passed', problem: otherPortProblem },
+  { name: 'replied', programs: ['xdp_ingress', 'tc_egress'], verdict: 'passed', problem: otherPortAnswerProblem },
+  { name: 'forwarded', programs: both, verdict: 'turned', problem: sendProblem },
+  { name: 'forwarded', programs: both, verdict: 'turned', problem: laterSentProblem },
+  { name: 'forwarded', programs: both, verdict: 'turned', problem: tooBigProblem },
+  { name: 'forwarded', programs: both, verdict: 'dropped', problem: dropProblem },
+  { name: 'replied', programs, verdict: 'passed', problem: sendBackProblem },
+  { name: 'replied', programs, verdict: 'turned', problem: sendBackProblem },
+  { name: 'replied', programs, verdict: 'passed', problem: laterSentBackProblem },
+  { name: 'error_translated', programs: both, verdict: 'dropped', problem: dropErrorProblem },
   { name: 'error_translated', programs, verdict: 'passed', problem: errorProblem },
   { name: 'error_translated', programs: both, verdict: 'turned', problem: errorProblem },
 ];
@@ -38,6 +60,8 @@ export const treatments: readonly Treatment[] = [
 export function neglect(program: Program, bytes: Buffer, headers: Headers, { scene }: Setting): string | undefined {
   if (program === 'tc_egress' || headers.kind !== 'flow') return undefined;
   const vip = scene.vipOf(destinationOf(bytes, headers, scene));
+  // Without a port of the node or a connection that is known it is refused.
+  if (vip?.mode === 'full-nat' && !isAnswerable(bytes, headers)) return undefined;
   if (vip !== undefined && vip.active.size > 0) return `is for ${vip.key} and was not sent to a backend`;
   const ours = vip !== undefined || scene.isOurs(bytes, headers.destination, headers.addressLength);
   return ours && isAnswerable(bytes, headers)
@@ -48,7 +72,7 @@ export function neglect(program: Program, bytes: Buffer, headers: Headers, { sce
 function forwardProblem(seen: Sighting, { scene, record }: Setting): string | undefined {
   const { sent, got, headers } = seen;
   const vip = askedVip(seen, scene);
-  if (vip === undefined) return 'is not for a VIP that serves';
+  if (vip === undefined || vip.mode === 'full-nat') return 'is not for a VIP that serves by NAT';
   const backend = destinationOf(got, headers, scene);
   if (!vip.active.has(backend)) return `went to what is no backend of ${vip.key}`;
   if (sameAddress(sent, headers.source, got, headers.destination, headers)) return 'a client got itself';
@@ -63,7 +87,7 @@ function hairpinProblem(seen: Sighting, { scene, record }: Setting): string | un
   if (!vip.active.has(backend)) return `went to what is no backend of ${vip.key}`;
   if (!sameAddress(sent, headers.source, got, headers.destination, headers)) return 'the backend is not the client';
   if (!sameAddress(sent, headers.destination, got, headers.source, headers)) return 'does not come from the VIP';
-  if (word(sent, headers.l4) !== word(got, headers.l4)) return 'the source port is another';
+  if (!keepsPort(vip, word(sent, headers.l4), word(got, headers.l4))) return 'the source port is another';
   const problem = natProblem(seen, { source: true, destination: true, macs: true });
   return problem ?? noteFlow(seen, vip, backend, record);
 }
@@ -80,6 +104,11 @@ function replyProblem(seen: Sighting, { scene, record }: Setting): string | unde
   return natProblem(seen, { source: true });
 }
 
+/** A flow that is tracked exactly may have one of the node's ports in place of its own. */
+function keepsPort({ mode }: SceneVip, port: number, used: number): boolean {
+  return port === used || (mode === 'exact' && used >= sourcePorts.first && used <= sourcePorts.last);
+}
+
 /** The answer in a hairpinned connection: the client is the backend, which sees the VIP's address on the other side. */
 function turnedReplyProblem(seen: Sighting, { scene, record }: Setting): string | undefined {
   const { sent, got, headers } = seen;
@@ -89,7 +118,7 @@ function turnedReplyProblem(seen: Sighting, { scene, record }: Setting): string 
   if (vip === undefined) return 'does not come from a VIP';
   if (!sameAddress(sent, destination, got, source, headers)) return 'comes from another VIP than the one spoken to';
   if (!sameAddress(sent, source, got, destination, headers)) return 'does not go back to its sender';
-  if (word(sent, l4 + 2) !== word(got, l4 + 2)) return 'the destination port is another';
+  if (!keepsPort(vip, word(got, l4 + 2), word(sent, l4 + 2))) return 'the destination port is another';
   const key = flowKey(vip, got, destination, addressLength, l4 + 2);
   if (record.backendOf(key) !== sourceOf(sent, headers, scene)) return `answers no connection to ${vip.key}`;
   record.noteAnswer(key, headers);
@@ -100,7 +129,8 @@ function refuseProblem(seen: Sighting, { scene }: Setting): string | undefined {
   const { sent, headers } = seen;
   if (headers.kind !== 'flow') return `is ${headers.kind}, no flow`;
   if (!scene.isOurs(sent, headers.destination, headers.addressLength)) return 'is not for an address of ours';
-  if (askedVip(seen, scene) !== undefined) return 'is for a VIP that serves';
+  const full = askedFully(seen, scene);
+  if (full === undefined && askedVip(seen, scene) !== undefined) return 'is for a VIP that serves';
   return isAnswerable(sent, headers) ? refusalProblem(seen) : 'must not be answered';
 }
 
