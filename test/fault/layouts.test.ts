@@ -1,6 +1,6 @@
 import type { ServiceInput } from '../../ts/model/schema.js';
 import { Agent, type OpenDialogue } from '../helpers/agent.js';
-import { rootTest } from '../helpers/needs.js';
+import { program, rootTest } from '../helpers/needs.js';
 import { buildOtherVersion } from '../helpers/other-version.js';
 import { setScene } from '../helpers/scene.js';
 import type { EchoServer } from '../helpers/servers.js';
@@ -66,4 +66,5 @@ rootTest(
     t.true(vips.every(({ backends }) => backends.length === names.length));
     for (const { dialogue } of held) await dialogue.close();
   },
+  program('cmake'),
 );
