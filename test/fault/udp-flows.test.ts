@@ -62,7 +62,7 @@ for (const hook of packetHooks) {
 
   rootTest(`D8: ${hook}: ids of backends that are used again lead no flow to what another VIP has there`, async (t) => {
     const other = (servers: readonly EchoServer[]) => serviceOf('other', '11.0.0.54:53', servers, { protocol: 'udp' });
-    const few = ['--max-backends', '4'];
+    const few = ['--max-backends', '8'];
     const { client, daemon, servers } = await setScene(t, hook, names, (all) => services(all.slice(0, 2)), ...few);
     const own = services(servers.slice(0, 2));
     for (let round = 0; round < 12; round += 1) {
