@@ -141,7 +141,7 @@ rootTest(
     const daemon = await Daemon.start(lab, [service], '--dns', 'true', ...silent);
     await until('the name', 20_000, async () => (await dig(lab, 'node', addresses[0]!, fqdn)) !== '');
     const status = async (name: string) =>
-      /status: (\w+)/.exec(await runAt(lab, 'node', 'dig', `@${addresses[0]}`, '+tries=1', name))?.[1];
+      /status: (\w+)/.exec(await runAt(lab, 'node', 'dig', `@${addresses[0]}`, '+tries=1', '+time=10', name))?.[1];
     for (const name of ['api.marathon.l4lb.thisdcos.directory', 'leader.mesos', 'ready.spartan'])
       t.is(await status(name), 'SERVFAIL', name);
     const { steps } = await daemon.client.dnsLookup({ name: 'api.marathon.l4lb.thisdcos.directory', type: 'A' });

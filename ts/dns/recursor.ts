@@ -6,7 +6,7 @@ import { isUseful, type Reply } from './reply.js';
 export interface RecursorOptions extends CacheOptions {
   /** Hand out what is out of date when nobody answers (RFC 8767). */
   readonly serveStale: boolean;
-  /** Questions to others at a time; more are turned away. */
+  /** Questions at a time to the servers of each suffix; more are turned away. Those of another do not feel it. */
   readonly maxQuestions: number;
   /** Clients that wait for them at a time; more are turned away. */
   readonly maxWaiting: number;
@@ -54,6 +54,8 @@ const prefetchHits = 2;
 export class Recursor {
   readonly cache: Cache;
   readonly #jobs = new Map<string, Job>();
+  /** How many of them there are, by group. */
+  readonly #running = new Map<string, number>();
   readonly #failures = new Map<string, number>();
   #waiting = 0;
   prefetches = 0;
@@ -119,11 +121,14 @@ export class Recursor {
   /** undefined when there are too many questions already. */
   #start(group: string, key: string): Job | undefined {
     const servers = this.modules.groups.get(group);
-    if (servers === undefined || this.#jobs.size >= this.options.maxQuestions) return undefined;
+    const running = this.#running.get(group) ?? 0;
+    if (servers === undefined || running >= this.options.maxQuestions) return undefined;
+    this.#running.set(group, running + 1);
     const job: Job = { waiters: new Set() };
     this.#jobs.set(key, job);
     servers.ask(askedOf(key), ({ reply, server }) => {
       this.#jobs.delete(key);
+      this.#running.set(group, this.#running.get(group)! - 1);
       const outcome = this.#concluded(key, reply, server);
       for (const waiter of [...job.waiters]) waiter(outcome);
     });

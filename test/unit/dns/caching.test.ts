@@ -1,5 +1,6 @@
 import test from 'ava';
-import { type Ours, texts } from './asking-ours.js';
+import { nameKey } from '../../../ts/dns/name.js';
+import { Ours, texts } from './asking-ours.js';
 import {
   asking,
   type Behaviour,
@@ -164,6 +165,17 @@ test('more questions than there is room for are turned away, and counted', async
     counted.map(({ value }) => value),
     [2],
   );
+});
+
+test('a suffix whose servers are silent takes the room of no other', async (t) => {
+  const [dead, alive] = [await upstream(t, silent), await upstream(t, honest('192.0.2.1'))];
+  const consul = nameKey('consul');
+  const forward = [[consul, [dead.endpoint]]] as const;
+  const ours = new Ours({ tasks: undefined, forwarded: [consul] }, [alive.endpoint], { maxQuestions: 3 }, forward);
+  t.teardown(() => ours.close());
+  const lost = Array.from({ length: 5 }, (_, i) => ours.ask(`n${i}.consul`));
+  t.deepEqual(texts((await ours.ask('www.example.org')).answers), ['www.example.org A 192.0.2.1']);
+  t.is((await lost[4]!).rcode, 'SERVFAIL');
 });
 
 test('questions for others are timed and their failures counted, by the suffix they were for', async (t) => {
