@@ -38,9 +38,10 @@ export class Identity {
   }
 }
 
+/** Both kept, since base 58 is slow and the keys of a cluster are few. */
 const ids = new Map<string, NodeId>();
+const publicKeys = new Map<NodeId, Uint8Array>();
 
-/** Kept, since base 58 is slow and the keys of a cluster are few. */
 export function nodeIdOf(publicKey: Uint8Array): NodeId {
   const name = Buffer.from(publicKey.buffer, publicKey.byteOffset, publicKey.length).toString('latin1');
   const known = ids.get(name);
@@ -51,12 +52,17 @@ export function nodeIdOf(publicKey: Uint8Array): NodeId {
   return id;
 }
 
-/** undefined for a text that is no id of an ed25519 key. */
+/** undefined for a text that is no id of an ed25519 key. Not to be changed. */
 export function publicKeyOf(id: NodeId): Uint8Array | undefined {
+  const known = publicKeys.get(id);
+  if (known) return known;
   try {
     const bytes = base58btc.baseDecode(id);
     const isKey = bytes.length === PEER_ID.length + KEY_BYTES && PEER_ID.every((byte, i) => byte === bytes[i]);
-    return isKey ? bytes.subarray(PEER_ID.length) : undefined;
+    if (!isKey) return undefined;
+    if (publicKeys.size >= MAX_KEYS) publicKeys.clear();
+    publicKeys.set(id, bytes.subarray(PEER_ID.length));
+    return publicKeys.get(id);
   } catch {
     return undefined;
   }
