@@ -54,16 +54,16 @@ function init(path: string): string {
 function joinBy(path: string, file: string, directory: string): string {
   const keys = parseClusterKeys(readFileSync(file === '-' ? 0 : file, 'utf8'), file === '-' ? 'standard input' : file);
   const before = readClusterKeys(path);
-  if (before && before.id !== keys.id) {
+  const left = leftCluster(directory);
+  if (before && before.id !== keys.id && before.id !== left) {
     const cause = `this node is in cluster ${before.id}, the key is of ${keys.id}`;
     const hint = 'vipctl cluster leave first: two clusters are never made one';
     throw new VipdError({ code: 'CLUSTER_OTHER', object: path, cause, hint });
   }
   writeClusterKeys(path, keys);
-  const back = leftCluster(directory) === keys.id;
   unmarkLeft(directory);
-  if (back) return `this node is in cluster ${keys.id} again once vipd is restarted`;
-  return before
+  if (left === keys.id) return `this node is in cluster ${keys.id} again once vipd is restarted`;
+  return before?.id === keys.id
     ? `${path} has the keys of ${file}; a running daemon takes them within seconds`
     : `${path} is the key of cluster ${keys.id}; restart vipd`;
 }

@@ -69,6 +69,27 @@ test('what one of the two has no room for is not compared at every beat', async 
   t.is(near.counters.comparisons, before + 1, 'what is new is compared at once');
 });
 
+test('while two are being compared they are not compared again', async (t) => {
+  const { near, far } = neighbours();
+  far.replica.accept(writer.vip(key(1), 1, 2), 0);
+  const difference = new Difference();
+  let streams = 0;
+  let fail: (error: Error) => void = () => {};
+  const slow = {
+    remotePeer: 'far',
+    newStream: () => {
+      streams += 1;
+      return new Promise((_, reject) => {
+        fail = reject;
+      });
+    },
+  } as unknown as Connection;
+  const beats = Array.from({ length: 5 }, () => near.comparing.weigh(slow, difference, far.replica.whole()));
+  t.is(streams, 1);
+  fail(new Error('gone'));
+  await Promise.all(beats);
+});
+
 test('a comparison that breaks off counts for nothing', async (t) => {
   const { near, far } = neighbours();
   far.replica.accept(writer.vip(key(1), 1, 2), 0);

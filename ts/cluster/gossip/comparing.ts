@@ -16,6 +16,8 @@ export interface ComparingModules {
 
 /** What a neighbour holds and what this node does, beat by beat. */
 export class Difference {
+  /** They are being compared: what is much takes longer than a beat. */
+  busy = false;
   #beats = 0;
   #last = '';
   #compared = '';
@@ -63,10 +65,12 @@ export class Comparing {
     const side = this.modules.sideOf(connection.remotePeer.toString());
     const verdict = difference.judge(side.replica.whole(), theirs);
     const now = side.now();
-    if (verdict === 'none' || (verdict !== 'still' && now < this.#next)) return;
+    if (verdict === 'none' || difference.busy || (verdict !== 'still' && now < this.#next)) return;
     this.#next = now + this.#pauseMs;
     const { pair } = difference;
+    difference.busy = true;
     if (await this.with(connection)) difference.compared(pair);
+    difference.busy = false;
   }
 
   /** Whether it went to its end. */
