@@ -9,7 +9,8 @@ export interface Feature {
   readonly documented: string;
 }
 
-const noPrograms = 'no: bpf_loop is of 5.17, bpf_set_retval of 5.18';
+/** bpf_loop is of 5.17, bpf_set_retval of 5.18. */
+const noPrograms = 'no';
 const bpf = (...names: readonly string[]) => names.map((name) => `bpf/${name}`);
 const netns = (...names: readonly string[]) => names.map((name) => `netns/${name}`);
 
@@ -23,7 +24,7 @@ export const features: readonly Feature[] = [
   {
     name: 'IPVS data plane: the same contract',
     suites: ['contract/ipvs'],
-    documented: 'yes: all of IPVS, nftables and schedulers it uses are there',
+    documented: 'yes',
   },
   {
     name: 'packets translated, refused and answered bit for bit',
@@ -40,9 +41,9 @@ export const features: readonly Feature[] = [
   {
     name: 'schedules and policies',
     suites: netns('policies', 'least-connections', 'latency'),
-    documented: `${noPrograms}; IPVS has the schedules but latency`,
+    documented: 'with IPVS, all but `latency`, `allow`, `deny`, rates',
   },
-  { name: '`tunnel` and `direct`', suites: netns('modes'), documented: noPrograms },
+  { name: '`tunnel` and `direct`', suites: netns('modes'), documented: 'with IPVS' },
   { name: '`exact` and full NAT', suites: ['bpf/exact', 'netns/exact'], documented: noPrograms },
   { name: 'past the stack between workloads (`redirect`)', suites: netns('redirect'), documented: noPrograms },
   { name: 'DNS, and containers led to it', suites: netns('dns', 'dns-intercept'), documented: 'yes' },
@@ -54,9 +55,9 @@ export const features: readonly Feature[] = [
   {
     name: 'eBPF and IPVS exchanged under load, drained, killed in between',
     suites: ['guest/drain', 'guest/toggle', 'guest/toggle-kill', 'guest/toggle-many'],
-    documented: 'no: only IPVS is there',
+    documented: 'no',
   },
-  { name: 'systemd unit', suites: ['guest/systemd'], documented: 'yes, with IPVS' },
+  { name: 'systemd unit', suites: ['guest/systemd'], documented: 'with IPVS' },
 ];
 
 /** Results of suites on one kernel. */
