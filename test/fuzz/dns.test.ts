@@ -1,5 +1,6 @@
 import test from 'ava';
 import { fuzzDns } from './dns/campaign.js';
+import { fuzzServer } from './dns/server.js';
 import { freshSeed } from './random.js';
 import { seedsFrom } from './seeds.js';
 
@@ -8,6 +9,12 @@ const EPOCHS = 2;
 
 test('damaged questions and replies are answered by the rules, or not at all', async (t) => {
   const { failure, summary } = await fuzzDns(seedsFrom(freshSeed(), EPOCHS));
+  t.log(summary);
+  t.is(failure, undefined);
+});
+
+test('the same over sockets, UDP and TCP, with threads that receive and send', async (t) => {
+  const { failure, summary } = await fuzzServer(seedsFrom(freshSeed(), EPOCHS));
   t.log(summary);
   t.is(failure, undefined);
 });

@@ -1,5 +1,6 @@
 import { faultOf, faultText } from '../../ts/util/errors.js';
 import { EPOCH, fuzzDns } from './dns/campaign.js';
+import { fuzzServer, SERVER_EPOCH } from './dns/server.js';
 import { fuzzFrames, type Outcome } from './frames/campaign.js';
 import { compareWithModel } from './model/campaign.js';
 import { stages } from './model/stage.js';
@@ -7,14 +8,14 @@ import { freshSeed } from './random.js';
 import { seedsFor, seedsFrom } from './seeds.js';
 
 /**
- * `npm run fuzz [-- frames | model | dns] [--seconds N | --frames N] [--seed S]`: mutated frames through the packet
+ * `npm run fuzz [-- frames | model | dns | sockets] [--seconds N | --frames N] [--seed S]`: mutated frames through the packet
  * programs, for so long or so many through each, then sequences of packets and changes through them and their model, then
- * damaged DNS messages, for so long or so many, through the resolver. With a seed just what that seed stands for, to replay a failure.
+ * damaged DNS messages, for so long or so many, through the resolver, at last some to it over sockets. With a seed just what that seed stands for, to replay a failure.
  */
 
-const parts = ['frames', 'model', 'dns'] as const;
+const parts = ['frames', 'model', 'dns', 'sockets'] as const;
 /** Long enough for ten million frames through each program on two busy CPUs. */
-const SECONDS = { frames: 120, model: 60, dns: 120 };
+const SECONDS = { frames: 120, model: 60, dns: 120, sockets: 60 };
 
 const numberAfter = (option: string): number | undefined => {
   const at = process.argv.indexOf(option);
@@ -53,6 +54,7 @@ try {
   for (const part of asked.length > 0 ? asked : parts) {
     if (part === 'frames') show(await fuzzFrames(frameSeeds()));
     else if (part === 'dns') show(await fuzzDns(counted(EPOCH) ?? seeds(SECONDS.dns)));
+    else if (part === 'sockets') show(await fuzzServer(counted(SERVER_EPOCH) ?? seeds(SECONDS.sockets)));
     else for (const stage of stages) show(await compareWithModel(stage, seeds(SECONDS.model / stages.length)));
   }
 } catch (error) {
