@@ -152,7 +152,7 @@ function discoveryPort(port: DiscoveryPort, { context, bad }: Notes): readonly E
   const place = readPlace(port, labels);
   if ('code' in place) {
     bad.push(...vips.map((label) => ({ ...label, ...place })));
-    return [];
+    return port.protocol ? [] : withoutProtocol(port, labels);
   }
   for (const label of vips) {
     const read = readVipLabel(label.value, { ...context, port: port.number });
@@ -160,6 +160,15 @@ function discoveryPort(port: DiscoveryPort, { context, bad }: Notes): readonly E
   }
   const name = port.name === undefined || port.name === '' ? {} : { name: port.name };
   return [{ ...name, ...place, vips: united(vips.map(({ value }) => value)) }];
+}
+
+/** No VIP can be made of it, but Mesos-DNS gives it names under both protocols. */
+function withoutProtocol(port: DiscoveryPort, labels: readonly Label[]): readonly Entry[] {
+  const name = port.name ? { name: port.name } : {};
+  return (['tcp', 'udp'] as const).flatMap((protocol) => {
+    const place = readPlace({ ...port, protocol }, labels);
+    return 'code' in place ? [] : [{ ...name, ...place, vips: [] }];
+  });
 }
 
 /** The protocol, and the number as a port of the task's own or of its agent; or why the port cannot be used. */

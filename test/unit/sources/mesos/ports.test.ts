@@ -102,6 +102,15 @@ test('the n-th port of a legacy label counts through all resources, ranges and s
   ]);
 });
 
+test('a port without a protocol has names under both, as in Mesos-DNS, but makes no VIP', (t) => {
+  const task = message({ discovery: discovery([port(9000, 'web', { VIP_0: '/web:80' }, '')]) });
+  t.deepEqual(portsOf(task), [
+    { name: 'web', protocol: 'tcp', port: 9000, vips: [] },
+    { name: 'web', protocol: 'udp', port: 9000, vips: [] },
+  ]);
+  t.like(rejected(task), [{ key: 'VIP_0', code: 'LABEL_PROTOCOL' }]);
+});
+
 test('labels that make no VIP are named, and hide neither their neighbours nor the port', (t) => {
   const task = message({
     resources: [{ name: 'ports', ranges: { range: [{ begin: 9000, end: 9000 }] } }],
