@@ -47,4 +47,5 @@ const volatile struct {
 	enum event_kind event;
 	enum event_hook hook;
 	enum engagement engagement;
+	__u32 pad;
 } lb_types = {};
