@@ -17,6 +17,7 @@ const volatile __u32 second_shift = 8;		/* jiffies >> second_shift is about one 
 const volatile __u32 hz = 250;			/* jiffies in a second */
 const volatile __u64 node_namespace = 0;	/* cookie of the network namespace of the node itself */
 const volatile __u32 sample_connections = 0;	/* one in so many new connections makes an event; 0: none */
+const volatile __u32 old_exact = 0;		/* are there old_exact_flows and old_exact_answers? */
 const volatile __u32 exact_unproven_mask = 0;	/* entries in exact_unproven - 1 */
 const volatile __u32 nat_port_first = 0;	/* of the ports that full NAT takes for the client's; in host order */
 const volatile __u32 nat_ports = 0;		/* how many there are */

@@ -45,6 +45,8 @@ __noinline int exact_request(bool quoted, bool fresh)
 	vip_id = vip_search(t->dst.address.high, t->dst.address.low, t->dst.port, t->protocol);
 	set_exact_key(&e->key, t);
 	flow = exact_flow_of(&e->key);
+	if (!flow && old_exact && exact_take_over())
+		flow = exact_flow_of(&e->key);
 	if (!flow || (!fresh && !exact_serves(flow, t, vip_id)))
 		return DECISION_NONE;
 	backend = backend_by_id(flow->backend);
@@ -80,6 +82,8 @@ __noinline int exact_reply(__u32 way, bool turned, bool quoted)
 		return DECISION_NONE;
 	set_exact_key(&e->answer, t);
 	key = bpf_map_lookup_elem(&exact_answers, &e->answer);
+	if (!key && old_exact && exact_take_over_answer())
+		key = bpf_map_lookup_elem(&exact_answers, &e->answer);
 	if (!key)
 		return DECISION_NONE;
 	flow = exact_flow_of(key);

@@ -125,3 +125,40 @@ __noinline int exact_remove(void)
 		bpf_map_delete_elem(&exact_answers, &e->other);
 	return true;
 }
+
+/* Takes over the flow in e->key from the map before this one: is it here now? Not where its answer has been given away. */
+__noinline int exact_take_over(void)
+{
+	struct exact *e = exact_now();
+	struct exact_flow *flow;
+	struct exact_key *owner;
+
+	if (!e)
+		return false;
+	flow = bpf_map_lookup_elem(&old_exact_flows, &e->key);
+	if (!flow)
+		return false;
+	e->flow = *flow;
+	e->other = flow->answer;
+	bpf_map_update_elem(&exact_answers, &e->other, &e->key, BPF_NOEXIST);
+	owner = bpf_map_lookup_elem(&exact_answers, &e->other);
+	if (!owner || !same_key(owner, &e->key))
+		return false;
+	bpf_map_update_elem(&exact_flows, &e->key, &e->flow, BPF_NOEXIST);
+	return true;
+}
+
+/* The same for the flow whose answer is in e->answer. */
+__noinline int exact_take_over_answer(void)
+{
+	struct exact *e = exact_now();
+	struct exact_key *key;
+
+	if (!e)
+		return false;
+	key = bpf_map_lookup_elem(&old_exact_answers, &e->answer);
+	if (!key)
+		return false;
+	e->key = *key;
+	return exact_take_over();
+}

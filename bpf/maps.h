@@ -118,6 +118,23 @@ struct {
 	__type(value, struct exact_key);
 } exact_answers SEC(".maps");
 
+/* The maps before these two, while some programs may still use them: empty or not there otherwise */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, struct exact_key);
+	__type(value, struct exact_flow);
+} old_exact_flows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, struct exact_key);
+	__type(value, struct exact_key);
+} old_exact_answers SEC(".maps");
+
 /* The latest flows in the order they came, in a circle: one that is overwritten without proof is taken away. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -481,6 +481,8 @@ export interface Maps {
   readonly fragments: { key: number; value: FragmentSet };
   readonly hops: { key: number; value: Hop };
   readonly layout: { key: number; value: LayoutPart };
+  readonly old_exact_answers: { key: ExactKey; value: ExactKey };
+  readonly old_exact_flows: { key: ExactKey; value: ExactFlow };
   readonly old_flows: { key: number; value: FlowSet };
   readonly opt_outs: { key: number; value: OptOut };
   readonly overflow_flows: { key: bigint; value: bigint };
@@ -516,6 +518,7 @@ export interface Rodata {
   readonly nat_port_first: number;
   readonly nat_ports: number;
   readonly node_namespace: bigint;
+  readonly old_exact: number;
   readonly old_flow_layout: FlowLayout;
   readonly old_flow_set_mask: number;
   readonly reply_set_mask: number;

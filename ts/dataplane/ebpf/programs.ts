@@ -14,7 +14,7 @@ import { layoutEntries, readLayouts, writeLayout } from './layouts.js';
 import { enums, FlowBits, LbSize, type Rodata, type Settings, Verdict } from './lb.gen.js';
 import type { PortRange } from './nat-ports.js';
 import { keepPinned, makePinDirectory, pinsIn, unpin } from './pins.js';
-import { copyExact, copyExactRest, copyMap, copyRest, isReplaced, type Reading } from './resize.js';
+import { clear, copyExact, copyExactRest, copyMap, copyRest, isReplaced, type Reading } from './resize.js';
 import { measureHz, shiftOf } from './ticks.js';
 
 /** Most VIPs, backends (summed over all VIPs) and tracked flows. */
@@ -117,12 +117,16 @@ export function loadPrograms(directory: string, limits: Limits, asked: Asked): L
   const kept = [...maps].filter(([name, map]) => sizes[name] !== undefined && sizes[name] !== map.info.maxEntries);
   const settingsCodec = codecFor<Settings>(btf, btf.struct('settings'), 'settings');
   const settings = settingsFrom(heldSettings(maps, old), settingsCodec);
+  const oldExact = oldExactOf(old);
   const loaded = new Map<ObjectName, LoadedObject>();
   for (const [name, object] of objects) {
     prepare(object, sizes, maps);
     const flows = servingStill(old.get('flows'));
     if (flows !== undefined) object.reuse('old_flows', flows.map);
-    object.setRodata(rodataOf(object, { settings, maps, sizes, ...asked, oldFlows: flows }));
+    for (const [name, map] of oldExact) object.reuse(name, map);
+    object.setRodata(
+      rodataOf(object, { settings, maps, sizes, ...asked, oldFlows: flows, oldExact: oldExact.length > 0 }),
+    );
     const running = object.load();
     loaded.set(name, running);
     adoptNew(running, maps, pins, old);
@@ -156,6 +160,8 @@ export function loadPrograms(directory: string, limits: Limits, asked: Asked): L
       if (flows !== undefined && carried('flows', flows)) copyRest(flows.map, maps.get('flows')!, flows);
       const exactFlows = exactOf(old, maps);
       if (exactFlows !== undefined) copyExactRest(exactFlows.map, exact, exactFlows);
+      // Nobody writes there any more; what ends from now on must not be found again.
+      for (const [, map] of oldExact.splice(0)) clear(map);
       // The layout goes last: until then it is found by which maps it is of.
       for (const [name, { map }] of [...old].sort(([a], [b]) => Number(a === 'layout') - Number(b === 'layout'))) {
         renameSync(join(pins, next(name)), join(pins, name));
@@ -306,6 +312,17 @@ function adoptNew(object: LoadedObject, maps: Maps, pins: string, old: Replaced)
   }
 }
 
+/** Maps of exact flows in which programs look too while others know those alone: both, and only where they can read them. */
+function oldExactOf(old: Replaced): [name: string, map: BpfMap][] {
+  const [flows, answers] = [old.get('exact_flows'), old.get('exact_answers')];
+  if (flows === undefined || answers === undefined) return [];
+  if (flows.conversion !== undefined || answers.conversion !== undefined) return [];
+  return [
+    ['old_exact_flows', flows.map],
+    ['old_exact_answers', answers.map],
+  ];
+}
+
 /** The flows to be taken over when they or their answers have another map now. */
 function exactOf(old: Replaced, maps: Maps): Pick<Old, 'map' | 'conversion'> | undefined {
   return old.get('exact_flows') ?? (old.has('exact_answers') ? { map: maps.get('exact_flows')! } : undefined);
@@ -316,10 +333,11 @@ interface RodataInput extends Asked {
   readonly maps: Maps;
   readonly sizes: Sizes;
   readonly oldFlows: Old | undefined;
+  readonly oldExact: boolean;
 }
 
 function rodataOf(object: BpfObject, input: RodataInput): Buffer {
-  const { settings, maps, sizes, sampleConnections, nodeNamespace, natPorts, oldFlows } = input;
+  const { settings, maps, sizes, sampleConnections, nodeNamespace, natPorts, oldFlows, oldExact } = input;
   const mask = (map: SharedMap) => (maps.get(map)?.info.maxEntries ?? sizes[map]!) - 1;
   const values: Rodata = {
     vip_set_mask: mask('vip_sets'),
@@ -335,6 +353,7 @@ function rodataOf(object: BpfObject, input: RodataInput): Buffer {
     hz: settings.hz,
     node_namespace: nodeNamespace,
     sample_connections: sampleConnections,
+    old_exact: oldExact ? 1 : 0,
     exact_unproven_mask: mask('exact_unproven'),
     nat_port_first: natPorts.first,
     nat_ports: natPorts.last - natPorts.first + 1,

@@ -70,6 +70,12 @@ export function copyExactRest(from: BpfMap, to: ExactMaps, as: Reading = {}): vo
   }
 }
 
+/** Takes away all entries of a hash map. */
+export function clear(map: BpfMap): void {
+  const { keys, count } = map.dump();
+  if (count > 0) map.deleteBatch(keys, count);
+}
+
 function answerIn(value: Buffer, { flows, answerAt }: ExactMaps): Buffer {
   return value.subarray(answerAt, answerAt + flows.info.keySize);
 }
