@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { Child } from '../../ts/quickstart/child.js';
 import { until } from '../../ts/quickstart/until.js';
 import { Daemon } from '../helpers/daemon.js';
@@ -11,6 +12,14 @@ const fqdn = 'web.marathon.l4lb.thisdcos.directory';
 const WINDOW = 20;
 const PATIENCE = 1;
 const KILLS = 3;
+/** Longer than a question is under way, on a machine with other work too, milliseconds. */
+const FLIGHT = 500;
+const asker = fileURLToPath(new URL('dns-asking-program.js', import.meta.url));
+
+interface Absence {
+  readonly killed: number;
+  readonly back: number;
+}
 
 rootTest(
   'when the daemon is killed what was in flight is lost, and nothing else; nobody hears that a name does not exist',
@@ -47,6 +56,43 @@ rootTest(
     t.notRegex(codes, /NXDOMAIN|REFUSED|FORMERR/);
   },
   program('dnsperf'),
+  program('dig'),
+);
+
+rootTest(
+  'every question that is lost was in flight when the daemon was killed, or asked while it was away',
+  async (t) => {
+    const lab = Lab.create(t);
+    const records = ['--dns-zone', 'lab.example', '--dns-record', 'www.lab.example A 192.0.2.1'];
+    const daemon = await Daemon.start(lab, [], '--dns', 'true', ...records);
+    await answers(lab, 'www.lab.example');
+    const child = Child.start(lab.node.inside([process.execPath, asker, server, 'www.lab.example']));
+    t.teardown(() => child.stop());
+    await child.wrote('asking', 30_000);
+    const absences: Absence[] = [];
+    for (let i = 0; i < KILLS; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      const killed = Date.now();
+      await daemon.end('SIGKILL');
+      await daemon.restart();
+      await answers(lab, 'www.lab.example');
+      absences.push({ killed, back: Date.now() });
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    child.kill('SIGINT');
+    await child.exited;
+    const asked = JSON.parse(/^\[.*\]$/m.exec(child.output)![0]) as { sent: number; code?: string }[];
+    const lost = asked.filter(({ code }) => code === undefined);
+    const inFlight = lost.filter(({ sent }) => !absences.some(({ killed, back }) => sent >= killed && sent <= back));
+    t.log(`${asked.length} asked, ${lost.length} lost, ${inFlight.length} of them sent before a kill`);
+    t.true(lost.length > 0);
+    t.deepEqual(
+      inFlight.filter(({ sent }) => !absences.some(({ killed }) => sent < killed && sent >= killed - FLIGHT)),
+      [],
+    );
+    t.true(asked.length - lost.length > 50);
+    t.deepEqual([...new Set(asked.map(({ code }) => code ?? 'lost'))].sort(), ['NOERROR', 'lost']);
+  },
   program('dig'),
 );
 
