@@ -113,9 +113,7 @@ for (const policy of exactly) {
         await until('the new size in force', 20_000, () => sizeOf(lab, 'exact_flows') === Number(size));
         for (const stop of stops) {
           const { failures, answers } = await stop();
-          // One that begins in the moment in which the programs are replaced may be lost.
-          const lost = Object.values(failures).reduce((sum, count) => sum + count, 0);
-          t.true(lost <= 1, `${size} after ${JSON.stringify([answers, failures])}`);
+          t.deepEqual(failures, {}, `${size} after ${JSON.stringify(answers)}`);
         }
         for (const { dialogue, name } of held) {
           const answer = await dialogue.ask();
