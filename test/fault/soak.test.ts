@@ -10,5 +10,5 @@ rootTest('a slice of `npm run soak -- dataplane`: no held connection is reset or
     t.deepEqual(errors, {}, client);
     t.true(Object.keys(answers).length >= 3, `${client}: those that come and go had connections too`);
   }
-  t.true(report.changes > 50, `${report.changes} changes`); // of 1,500, where the machine has the time
+  t.true(report.changes > 10, `${report.changes} changes`); // of 1,500 on a machine with nothing else to do
 });

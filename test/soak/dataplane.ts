@@ -48,8 +48,10 @@ interface Part {
 export async function soakDataplane(owner: Owner, options: SoakOptions): Promise<SoakReport> {
   const lab = Lab.create(owner);
   const near = await serversIn(lab, 'workload', ['a', 'b', 'x', 'y']);
+  // A client's port may serve a connection to each VIP, which a backend of both would take for one and the same (D12).
+  const apart = await serversIn(lab, 'workload', ['e', 'f', 'w']);
   const far = await serversIn(lab, 'uplink', ['c', 'd', 'z']);
-  const services = servicesOf(near, far);
+  const services = servicesOf(near, apart, far);
   const [client, outside] = [lab.site('client'), lab.site('outside', 'uplink')];
   const daemon = await Daemon.start(lab, [], '--max-flows', '65536', '--max-exact-flows', '4096');
   for (const { steady, ...service } of services) {
@@ -73,13 +75,19 @@ export async function soakDataplane(owner: Owner, options: SoakOptions): Promise
   return { clients, disturbances, changes: churn.made, missed: churn.missed };
 }
 
-function servicesOf(near: readonly Server[], far: readonly Server[]): ChurnedService[] {
+function servicesOf(near: readonly Server[], apart: readonly Server[], far: readonly Server[]): ChurnedService[] {
   const [steady, passing] = [near.slice(0, 2), near.slice(2)];
   const others = Array.from({ length: 5 }, (_, i) => ({ name: `other${i}`, vip: `11.0.0.${90 + i}:7000`, policy: {} }));
   return [
     { name: 'near4', vip: '11.0.0.80:7000', policy: {}, steady, passing },
     { name: 'near6', vip: '[fd01:c::80]:7000', policy: {}, steady, passing },
-    { name: 'exact', vip: '11.0.0.82:7000', policy: { exact: true }, steady, passing },
+    {
+      name: 'exact',
+      vip: '11.0.0.82:7000',
+      policy: { exact: true },
+      steady: apart.slice(0, 2),
+      passing: apart.slice(2),
+    },
     {
       name: 'full',
       vip: '11.0.0.81:7000',

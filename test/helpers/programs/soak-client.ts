@@ -29,6 +29,8 @@ export interface SoakFigures {
 
 const IDLE = 8;
 const PAUSE_MS = 20;
+/** Whoever is not answered by then has lost its connection without being told. */
+const PATIENCE_MS = 30_000;
 const [seconds = '0', bytes = '0', letters = '', target = ''] = process.argv.slice(2);
 const { address, port } = parseEndpoint(target);
 const begun = performance.now();
@@ -47,7 +49,11 @@ const failures = new Map<Socket, Error>();
 /** One line for one letter. */
 function ask(socket: Socket): Promise<string> {
   return new Promise((resolve, reject) => {
-    const done = () => socket.off('data', take).off('error', fail).off('close', close);
+    const late = setTimeout(() => fail(Object.assign(new Error('no answer'), { code: 'TIMEOUT' })), PATIENCE_MS);
+    const done = () => {
+      clearTimeout(late);
+      socket.off('data', take).off('error', fail).off('close', close);
+    };
     const take = (data: Buffer) => {
       done();
       resolve(data.toString('latin1'));
@@ -58,7 +64,7 @@ function ask(socket: Socket): Promise<string> {
     };
     const close = () => fail(Object.assign(new Error('closed'), { code: 'CLOSED' }));
     const before = failures.get(socket);
-    if (before !== undefined || socket.destroyed) return reject(before ?? new Error('closed'));
+    if (before !== undefined || socket.destroyed) return fail(before ?? new Error('closed'));
     socket.on('data', take).on('error', fail).on('close', close);
     socket.write('?\n');
   });
