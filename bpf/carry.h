@@ -19,12 +19,6 @@ enum icmp_too_big {
 #define ECN_CE 3
 #define ECN_MASK 3
 
-/* Address families as bpf_fib_lookup() wants them. */
-enum fib_family {
-	FIB_IPV4 = 2,
-	FIB_IPV6 = 10,
-};
-
 /* Asks for the way from one address to another, of the packet's family. */
 static __always_inline void set_fib_ends(struct bpf_fib_lookup *fib, const struct tuple *t, struct words src,
 					 struct words dst)

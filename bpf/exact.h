@@ -7,13 +7,20 @@
 
 #include "exact_open.h"
 
-/* Is this flow still good for the packet: its backend serves the VIP? Compare backend_of_flow(). */
-static __always_inline bool exact_serves(const struct exact_flow *flow, const struct tuple *t, __u32 vip_id)
+/* NULL when it is gone. */
+static __always_inline struct backend *exact_backend(const struct exact_flow *flow)
 {
 	struct backend *backend = backend_by_id(flow->backend);
 
-	if (!backend || backend->state == BACKEND_FREE || backend->generation != flow->generation ||
-	    backend->vip != vip_id || exact_expired(flow))
+	return backend && backend->state != BACKEND_FREE && backend->generation == flow->generation ? backend : NULL;
+}
+
+/* Is this flow still good for the packet: its backend serves the VIP? Compare backend_of_flow(). */
+static __always_inline bool exact_serves(const struct exact_flow *flow, const struct tuple *t, __u32 vip_id)
+{
+	struct backend *backend = exact_backend(flow);
+
+	if (!backend || backend->vip != vip_id || exact_expired(flow))
 		return false;
 	if (!(t->flags & TCP_SYN))
 		return true;
@@ -24,6 +31,15 @@ static __always_inline bool exact_serves(const struct exact_flow *flow, const st
 static __always_inline struct end answer_end(const struct address *address, __be16 port)
 {
 	return (struct end){ words_of(address), port };
+}
+
+/* A request is given the ends of its answer, an answer those of its request, the other way round. */
+static __always_inline void exact_give_ends(struct odd *odd, const struct exact_key *other, const struct tuple *t,
+					    const struct backend *backend)
+{
+	odd->change.src = answer_end(&other->dst, other->dst_port);
+	odd->change.dst = answer_end(&other->src, other->src_port);
+	odd->change.clamp_mss = t->flags & TCP_SYN ? backend->clamp_mss : 0;
 }
 
 /*
@@ -54,9 +70,7 @@ __noinline int exact_request(bool quoted, bool fresh)
 		return DECISION_NONE;
 	odd->way = WAY_IN;
 	odd->backend = flow->backend;
-	odd->change.src = answer_end(&flow->answer.dst, flow->answer.dst_port);
-	odd->change.dst = answer_end(&flow->answer.src, flow->answer.src_port);
-	odd->change.clamp_mss = t->flags & TCP_SYN ? backend->clamp_mss : 0;
+	exact_give_ends(odd, &flow->answer, t, backend);
 	decision = flow->forwarding == FORWARD_FULL_NAT ? DECISION_SEND :
 		   same_words(odd->change.src.address, t->src.address) ? DECISION_REWRITE : DECISION_TURN;
 	if (quoted)
@@ -94,8 +108,8 @@ __noinline int exact_reply(__u32 way, bool turned, bool quoted)
 		return DECISION_NONE; /* it is seen again where it leaves towards the client */
 	if (!full && turned != same_words(words_of(&key->src), t->src.address))
 		return DECISION_NONE; /* only what a client that is its own backend answers is turned, where it comes in */
-	backend = backend_by_id(flow->backend);
-	if (!backend || backend->state == BACKEND_FREE || backend->generation != flow->generation)
+	backend = exact_backend(flow);
+	if (!backend)
 		return DECISION_NONE;
 	if (!full && !quoted && flow->state >= EXACT_CLIENT_DONE && (t->flags & TCP_SYN)) {
 		/* It answers a SYN that was sent to the backend itself, from a port that was used for the VIP before. */
@@ -105,15 +119,14 @@ __noinline int exact_reply(__u32 way, bool turned, bool quoted)
 	}
 	odd->way = WAY_OUT;
 	odd->backend = flow->backend;
-	odd->change.src = answer_end(&key->dst, key->dst_port);
-	odd->change.dst = answer_end(&key->src, key->src_port);
-	odd->change.clamp_mss = t->flags & TCP_SYN ? backend->clamp_mss : 0;
+	exact_give_ends(odd, key, t, backend);
 	if (!quoted)
 		exact_touch(flow, t, WAY_OUT);
 	return full ? DECISION_SEND_BACK : turned ? DECISION_TURN : DECISION_REWRITE;
 }
 
-static __always_inline enum decision exact_plain_request(const struct tuple *t, struct odd *odd, struct exact *e, __u32 vip_id)
+static __always_inline enum decision exact_plain_request(const struct tuple *t, struct odd *odd, struct exact *e,
+							 __u32 vip_id)
 {
 	struct exact_flow *flow = exact_flow_of(&e->key);
 	struct backend *backend;
@@ -123,9 +136,7 @@ static __always_inline enum decision exact_plain_request(const struct tuple *t, 
 	backend = backend_by_id(flow->backend);
 	if (!backend || !same_words(words_of(&flow->answer.dst), t->src.address))
 		return DECISION_NONE;
-	odd->change.src = answer_end(&flow->answer.dst, flow->answer.dst_port);
-	odd->change.dst = answer_end(&flow->answer.src, flow->answer.src_port);
-	odd->change.clamp_mss = t->flags & TCP_SYN ? backend->clamp_mss : 0;
+	exact_give_ends(odd, &flow->answer, t, backend);
 	exact_touch(flow, t, WAY_IN);
 	count_flow(vip_id, flow->backend, 1, t->bytes, false);
 	count_verdict(VERDICT_FORWARDED);
@@ -140,22 +151,20 @@ static __always_inline enum decision exact_plain_reply(const struct tuple *t, st
 
 	if (!key || !flow || flow->forwarding != FORWARD_NAT || !same_key(&flow->answer, &e->key) || exact_expired(flow))
 		return DECISION_NONE;
-	backend = backend_by_id(flow->backend);
-	if (!backend || backend->state == BACKEND_FREE || backend->generation != flow->generation)
+	backend = exact_backend(flow);
+	if (!backend)
 		return DECISION_NONE;
 	if (same_words(words_of(&key->src), t->src.address) || (flow->state >= EXACT_CLIENT_DONE && t->flags & TCP_SYN))
 		return DECISION_NONE;
-	odd->change.src = answer_end(&key->dst, key->dst_port);
-	odd->change.dst = answer_end(&key->src, key->src_port);
-	odd->change.clamp_mss = t->flags & TCP_SYN ? backend->clamp_mss : 0;
+	exact_give_ends(odd, key, t, backend);
 	exact_touch(flow, t, WAY_OUT);
 	count_verdict(VERDICT_REPLIED);
 	return DECISION_REWRITE;
 }
 
 /*
- * The same for most packets, in place of the way of odd ones: for a plain packet in scratch() of a flow that is known, with NAT. Any
- * other it leaves, untouched and uncounted.
+ * The same for most packets, in place of the way of odd ones: for a plain packet in scratch() of a flow that is known, with
+ * NAT. Any other it leaves, untouched and uncounted.
  */
 __noinline int exact_plain(__u32 way)
 {

@@ -37,6 +37,12 @@ enum way {
 	WAY_BOTH = WAY_IN | WAY_OUT,
 };
 
+/* Address families as bpf_fib_lookup() wants them. */
+enum fib_family {
+	FIB_IPV4 = 2,
+	FIB_IPV6 = 10,
+};
+
 /* An address as two words, in memory order. */
 struct words {
 	__u64 high, low;

@@ -70,7 +70,8 @@ struct departure {
 	__u8 life;
 };
 
-static __always_inline bool read_departure(struct __sk_buff *skb, struct departure *d, struct words *src, struct words *dst)
+static __always_inline bool read_departure(struct __sk_buff *skb, struct departure *d, struct words *src,
+					   struct words *dst)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	struct iphdr *ip = data + ETH_HLEN;
@@ -78,7 +79,7 @@ static __always_inline bool read_departure(struct __sk_buff *skb, struct departu
 
 	d->fib.ifindex = skb->ifindex;
 	if (skb->protocol == bpf_htons(ETH_P_IP) && (void *)(ip + 1) <= end) {
-		d->fib.family = 2; /* AF_INET */
+		d->fib.family = FIB_IPV4;
 		d->fib.tos = ip->tos;
 		d->fib.l4_protocol = ip->protocol;
 		d->fib.tot_len = bpf_ntohs(ip->tot_len);
@@ -92,7 +93,7 @@ static __always_inline bool read_departure(struct __sk_buff *skb, struct departu
 	}
 	if (skb->protocol != bpf_htons(ETH_P_IPV6) || (void *)(ip6 + 1) > end)
 		return false;
-	d->fib.family = 10; /* AF_INET6 */
+	d->fib.family = FIB_IPV6;
 	d->fib.l4_protocol = ip6->nexthdr;
 	d->fib.tot_len = sizeof(*ip6) + bpf_ntohs(ip6->payload_len);
 	*src = words_of_ipv6(&ip6->saddr);

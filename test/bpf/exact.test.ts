@@ -1,7 +1,7 @@
 import type { ExecutionContext } from 'ava';
 import type { ExactFlow, ExactKey } from '../../ts/dataplane/ebpf/lb.gen.js';
 import type { PortRange } from '../../ts/dataplane/ebpf/nat-ports.js';
-import type { Limits } from '../../ts/dataplane/ebpf/programs.js';
+import type { Limits } from '../../ts/dataplane/ebpf/shared-maps.js';
 import { formatEndpoint, parseEndpoint } from '../../ts/model/address.js';
 import type { Policy } from '../../ts/model/policy.js';
 import { until } from '../../ts/quickstart/until.js';

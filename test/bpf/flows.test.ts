@@ -1,5 +1,5 @@
 import type { ExecutionContext } from 'ava';
-import type { Limits } from '../../ts/dataplane/ebpf/programs.js';
+import type { Limits } from '../../ts/dataplane/ebpf/shared-maps.js';
 import { rootTest } from '../helpers/needs.js';
 import { type Action, answer, type Case, forwarded, type Hook, repliedFrom, send, set } from './case.js';
 import { type Talk, tcpTalks } from './cases/talk.js';

@@ -6,7 +6,7 @@ import type { Outcome as Applied, DataPlane, Flow, Step, VipCounters } from '../
 import { EbpfDataPlane } from '../../ts/dataplane/ebpf/ebpf.js';
 import type { Settings } from '../../ts/dataplane/ebpf/lb.gen.js';
 import type { PortRange } from '../../ts/dataplane/ebpf/nat-ports.js';
-import type { Limits } from '../../ts/dataplane/ebpf/programs.js';
+import type { Limits } from '../../ts/dataplane/ebpf/shared-maps.js';
 import { cgroup2Mount } from '../../ts/libbpf/features.js';
 import { BpfMap } from '../../ts/libbpf/map.js';
 import { BpfProgram } from '../../ts/libbpf/program.js';

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, rmdirSync } from 'node:fs';
 import type { Step } from '../../ts/dataplane/dataplane.js';
 import { EbpfDataPlane } from '../../ts/dataplane/ebpf/ebpf.js';
-import type { Limits } from '../../ts/dataplane/ebpf/programs.js';
+import type { Limits } from '../../ts/dataplane/ebpf/shared-maps.js';
 import { cgroup2Mount, isBpffs } from '../../ts/libbpf/features.js';
 import { BpfMap } from '../../ts/libbpf/map.js';
 import { formatPrefix } from '../../ts/model/address.js';

@@ -1,5 +1,6 @@
 import type { ServiceInput } from '../../ts/model/schema.js';
 import { Agent, type OpenDialogue } from '../helpers/agent.js';
+import { hold } from '../helpers/held.js';
 import { program, rootTest } from '../helpers/needs.js';
 import { buildOtherVersion } from '../helpers/other-version.js';
 import { setScene } from '../helpers/scene.js';
@@ -24,22 +25,6 @@ function services(servers: readonly EchoServer[]): ServiceInput[] {
   ];
 }
 
-interface Held {
-  readonly dialogue: OpenDialogue;
-  readonly name: string;
-}
-
-async function hold(client: Agent): Promise<Held[]> {
-  const held: Held[] = [];
-  for (let i = 0; i < 24; i += 1) {
-    const dialogue = await client.open('tcp', targets[i % targets.length]!);
-    const answer = await dialogue.ask();
-    if (answer.error !== undefined) throw new Error(answer.error);
-    held.push({ dialogue, name: answer.name });
-  }
-  return held;
-}
-
 /** Who answers; a machine that is busy with two daemons may be late once. */
 async function answerOf(dialogue: OpenDialogue): Promise<string> {
   const answer = await dialogue.ask();
@@ -54,7 +39,7 @@ rootTest(
     const other = buildOtherVersion(t);
     const { lab, servers, client, daemon } = await setScene(t, 'tc', names, services, '--max-flows', '65536');
     const uplink = await Agent.start(lab, lab.site('uplink', 'uplink').namespace);
-    const held = [...(await hold(client)), ...(await hold(uplink))];
+    const held = [...(await hold(client, targets, 24)), ...(await hold(uplink, targets, 24))];
     const own = daemon.executable;
     for (const [i, executable] of [other, own].entries()) {
       // New ones to the VIP over IPv6 alone: the others share their backends, which may take one client port for one connection

@@ -1,8 +1,9 @@
 import { BpfMap } from '../../ts/libbpf/map.js';
 import type { ServiceInput } from '../../ts/model/schema.js';
 import { until } from '../../ts/quickstart/until.js';
-import { Agent, type OpenDialogue } from '../helpers/agent.js';
+import { Agent } from '../helpers/agent.js';
 import { Daemon } from '../helpers/daemon.js';
+import { hold } from '../helpers/held.js';
 import { Lab } from '../helpers/lab.js';
 import { rootTest } from '../helpers/needs.js';
 import { setScene } from '../helpers/scene.js';
@@ -21,22 +22,6 @@ function services(servers: readonly EchoServer[]): ServiceInput[] {
     { name: 'v4', vip: '11.0.0.80:7000', backends: servers.map(({ v4 }) => `${v4}:7000`) },
     { name: 'v6', vip: '[fd01:c::80]:7000', backends: servers.map(({ v6 }) => `[${v6}]:7000`) },
   ];
-}
-
-interface Held {
-  readonly dialogue: OpenDialogue;
-  readonly name: string;
-}
-
-async function hold(client: Agent): Promise<Held[]> {
-  const held: Held[] = [];
-  for (let i = 0; i < 20; i += 1) {
-    const dialogue = await client.open('tcp', targets[i % 2]!);
-    const answer = await dialogue.ask();
-    if (answer.error !== undefined) throw new Error(answer.error);
-    held.push({ dialogue, name: answer.name });
-  }
-  return held;
 }
 
 function sizeOf(lab: Lab, name: string): number {
@@ -58,7 +43,7 @@ rootTest('D7: limits raised and lowered: no connection is reset or meets another
   const flags = ['--max-flows', '4096', '--max-vips', '64', '--max-backends', '256'];
   const { lab, servers, client, daemon } = await setScene(t, 'tc', names, two, ...flags);
   const uplink = await Agent.start(lab, lab.site('uplink', 'uplink').namespace);
-  const held = [...(await hold(client)), ...(await hold(uplink))];
+  const held = [...(await hold(client, targets, 20)), ...(await hold(uplink, targets, 20))];
   await daemon.serve(services(servers)); // so that the tables alone would choose others
   const ids = await Promise.all(['v4', 'v6'].map((name) => idsOf(daemon, name)));
   const sizes = [
@@ -95,7 +80,7 @@ for (const policy of exactly) {
       );
       const some = (all: readonly EchoServer[]) => services(all).map((service) => ({ ...service, ...policy }));
       const daemon = await Daemon.start(lab, some(servers.slice(0, 2)), '--max-exact-flows', '4096');
-      const held = [...(await hold(client!)), ...(await hold(busy!))];
+      const held = [...(await hold(client!, targets, 20)), ...(await hold(busy!, targets, 20))];
       await daemon.serve(some(servers)); // so that the tables alone would choose others
       const sources = async () => {
         const { flows } = await daemon.client.flows({ exact: true, limit: 100_000 });

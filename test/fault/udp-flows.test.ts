@@ -1,4 +1,5 @@
 import type { OpenDialogue } from '../helpers/agent.js';
+import type { Daemon } from '../helpers/daemon.js';
 import { rootTest } from '../helpers/needs.js';
 import { hooks, setScene } from '../helpers/scene.js';
 import type { EchoServer } from '../helpers/servers.js';
@@ -18,6 +19,12 @@ const nameOf = async (dialogue: OpenDialogue) => {
   const answer = await dialogue.ask();
   return answer.error ?? answer.name;
 };
+
+/** The ids under which the kernel holds the backends of a service. */
+async function idsOf(daemon: Daemon, key: string): Promise<readonly number[]> {
+  const { kernel } = await daemon.client.explain({ key });
+  return ((kernel?.backends ?? []) as readonly { readonly id: number }[]).map(({ id }) => id);
+}
 
 for (const hook of hooks) {
   rootTest(
@@ -62,15 +69,20 @@ for (const hook of packetHooks) {
 
   rootTest(`D8: ${hook}: ids of backends that are used again lead no flow to what another VIP has there`, async (t) => {
     const other = (servers: readonly EchoServer[]) => serviceOf('other', '11.0.0.54:53', servers, { protocol: 'udp' });
-    const few = ['--max-backends', '8'];
+    const few = ['--max-backends', '4']; // so that there are no others to take
     const { client, daemon, servers } = await setScene(t, hook, names, (all) => services(all.slice(0, 2)), ...few);
     const own = services(servers.slice(0, 2));
     for (let round = 0; round < 12; round += 1) {
       const flows = await Promise.all(Array.from({ length: 8 }, (_, i) => client.open('udp', target(vips[i % 2]!))));
       const before = await Promise.all(flows.map(nameOf));
+      const ids = [...(await idsOf(daemon, 'dns0')), ...(await idsOf(daemon, 'dns1'))];
       await daemon.serve(own.map((service) => ({ ...service, backends: service.backends.slice(0, 1) })));
       // Takes the ids that have just become free.
       await daemon.serve([...services(servers.slice(0, 1)), other(servers.slice(2))]);
+      t.true(
+        (await idsOf(daemon, 'other')).every((id) => ids.includes(id)),
+        `${round}: of ${ids}`,
+      );
       t.deepEqual(new Set(await Promise.all(flows.map(nameOf))), new Set(['one']), `${round}: ${before}`);
       await daemon.serve(own);
       for (const flow of flows) await flow.close();

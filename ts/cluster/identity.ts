@@ -61,8 +61,9 @@ export function publicKeyOf(id: NodeId): Uint8Array | undefined {
     const isKey = bytes.length === PEER_ID.length + KEY_BYTES && PEER_ID.every((byte, i) => byte === bytes[i]);
     if (!isKey) return undefined;
     if (publicKeys.size >= MAX_KEYS) publicKeys.clear();
-    publicKeys.set(id, bytes.subarray(PEER_ID.length));
-    return publicKeys.get(id);
+    const key = bytes.subarray(PEER_ID.length);
+    publicKeys.set(id, key);
+    return key;
   } catch {
     return undefined;
   }

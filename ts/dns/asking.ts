@@ -1,23 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { type Endpoint, familyOf } from '../model/address.js';
-import { randomWord } from './message.js';
+import { type Outcome, type Patience, Pending } from './pending.js';
 import { answersQuestion } from './reply.js';
-
-/** How a question to one server ended: the bytes of its answer, or why there is none. `recased`: the letters differ in case. */
-export type Outcome = Buffer | 'timeout' | 'unreachable' | 'recased';
-
-/** How long an answer is waited for, milliseconds: after that `late` says how much longer, 0 for no longer. */
-export interface Patience {
-  readonly waitMs: number;
-  readonly late: () => number;
-}
-
-interface Pending {
-  readonly query: Buffer;
-  readonly questionEnd: number;
-  readonly done: (outcome: Outcome) => void;
-  timer: NodeJS.Timeout;
-}
 
 /** Questions a socket is used for, and how long, before another with a new port takes its place. */
 const questionsPerSocket = 256;
@@ -30,7 +14,7 @@ const receiveBuffer = 1 << 18;
  */
 export class AskingSocket {
   readonly #socket: Socket;
-  readonly #pending = new Map<number, Pending>();
+  readonly #pending = new Pending(() => this.#closeWhenIdle());
   #backlog: (() => void)[] | undefined = [];
   #asked = 0;
   #retired = false;
@@ -56,14 +40,10 @@ export class AskingSocket {
   }
 
   /** @param query gets its id here. @param done is called once, never before this returns */
-  ask(query: Buffer, questionEnd: number, { waitMs, late }: Patience, done: (outcome: Outcome) => void): void {
-    let id = randomWord();
-    while (this.#pending.has(id)) id = randomWord();
-    query.writeUInt16BE(id, 0);
-    const timer = setTimeout(() => this.#wait(id, late()), waitMs);
-    this.#pending.set(id, { query, questionEnd, done, timer });
+  ask(query: Buffer, questionEnd: number, patience: Patience, done: (outcome: Outcome) => void): void {
+    const id = this.#pending.add(query, questionEnd, patience, done);
     this.#asked += 1;
-    const send = () => this.#socket.send(query, (error) => error !== null && this.#settle(id, 'unreachable'));
+    const send = () => this.#socket.send(query, (error) => error !== null && this.#pending.settle(id, 'unreachable'));
     if (this.#backlog === undefined) send();
     else this.#backlog.push(send);
   }
@@ -76,8 +56,7 @@ export class AskingSocket {
 
   /** Ends at once; what is under way is never answered. */
   close(): void {
-    for (const { timer } of this.#pending.values()) clearTimeout(timer);
-    this.#pending.clear();
+    this.#pending.forget();
     this.retire();
   }
 
@@ -98,29 +77,13 @@ export class AskingSocket {
   }
 
   #hear(message: Buffer): void {
-    const id = message.length < 2 ? -1 : message.readUInt16BE(0);
-    const pending = this.#pending.get(id);
-    const question = pending?.query.subarray(0, pending.questionEnd);
-    if (question !== undefined && answersQuestion(message, question)) this.#settle(id, message);
+    const question = this.#pending.questionOf(message);
+    const settle = (outcome: Outcome) => this.#pending.settle(message.readUInt16BE(0), outcome);
+    if (question !== undefined && answersQuestion(message, question)) settle(message);
     else {
       this.mismatch();
-      if (question !== undefined && answersQuestion(message, question, 'any case')) this.#settle(id, 'recased');
+      if (question !== undefined && answersQuestion(message, question, 'any case')) settle('recased');
     }
-  }
-
-  #wait(id: number, ms: number): void {
-    const pending = this.#pending.get(id);
-    if (pending !== undefined && ms > 0) pending.timer = setTimeout(() => this.#settle(id, 'timeout'), ms);
-    else this.#settle(id, 'timeout');
-  }
-
-  #settle(id: number, outcome: Outcome): void {
-    const pending = this.#pending.get(id);
-    if (pending === undefined) return;
-    this.#pending.delete(id);
-    clearTimeout(pending.timer);
-    pending.done(outcome);
-    this.#closeWhenIdle();
   }
 
   /** ICMP says that nobody listens there, or there is no way to it; what is not connected cannot be sent from. */
@@ -129,7 +92,7 @@ export class AskingSocket {
       this.#broken = true;
       this.#backlog = [];
     }
-    for (const id of [...this.#pending.keys()]) this.#settle(id, 'unreachable');
+    this.#pending.settleAll('unreachable');
   }
 
   #closeWhenIdle(): void {

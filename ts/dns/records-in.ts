@@ -23,7 +23,10 @@ export interface LooseRecord {
   readonly data: RawData;
 }
 
-/** The records of a section, 0 answer, 1 authority, 2 additional; undefined when a name in them goes astray. @param alias its names inside the data are those that were asked by */
+/**
+ * The records of a section, 0 answer, 1 authority, 2 additional; undefined when a name in them goes astray.
+ * @param alias names below it, inside the data, are those that were asked by
+ */
 export function looseRecords(reply: Reply, section: 0 | 1 | 2, alias?: Alias): LooseRecord[] | undefined {
   const first = reply.counts.slice(0, section).reduce((sum, count) => sum + count, 0);
   const records: LooseRecord[] = [];

@@ -1,7 +1,8 @@
 import { type Endpoint, formatEndpoint } from '../model/address.js';
-import { AskingSocket, type Outcome, type Patience } from './asking.js';
+import { AskingSocket } from './asking.js';
 import { flag } from './codes.js';
 import { type Asked, buildQuery, randomWord } from './message.js';
+import type { Outcome, Patience } from './pending.js';
 import { answersQuestion, isUseful, type Reply, readReply } from './reply.js';
 import { Score } from './score.js';
 import { TcpAsking } from './tcp-asking.js';

@@ -47,8 +47,11 @@ const nameServerTtl = 3600;
 const times = { refresh: 60, expire: 86_400 };
 /** Short: a name that does not exist yet may exist a moment later. Seconds. */
 const usual: Authority = {
-  ...{ nameServer: nameKey('ns.spartan'), mailbox: nameKey('hostmaster.spartan') },
-  ...{ retry: 180, minimum: 1, soaTtl: 5 },
+  nameServer: nameKey('ns.spartan'),
+  mailbox: nameKey('hostmaster.spartan'),
+  retry: 180,
+  minimum: 1,
+  soaTtl: 5,
 };
 
 /** Names and their records below one apex, in memory. */

@@ -115,25 +115,40 @@ async function clientOf(port: number, udp: boolean): Promise<Client> {
   return new UdpClient(socket);
 }
 
-class UdpClient implements Client {
+/** One question at a time: its answer, or nothing when it is over without one. */
+class Turn {
   #hear = (_answer: Buffer | undefined) => {};
 
-  constructor(private readonly socket: Socket) {
-    socket.on('message', (message) => this.#hear(message));
-  }
-
-  ask(bytes: Buffer): Promise<Buffer | undefined> {
+  begin(ask: () => void): Promise<Buffer | undefined> {
     return new Promise((resolve) => {
-      const timer = setTimeout(() => this.#hear(undefined), patienceMs);
+      const timer = setTimeout(() => this.end(undefined), patienceMs);
       this.#hear = (answer) => {
         clearTimeout(timer);
         this.#hear = () => {};
         resolve(answer);
       };
-      this.socket.send(bytes, () => {
-        if (!isDue(bytes)) setImmediate(() => this.#hear(undefined));
-      });
+      ask();
     });
+  }
+
+  end(answer: Buffer | undefined): void {
+    this.#hear(answer);
+  }
+}
+
+class UdpClient implements Client {
+  readonly #turn = new Turn();
+
+  constructor(private readonly socket: Socket) {
+    socket.on('message', (message) => this.#turn.end(message));
+  }
+
+  ask(bytes: Buffer): Promise<Buffer | undefined> {
+    return this.#turn.begin(() =>
+      this.socket.send(bytes, () => {
+        if (!isDue(bytes)) setImmediate(() => this.#turn.end(undefined));
+      }),
+    );
   }
 
   close(): void {
@@ -144,18 +159,12 @@ class UdpClient implements Client {
 /** Connects anew where the server has ended the connection, as it does where no answer is due. */
 class TcpClient implements Client {
   #connection: Connection | undefined;
-  #hear = (_answer: Buffer | undefined) => {};
+  readonly #turn = new Turn();
 
   constructor(private readonly port: number) {}
 
   ask(bytes: Buffer): Promise<Buffer | undefined> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => this.#hear(undefined), patienceMs);
-      this.#hear = (answer) => {
-        clearTimeout(timer);
-        this.#hear = () => {};
-        resolve(answer);
-      };
+    return this.#turn.begin(() => {
       this.#connection ??= this.#connect();
       this.#connection.write(framed(bytes));
     });
@@ -169,12 +178,12 @@ class TcpClient implements Client {
     const connection = connect({ host: '127.0.0.1', port: this.port, noDelay: true });
     const frames = new Frames(0xffff);
     connection.on('data', (piece) => {
-      for (const message of frames.push(piece)) this.#hear(message);
+      for (const message of frames.push(piece)) this.#turn.end(message);
     });
     connection.on('error', () => {});
     connection.on('close', () => {
       if (this.#connection === connection) this.#connection = undefined;
-      this.#hear(undefined);
+      this.#turn.end(undefined);
     });
     return connection;
   }

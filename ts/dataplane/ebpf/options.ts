@@ -2,8 +2,8 @@ import type { Prefix } from '../../model/address.js';
 import type { Logger } from '../../util/logger.js';
 import type { Interfaces, SockOptions } from './hooks.js';
 import type { FullNatOptions } from './nat-ports.js';
-import type { Limits } from './programs.js';
 import type { SeveringOptions } from './severing.js';
+import type { Limits } from './shared-maps.js';
 import type { Surroundings } from './surroundings.js';
 import type { Redirect } from './workloads.js';
 

@@ -8,23 +8,26 @@ import { BpfObject, type LoadedObject } from '../../libbpf/object.js';
 import type { BpfProgram } from '../../libbpf/program.js';
 import { VipdError } from '../../util/errors.js';
 import { bpfObject } from '../../util/paths.js';
-import { type Adopted, adoptMap } from './adopt.js';
-import { type FlowLayout, flowLayoutOf, sameFlowLayout } from './convert.js';
-import { layoutEntries, readLayouts, writeLayout } from './layouts.js';
-import { enums, FlowBits, LbSize, type Rodata, type Settings, Verdict } from './lb.gen.js';
+import type { FlowLayout } from './convert.js';
+import { layoutEntries, writeLayout } from './layouts.js';
+import { enums, FlowBits, LbSize, type Rodata, type Settings } from './lb.gen.js';
 import type { PortRange } from './nat-ports.js';
 import { keepPinned, makePinDirectory, pinsIn, unpin } from './pins.js';
-import { clear, copyExact, copyExactRest, copyMap, copyRest, isReplaced, type Reading } from './resize.js';
+import {
+  adoptMaps,
+  carried,
+  differenceOf,
+  exactOf,
+  isCopiedEarly,
+  lossOf,
+  type Old,
+  oldExactOf,
+  type Replaced,
+  servingStill,
+} from './replaced.js';
+import { clear, copyExact, copyExactRest, copyMap, copyRest } from './resize.js';
+import { type Limits, type Maps, SHARED, type SharedMap, type Sizes, sizesOf } from './shared-maps.js';
 import { measureHz, shiftOf } from './ticks.js';
-
-/** Most VIPs, backends (summed over all VIPs) and tracked flows. */
-export interface Limits {
-  readonly vips: number;
-  readonly backends: number;
-  readonly flows: number;
-  /** Flows that are tracked by all of their ends; 65,536 when absent. */
-  readonly exactFlows?: number;
-}
 
 /** Settings of the programs that no map keeps. */
 export interface Asked {
@@ -37,43 +40,6 @@ export interface Asked {
 
 const OBJECTS = ['sock_lb', 'sock_health', 'tc_lb', 'tc_upkeep', 'xdp_lb'] as const;
 export type ObjectName = (typeof OBJECTS)[number];
-
-/** Maps that live on without the daemon; the others are scratch space of one object. */
-const SHARED = [
-  'layout',
-  'settings',
-  'vip_sets',
-  'vips',
-  'backends',
-  'reply_sets',
-  'hops',
-  'arrival_sets',
-  'tables',
-  'flows',
-  'fragments',
-  'exact_flows',
-  'exact_answers',
-  'exact_unproven',
-  'exact_turns',
-  'exact_use',
-  'exact_fragments',
-  'overflow_flows',
-  'vip_counters',
-  'backend_counters',
-  'backend_connects',
-  'vip_turns',
-  'affinities',
-  'source_rates',
-  'source_rules',
-  'verdicts',
-  'event_budgets',
-  'sock_origins',
-  'datagram_origins',
-  'workloads',
-  'opt_outs',
-  'events',
-] as const;
-export type SharedMap = (typeof SHARED)[number];
 
 /** The data plane's programs and maps, loaded; the maps are pinned, and shared by all programs. */
 export interface Loaded {
@@ -178,84 +144,6 @@ export function loadPrograms(directory: string, limits: Limits, asked: Asked): L
   };
 }
 
-type Maps = Map<SharedMap, BpfMap>;
-type Sizes = Readonly<Partial<Record<SharedMap, number>>>;
-
-function powerOfTwo(atLeast: number): number {
-  return 2 ** Math.ceil(Math.log2(Math.max(2, atLeast)));
-}
-
-/** Entries of each map; id 0 means none, hence one more than the limit. Each VIP may need a second for its address. */
-function sizesOf(limits: Limits): Sizes {
-  const { exactFlows = 65_536 } = limits;
-  return {
-    vips: limits.vips * 2 + 1,
-    vip_counters: limits.vips * 2 + 1,
-    vip_sets: powerOfTwo(limits.vips),
-    backends: limits.backends + 1,
-    backend_counters: limits.backends + 1,
-    backend_connects: limits.backends + 1,
-    vip_turns: limits.vips * 2 + 1,
-    reply_sets: powerOfTwo(limits.backends / 2),
-    hops: limits.backends + 1,
-    arrival_sets: powerOfTwo(limits.backends / 8),
-    verdicts: Verdict.VERDICTS,
-    tables: powerOfTwo(limits.backends * 2),
-    flows: powerOfTwo(limits.flows / LbSize.FLOW_SET_WAYS),
-    exact_flows: exactFlows,
-    exact_answers: exactFlows,
-    exact_unproven: powerOfTwo(exactFlows / 4),
-  };
-}
-
-/** A map that is to be replaced, and how what it holds is to be understood. */
-type Old = Adopted & Reading;
-type Replaced = Map<SharedMap, Old>;
-
-/** `old` are those that are to be made anew, in another size or layout. */
-function adoptMaps(pins: string, btf: Btf, sizes: Sizes): { maps: Maps; old: Replaced } {
-  const layouts = readLayouts(pins);
-  const [maps, old]: [Maps, Replaced] = [new Map(), new Map()];
-  for (const name of SHARED) {
-    const adopted = adoptMap(pins, name, btf, layouts);
-    if (adopted === undefined) continue;
-    const flowLayout = name === 'flows' || name === 'overflow_flows' ? flowLayoutOf(adopted.layout?.btf) : undefined;
-    const other = flowLayout !== undefined && !sameFlowLayout(flowLayout);
-    const changed = name === 'layout' || other || adopted.difference !== undefined;
-    const difference = adopted.difference ?? (other ? 'flows are laid out otherwise' : undefined);
-    if (changed || isReplaced(name, adopted.map.info.maxEntries, sizes[name]))
-      old.set(name, { ...adopted, ...(difference !== undefined && { difference }), ...(other && { flowLayout }) });
-    else maps.set(name, adopted.map);
-  }
-  return { maps, old };
-}
-
-/** Maps whose entries live for moments, or are written anew at once. */
-const FLEETING: readonly string[] = ['layout', 'fragments', 'exact_fragments', 'event_budgets', 'workloads', 'events'];
-
-/** Why what is in a map that is replaced cannot be carried over; empty when it can, or need not. */
-function lossOf(name: SharedMap, { conversion, flowLayout }: Old): [string, string][] {
-  if (name === 'sock_origins')
-    return [[name, 'sockets that are connected keep their backends, and show these as their peers']];
-  const otherHash = flowLayout !== undefined && flowLayout.FLOW_HASH !== FlowBits.FLOW_HASH;
-  if (name !== 'flows' || (conversion === undefined && !otherHash)) return [];
-  return [[name, 'flows are found by other means there: those of VIPs with the schedule maglev keep their backends']];
-}
-
-function differenceOf(name: SharedMap, difference: string | undefined): [string, string][] {
-  return difference === undefined || FLEETING.includes(name) ? [] : [[name, difference]];
-}
-
-function carried(name: SharedMap, old: Old): boolean {
-  if (FLEETING.includes(name) || (name === 'overflow_flows' && old.flowLayout !== undefined)) return false;
-  return lossOf(name, old).length === 0;
-}
-
-/** The table before, if the programs can read it. */
-function servingStill(flows: Old | undefined): Old | undefined {
-  return flows !== undefined && carried('flows', flows) ? flows : undefined;
-}
-
 /** Nothing of ours opens these: they let tools such as bpftool find and measure the programs. */
 function pinPrograms(pins: string, objects: Map<ObjectName, BpfObject>, loaded: Map<ObjectName, LoadedObject>): void {
   makePinDirectory(pins);
@@ -308,24 +196,8 @@ function adoptNew(object: LoadedObject, maps: Maps, pins: string, old: Replaced)
     map.pin(pin);
     chmodSync(pin, 0o600);
     maps.set(name, map);
-    if (replaced !== undefined && carried(name, replaced)) copyMap(name, replaced.map, map, replaced);
+    if (replaced !== undefined && isCopiedEarly(name, replaced)) copyMap(name, replaced.map, map, replaced);
   }
-}
-
-/** Maps of exact flows in which programs look too while others know those alone: both, and only where they can read them. */
-function oldExactOf(old: Replaced): [name: string, map: BpfMap][] {
-  const [flows, answers] = [old.get('exact_flows'), old.get('exact_answers')];
-  if (flows === undefined || answers === undefined) return [];
-  if (flows.conversion !== undefined || answers.conversion !== undefined) return [];
-  return [
-    ['old_exact_flows', flows.map],
-    ['old_exact_answers', answers.map],
-  ];
-}
-
-/** The flows to be taken over when they or their answers have another map now. */
-function exactOf(old: Replaced, maps: Maps): Pick<Old, 'map' | 'conversion'> | undefined {
-  return old.get('exact_flows') ?? (old.has('exact_answers') ? { map: maps.get('exact_flows')! } : undefined);
 }
 
 interface RodataInput extends Asked {

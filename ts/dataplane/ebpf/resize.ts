@@ -23,8 +23,6 @@ export function copyMap(name: string, from: BpfMap, to: BpfMap, as: Reading = {}
     const words = new BigUint64Array(to.info.maxEntries * WAYS);
     spreadFlows(flowsOf(from, as), words, to.info.maxEntries);
     writeArray(to, bytesOf(words));
-  } else if (name === 'exact_flows' || name === 'exact_answers') {
-    // Both together, and as late as possible: see copyExact().
   } else if (HASHES.has(to.info.type)) copyHash(from, to, as);
   else if (name.endsWith('_sets')) writeArray(to, bytesOf(rehashed(new Uint32Array(wordsOf(from).buffer), to)));
   else writeArray(to, converted(readArray(from), from, to, as));
