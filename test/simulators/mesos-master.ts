@@ -97,6 +97,7 @@ export class MesosMasterSimulator {
     if (this.busy !== undefined) return sendText(response, 503, this.busy);
     if (this.redirect !== undefined) return response.writeHead(307, { location: this.redirect + request.url }).end();
     if (request.url === '/master/state' || request.url === '/state') return sendJson(response, oldState(this.#world));
+    if (request.url === '/state-summary') return sendJson(response, { frameworks: this.#schedulers() });
     const call = readCall(request, response, body, this.guard, typeOf);
     if (!call) return undefined;
     if (call.type === 'SUBSCRIBE') return this.#subscribe(response, call.encoding);
@@ -136,6 +137,12 @@ export class MesosMasterSimulator {
       get_frameworks: { frameworks: frameworks.map(frameworkMessage) },
       get_agents: { agents: agents.map(agentMessage), recovered_agents: recovered.map(agentInfo) },
     };
+  }
+
+  /** Without what else the summary says of them. */
+  #schedulers(): readonly Json[] {
+    const seen = this.#world.knownFrameworks().filter(({ id }) => this.#sees(id));
+    return seen.map(({ id, name, pid }) => ({ id, name, ...(pid === undefined ? {} : { pid }) }));
   }
 
   #sees(frameworkId: string | undefined): boolean {

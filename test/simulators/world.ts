@@ -22,6 +22,8 @@ export interface SimulatedAgent {
 export interface SimulatedFramework {
   readonly id: string;
   readonly name: string;
+  /** Of a scheduler that speaks libprocess. */
+  readonly pid?: string;
 }
 
 /** An event of the master's stream, as its JSON is: `{ type, task_added: {...} }`. */
@@ -41,8 +43,8 @@ export class World extends EventEmitter<{ event: [MasterEvent] }> {
   readonly #unchecked = new Set<string>();
   #clock = 1_700_000_000;
 
-  addFramework(id: string, name: string): SimulatedFramework {
-    const framework = { id, name };
+  addFramework(id: string, name: string, pid?: string): SimulatedFramework {
+    const framework = { id, name, ...(pid === undefined ? {} : { pid }) };
     this.frameworks.set(id, framework);
     this.tell({ type: 'FRAMEWORK_ADDED', framework_added: { framework: frameworkMessage(framework) } });
     return framework;

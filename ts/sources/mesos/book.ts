@@ -54,12 +54,14 @@ export class TaskBook {
     this.#readAll(({ agent_id }) => agent_id.value === agent.id);
   }
 
-  setFramework(framework: Framework): void {
+  /** Whether that was news. */
+  setFramework(framework: Framework): boolean {
     const before = this.frameworks.get(framework.id);
-    if (JSON.stringify(before) === JSON.stringify(framework)) return;
+    if (JSON.stringify(before) === JSON.stringify(framework)) return false;
     this.frameworks.set(framework.id, framework);
     this.#changed = true;
     if (before?.name !== framework.name) this.#readAll(({ framework_id }) => framework_id.value === framework.id);
+    return true;
   }
 
   /** With all its tasks. */

@@ -10,6 +10,7 @@ import { type EncodingName, encodings } from './encoding.js';
 import { endpointOf, type Masters } from './masters.js';
 import { documentedGrace, type Grace, MasterMirror, type Phase } from './mirror.js';
 import type { AgentNews } from './news.js';
+import { Schedulers } from './schedulers.js';
 import { type Stream, subscribe } from './subscription.js';
 import type { MasterEvent } from './wire.js';
 
@@ -85,13 +86,13 @@ export class MesosMasterSource implements Source {
     const { encoding, heartbeatMs = 15_000 } = this.#options;
     try {
       const stream = await subscribe(http, masters.urls(), { encoding: encodings[encoding], heartbeatMs }, signal);
-      return await this.#mirror(stream, report);
+      return await this.#mirror(stream, report, signal);
     } catch (error) {
       return faultOf(error, 'Mesos master');
     }
   }
 
-  async #mirror(stream: Stream, report: (report: Report) => void): Promise<Fault> {
+  async #mirror(stream: Stream, report: (report: Report) => void, signal: AbortSignal): Promise<Fault> {
     const mirror = new MasterMirror(this.#table, this.#options.grace ?? documentedGrace);
     let told = Number.NEGATIVE_INFINITY;
     const due = new Due(() => {
@@ -100,14 +101,21 @@ export class MesosMasterSource implements Source {
       if (next !== undefined) due.in(next - told + 1);
       this.#tell(mirror, stream, report);
     });
+    const ended = new AbortController();
+    const during = AbortSignal.any([signal, ended.signal]);
+    const schedulers = new Schedulers(this.#modules.http, stream.url, during, (pids) => {
+      if (mirror.locate(pids)) due.in(0);
+    });
     try {
       for await (const events of stream.events) {
         for (const event of events) this.#apply(event, mirror);
         if (events.every(({ type }) => type === 'HEARTBEAT')) continue;
         due.in(performance.now() - told < QUIET_MS ? COALESCE_MS : 0);
+        if (events.some(tellsOfFrameworks)) void schedulers.ask();
       }
       return { code: 'STREAM_ENDED', object: stream.url, cause: 'the master ended the stream' };
     } finally {
+      ended.abort();
       due.cancel();
     }
   }
@@ -150,6 +158,10 @@ export class MesosMasterSource implements Source {
     const rights = blind ? `; has ${principal} the rights VIEW_FRAMEWORK and VIEW_TASK?` : '';
     return `subscribed to ${new URL(url).origin} as ${principal}, sees ${sees}${held[phase]}${rights}`;
   }
+}
+
+function tellsOfFrameworks({ subscribed, framework_added, framework_updated }: MasterEvent): boolean {
+  return (subscribed ?? framework_added ?? framework_updated) !== undefined;
 }
 
 const NONE: Report['services'] = [];

@@ -1,5 +1,5 @@
 import { NO_TASKS, type Task, type TaskTable, taskKey } from '../../model/task.js';
-import { agentOf, frameworkOf } from './agents.js';
+import { agentOf, frameworkOf, readPid } from './agents.js';
 import { TaskBook } from './book.js';
 import { type MasterEvent, readers } from './wire.js';
 
@@ -28,6 +28,7 @@ export class MasterMirror {
   readonly #before: TaskTable;
   readonly #grace: Grace;
   readonly #recovered = new Set<string>();
+  #pids: ReadonlyMap<string, string> = new Map();
   #subscribedAt: number | undefined;
   #agentsDoneAt: number | undefined;
   #served = false;
@@ -52,6 +53,13 @@ export class MasterMirror {
     this.#addFramework((event.framework_added ?? event.framework_updated)?.framework);
     const gone = framework_removed?.framework_info.id?.value;
     if (gone !== undefined) this.book.removeFramework(gone);
+  }
+
+  /** Whether that was news. @param pids of schedulers, by the id of their framework; the events do not say them */
+  locate(pids: ReadonlyMap<string, string>): boolean {
+    this.#pids = pids;
+    const located = [...this.book.frameworks.values()].map((one) => ({ ...one, ...readPid(pids.get(one.id)) }));
+    return located.filter((one) => this.book.setFramework(one)).length > 0;
   }
 
   /** The agent whose task the event is about, as far as is known. */
@@ -124,7 +132,8 @@ export class MasterMirror {
   }
 
   #addFramework(raw: unknown): void {
-    const framework = readers.framework.Check(raw) ? frameworkOf(raw) : undefined;
+    if (!readers.framework.Check(raw)) return;
+    const framework = frameworkOf(raw, this.#pids.get(raw.framework_info.id?.value ?? ''));
     if (framework) this.book.setFramework(framework);
   }
 }

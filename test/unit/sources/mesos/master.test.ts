@@ -286,6 +286,24 @@ test('with the right to see one framework of two its VIPs are served', async (t)
   t.regex(report.note ?? '', /sees 1 framework and 2 agents$/);
 });
 
+test('where schedulers listen is asked of the interface that knows it, anew at every news of one', async (t) => {
+  const { world, reports } = await scene(t, {}, ({ world: before }) => {
+    before.addFramework('F-0002', 'kafka', 'scheduler-1@10.0.9.2:15102');
+  });
+  const place = (id: string) => (report: Report) => report.tasks?.frameworks.get(id)?.port;
+  const report = await reports.until((one) => place('F-0002')(one) === 15102);
+  t.deepEqual(report.tasks?.frameworks.get('F-0002'), {
+    id: 'F-0002',
+    name: 'kafka',
+    address: '10.0.9.2',
+    port: 15102,
+  });
+  t.deepEqual(report.tasks?.frameworks.get('F-0001'), { id: 'F-0001', name: 'marathon' });
+  world.addFramework('F-0002', 'kafka', 'scheduler-2@[2001:db8::9]:15103');
+  const moved = await reports.until((one) => place('F-0002')(one) === 15103);
+  t.is(moved.tasks?.frameworks.get('F-0002')?.address, '2001:db8::9');
+});
+
 test('a view without rights is said', async (t) => {
   const { reports } = await scene(t, {}, ({ masters }) => {
     masters[0]!.view = new Set();
