@@ -184,7 +184,9 @@ class Guest {
       ...['-no-user-config', '-nodefaults', '-display', 'none', '-no-reboot'],
       ...['-M', 'microvm,pcie=on,acpi=on,pic=on,pit=on,rtc=on,isa-serial=on,memory-backend=memory'],
       ...['-object', `memory-backend-memfd,id=memory,size=${memory}M,share=on`, '-m', `${memory}M`],
-      ...['-cpu', cpu, '-smp', String(cpus), ...emulation],
+      // Where there can be one processor only, QEMU leaves its memory barriers out, and now and then the guest and the
+      // servers of its files, which run beside it, miss each other's notification: a read that never ends.
+      ...['-cpu', cpu, '-smp', `${cpus},maxcpus=${Math.max(2, cpus)}`, ...emulation],
     ];
   }
 
