@@ -11,6 +11,7 @@ import { program, rootTest } from '../helpers/needs.js';
 import { setScene } from '../helpers/scene.js';
 import type { EchoServer } from '../helpers/servers.js';
 import { serviceOf, targetOf } from '../helpers/services.js';
+import { shareScene } from '../helpers/shared-scene.js';
 
 // Others write to our maps: by hand while the daemon runs, or a version of vipd whose structs are not ours.
 
@@ -38,16 +39,11 @@ function wipe(path: string): void {
   map.close();
 }
 
+const shared = shareScene('tc', ['one', 'two'], '--reconcile-interval', '1s');
+
 for (const name of ['vips', 'vip_sets', 'backends', 'reply_sets', 'tables', 'settings']) {
   rootTest(`entries of the map ${name} wiped by hand are repaired within one interval`, async (t) => {
-    const { lab, servers, client, daemon } = await setScene(
-      t,
-      'tc',
-      ['one', 'two'],
-      services,
-      '--reconcile-interval',
-      '1s',
-    );
+    const { lab, servers, client, daemon } = await shared(services);
     const before = (await daemon.client.status()).reconcile.drift;
     wipe(`${lab.bpffs}/vipd/maps/${name}`);
     await until('the repair', 5000, async () => (await daemon.client.status()).reconcile.drift > before);
@@ -94,7 +90,7 @@ rootTest('a cgroup that is removed shows in the status, and the other hooks stay
 });
 
 rootTest('unreachable routes of the pools that were flushed are back within one interval', async (t) => {
-  const { lab } = await setScene(t, 'tc', ['one'], services, '--reconcile-interval', '1s');
+  const { lab } = await shared(services);
   const covers = (family: string) =>
     run(lab.node.inside(['ip', family, 'route', 'show', 'type', 'unreachable', 'proto', '118']));
   const before = ['-4', '-6'].map(covers);

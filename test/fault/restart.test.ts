@@ -1,17 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { rootTest } from '../helpers/needs.js';
-import { hooks, setScene } from '../helpers/scene.js';
+import { hooks } from '../helpers/scene.js';
 import type { EchoServer } from '../helpers/servers.js';
 import { serviceOf, targetOf } from '../helpers/services.js';
+import { shareScene } from '../helpers/shared-scene.js';
 
 // Forwarding does not need the daemon: it may stop, crash and come back while clients keep asking.
 
 const web = (servers: readonly EchoServer[]) => [serviceOf('web', '11.0.0.80:80', servers)];
 
+const scenes = Object.fromEntries(hooks.map((hook) => [hook, shareScene(hook, ['one', 'two'])]));
+
 for (const hook of hooks) {
   for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
     rootTest(`D5: ${hook}: ${signal} and a restart under load fail no request and no connection`, async (t) => {
-      const { client, servers, daemon } = await setScene(t, hook, ['one', 'two'], web);
+      const { client, servers, daemon } = await scenes[hook]!(web);
       const target = targetOf(web(servers)[0]!);
       const old = await client.open('tcp', target);
       const served = await old.ask();
@@ -32,7 +35,7 @@ for (const hook of hooks) {
 }
 
 rootTest('a restarted daemon knows what happened meanwhile to its file', async (t) => {
-  const { client, servers, daemon } = await setScene(t, 'tc', ['one', 'two'], web);
+  const { client, servers, daemon } = await scenes.tc!(web);
   await daemon.end('SIGKILL');
   daemon.write(web(servers.slice(0, 1)));
   await daemon.restart();
@@ -41,7 +44,7 @@ rootTest('a restarted daemon knows what happened meanwhile to its file', async (
 });
 
 rootTest('a second daemon on the same pins is refused and disturbs nothing', async (t) => {
-  const { client, servers, daemon } = await setScene(t, 'tc', ['one'], web);
+  const { client, servers, daemon } = await scenes.tc!((all) => web(all.slice(0, 1)));
   const second = daemon.another();
   t.not(await second.exited, 0);
   t.regex(second.output, /another vipd holds it, pid \d+/);

@@ -4,9 +4,10 @@ import { Child } from '../../ts/quickstart/child.js';
 import { Daemon } from '../helpers/daemon.js';
 import { Lab } from '../helpers/lab.js';
 import { rootTest } from '../helpers/needs.js';
-import { hooks, setScene } from '../helpers/scene.js';
+import { hooks } from '../helpers/scene.js';
 import { type EchoServer, startEcho } from '../helpers/servers.js';
 import { serviceOf, targetOf, vipText } from '../helpers/services.js';
+import { shareScene } from '../helpers/shared-scene.js';
 
 // A VIP means the same thing whichever hook meets it: each test here runs by all three.
 
@@ -18,9 +19,11 @@ const both = (servers: readonly EchoServer[]) => [
   serviceOf('udp6', '[fd01:c::80]:80', servers, { protocol: 'udp' }),
 ];
 
+const scenes = Object.fromEntries(hooks.map((hook) => [hook, shareScene(hook, names)]));
+
 for (const hook of hooks) {
   rootTest(`${hook}: a VIP answers over both protocols and families, from every backend`, async (t) => {
-    const { client, servers } = await setScene(t, hook, names, both);
+    const { client, servers } = await scenes[hook]!(both);
     for (const service of both(servers)) {
       for (const manner of service.protocol === 'udp' ? (['udp', 'udp-connected'] as const) : (['tcp'] as const)) {
         const tally = await client.tally(manner, targetOf(service), 60);
@@ -34,9 +37,9 @@ for (const hook of hooks) {
   });
 
   rootTest(`${hook}: the client sees the VIP, the backend sees the client`, async (t) => {
-    const { client, servers } = await setScene(t, hook, ['one'], both);
+    const { client, servers } = await scenes[hook]!((all) => both(all.slice(0, 1)));
     const [server] = servers;
-    for (const service of both(servers)) {
+    for (const service of both(servers.slice(0, 1))) {
       const target = targetOf(service);
       const manner = service.protocol ?? 'tcp';
       const direct = await client.ask(manner, {
@@ -56,11 +59,7 @@ for (const hook of hooks) {
         protocol,
         backends: [],
       }));
-    const { client } = await setScene(t, hook, ['one'], (servers) => [
-      ...both(servers),
-      ...empty('tcp'),
-      ...empty('udp'),
-    ]);
+    const { client } = await scenes[hook]!((all) => [...both(all.slice(0, 1)), ...empty('tcp'), ...empty('udp')]);
     for (const address of ['11.0.0.80', 'fd01:c::80', '11.0.0.99', 'fd01:c::99']) {
       for (const manner of ['tcp', 'udp-connected'] as const) {
         t.deepEqual(await client.ask(manner, { address, port: 81 }), { error: 'ECONNREFUSED' }, `${manner} ${address}`);
@@ -74,7 +73,7 @@ for (const hook of hooks) {
   });
 
   rootTest(`D13: ${hook}: traffic that goes to a backend directly is not touched`, async (t) => {
-    const { client, servers, daemon } = await setScene(t, hook, ['one'], both);
+    const { client, servers, daemon } = await scenes[hook]!((all) => both(all.slice(0, 1)));
     const [{ v4, v6, port }] = servers as [EchoServer];
     const before = await daemon.client.vips();
     for (const address of [v4, v6]) {

@@ -92,7 +92,8 @@ export class Fleet {
     attempt(['ip', 'link', 'delete', machine.link]);
     for (const node of this.nodes) node.remove();
     this.#switch.remove();
-    attempt(['umount', this.bpffs]);
+    // Nothing that the daemons pinned outlives it; lazily, for one that was killed this moment may still have it open.
+    attempt(['umount', '--lazy', this.bpffs]);
     rmSync(this.directory, { recursive: true, force: true });
   }
 }
@@ -216,10 +217,7 @@ export class FleetNode {
   remove(): void {
     this.crash();
     this.clients.kill();
-    if (this.namespace.exists) {
-      attempt(this.namespace.inside([vipd, 'uninstall', ...this.flags()]));
-      this.namespace.remove();
-    }
+    this.namespace.remove();
     this.clients.remove();
   }
 }
