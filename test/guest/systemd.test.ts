@@ -23,6 +23,8 @@ const systemd: Need = {
 };
 /** Milliseconds for what takes a moment on a machine, under emulation. */
 const PATIENCE = 120_000;
+/** Verifying the programs makes each start the better part of a minute there: `npm test` has the fewest that will do. */
+const thorough = process.env.VIPD_THOROUGH !== undefined;
 
 class Systemd {
   private constructor(
@@ -123,14 +125,16 @@ rootTest(
     writeFileSync('/etc/vipd/services/web.json', JSON.stringify({ services: [service] }));
     await until('the VIP', PATIENCE, async () => /web|tcp4/.test(host.tells('vipctl vips')));
     await serves('started');
-    for (const end of ['restart vipd', 'kill --signal SIGKILL vipd', 'stop vipd']) {
+    for (const end of [...(thorough ? ['restart vipd'] : []), 'kill --signal SIGKILL vipd', 'stop vipd']) {
       host.run(`systemctl ${end}`);
       await serves(end);
       if (!end.startsWith('stop')) await host.isActive('vipd');
     }
     t.is(host.tells('systemctl is-active vipd'), 'inactive');
-    host.run('systemctl start vipd && vipctl mode ipvs --drain 0s');
-    t.regex(host.run('vipctl status'), /state +healthy\nplane +ipvs/, 'its capabilities are enough for IPVS too');
+    if (thorough) {
+      host.run('systemctl start vipd && vipctl mode ipvs --drain 0s');
+      t.regex(host.run('vipctl status'), /state +healthy\nplane +ipvs/, 'its capabilities are enough for IPVS too');
+    }
     host.run('systemctl disable --now vipd && vipd uninstall');
     t.like(await client.ask('tcp', targetOf(service)), { error: 'EHOSTUNREACH' });
   },

@@ -14,6 +14,7 @@ rootTest(
     await users.ask(true);
     tools.begin(places, places.workload);
     const before = resent(lab);
+    const begun = performance.now();
     for (let n = 0; n < TOGGLES; n++) {
       const plane = await exchange(t, daemon, HOURS);
       await users.served(`exchange ${n} to ${plane}`);
@@ -21,7 +22,8 @@ rootTest(
     }
     await users.finish();
     await tools.finish();
-    t.log(`${resent(lab) - before} segments sent again`);
+    const seconds = Math.round((performance.now() - begun) / 1_000);
+    t.log(`${TOGGLES} exchanges in ${seconds} s; ${resent(lab) - before} segments sent again`);
     const { planes, ...mode } = await daemon.client.mode();
     t.like(mode, { plane: TOGGLES % 2 === 0 ? 'ebpf' : 'ipvs', from: 'operator' });
   },

@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import type { ExecutionContext } from 'ava';
 import type { ServiceInput } from '../../ts/model/schema.js';
 import type { Child } from '../../ts/quickstart/child.js';
@@ -9,10 +10,12 @@ const VIP = { web: '11.0.0.81', bulk: '11.0.0.82' } as const;
 const BULK_PORT = 5201;
 /** An emulated processor has more to do than this: who is nice leaves most of it to the others. */
 const nice = ['nice', '-n', '19'];
+/** And what comes of it is not nice: requests without pause would take the daemon a minute for what takes it seconds. */
+const PAUSE = 'function delay() return 50 end\n';
 /** Longer than any test. */
 const HOURS = '4h';
 
-/** The tools people measure with, without pause over new connections (wrk) and one that lasts (iperf3), until told to end. */
+/** The tools people measure with, over new connections (wrk) and one that lasts (iperf3), until told to end. */
 export class Tools {
   readonly #wrks: { readonly from: string; readonly child: Child }[] = [];
   #iperf: Child | undefined;
@@ -39,18 +42,10 @@ export class Tools {
 
   /** wrk from everywhere, a connection a request; iperf3 from one place. */
   begin(places: Readonly<Record<string, Place>>, bulkFrom: Place): void {
-    const wrk = [
-      'wrk',
-      '-t1',
-      '-c2',
-      '-d',
-      HOURS,
-      '--timeout',
-      '120s',
-      '-H',
-      'Connection: close',
-      `http://${VIP.web}/`,
-    ];
+    const pause = `${this.lab.directory}/pause.lua`;
+    writeFileSync(pause, PAUSE);
+    const settings = ['-t1', '-c2', '-d', HOURS, '-s', pause, '--timeout', '120s', '-H', 'Connection: close'];
+    const wrk = ['wrk', ...settings, `http://${VIP.web}/`];
     for (const [from, place] of Object.entries(places)) {
       this.#wrks.push({ from, child: startAt(this.lab, place, [...nice, ...wrk]) });
     }

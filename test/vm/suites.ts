@@ -54,7 +54,7 @@ export async function runSuitesHere(suites: readonly string[], { onOutput }: Sui
 
 function commandOf(suites: readonly string[]): string[] {
   const runner = 'node_modules/ava/entrypoints/cli.mjs';
-  return [process.execPath, runner, '--tap', '--timeout=20m', '--config', 'ava.config.js', ...suites];
+  return [process.execPath, runner, '--tap', '--timeout=55m', '--config', 'ava.config.js', ...suites];
 }
 
 function resultIn(output: string, place: string): SuiteResult {
