@@ -38,7 +38,6 @@ export async function setScene(
 ): Promise<Scene> {
   const lab = Lab.create(owner);
   const servers = await Promise.all(names.map((name) => startEcho(lab, lab.site(name), name)));
-  const client = await clientBy(hook, lab);
-  const daemon = await Daemon.start(lab, services(servers), ...flags);
+  const [client, daemon] = await Promise.all([clientBy(hook, lab), Daemon.start(lab, services(servers), ...flags)]);
   return { lab, servers, client, daemon };
 }

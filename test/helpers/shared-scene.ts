@@ -5,6 +5,20 @@ import { type Hook, type Scene, setScene } from './scene.js';
 import type { EchoServer } from './servers.js';
 
 type Services = (servers: readonly EchoServer[]) => readonly ServiceInput[];
+let shared = 0;
+
+/** Something for all tests of a file: made when the first one asks for it, and taken away after the last. */
+export function share<T>(make: (owner: Owner) => Promise<T>): () => Promise<T> {
+  let made: T | undefined;
+  const undo: (() => Promise<void>)[] = [];
+  test.serial.after.always(`what is shared is removed, ${++shared}`, async () => {
+    for (const one of undo) await one();
+  });
+  return async () => {
+    made ??= await make({ teardown: (one) => undo.unshift(one) });
+    return made;
+  };
+}
 
 /**
  * A scene for all tests of a file that leave of it what they found: most of a short test's time is its daemon's start. Where a
@@ -13,19 +27,15 @@ type Services = (servers: readonly EchoServer[]) => readonly ServiceInput[];
 export function shareScene(
   hook: Hook,
   names: readonly string[],
-  ...flags: string[]
+  ...flags: readonly string[]
 ): (all: Services) => Promise<Scene> {
-  let scene: Scene | undefined;
-  const undo: (() => Promise<void>)[] = [];
-  const owner: Owner = { teardown: (one) => undo.unshift(one) };
-  test.serial.after.always(`the scene by ${hook} is removed`, async () => {
-    for (const one of undo) await one();
-  });
+  const scene = share((owner) => setScene(owner, hook, names, () => [], ...flags));
   return async (services) => {
-    scene ??= await setScene(owner, hook, names, () => [], ...flags);
-    if (scene.daemon.child?.result !== undefined) await scene.daemon.restart(); // a test that failed has left it dead
-    await scene.daemon.serve([]);
-    await scene.daemon.serve(services(scene.servers));
-    return scene;
+    const all = await scene();
+    const { daemon, servers } = all;
+    if (daemon.child?.result !== undefined) await daemon.restart(); // a test that failed has left it dead
+    await daemon.serve([]);
+    await daemon.serve(services(servers));
+    return all;
   };
 }

@@ -4,10 +4,12 @@ import { until } from '../../ts/quickstart/until.js';
 import { Agent } from '../helpers/agent.js';
 import { type Cluster, createCluster } from '../helpers/cluster.js';
 import { Daemon } from '../helpers/daemon.js';
+import type { Owner, Site } from '../helpers/lab.js';
 import { program, rootTest } from '../helpers/needs.js';
 import { runAt, startIperf } from '../helpers/programs.js';
 import { startEcho } from '../helpers/servers.js';
 import { serviceOf, targetOf } from '../helpers/services.js';
+import { share } from '../helpers/shared-scene.js';
 
 // Packets that go to their backend whole: client → balancer → the backend's node → straight back to the client. A daemon
 // on each node, which know the same services.
@@ -23,29 +25,44 @@ const hooks = {
 type Hook = keyof typeof hooks;
 
 interface Stage extends Cluster {
+  /** Workloads of the host. */
+  readonly one: Site;
+  readonly iperf: Site;
   readonly daemons: { readonly balancer: Daemon; readonly host: Daemon };
-  /** How often a verdict was counted on a node. */
-  count(node: 'balancer' | 'host', verdict: string): Promise<number>;
 }
 
-async function serve(cluster: Cluster, hook: Hook, services: readonly ServiceInput[]): Promise<Stage> {
-  const flags = hooks[hook];
-  const balancer = await Daemon.start(cluster.balancer, services, ...flags);
-  const host = await Daemon.start(cluster.host, services, ...flags);
-  const daemons = { balancer, host };
-  const count = async (node: 'balancer' | 'host', verdict: string) => {
-    const { verdicts } = await daemons[node].client.status();
-    return Number(verdicts[verdict] ?? 0);
-  };
-  return { ...cluster, daemons, count };
+/** How often a verdict was counted on a node, since its daemon was told what to serve. */
+type Count = (node: 'balancer' | 'host', verdict: string) => Promise<number>;
+
+async function setStage(owner: Owner, hook: Hook, mtu: number): Promise<Stage> {
+  const cluster = createCluster(owner, mtu);
+  const [one, iperf] = [cluster.host.site('one'), cluster.host.site('iperf')];
+  const nodes = [cluster.balancer, cluster.host] as const;
+  const [balancer, host] = await Promise.all(nodes.map((lab) => Daemon.start(lab, [], ...hooks[hook])));
+  return { ...cluster, one, iperf, daemons: { balancer: balancer!, host: host! } };
 }
+
+async function serve({ daemons }: Stage, services: readonly ServiceInput[]): Promise<Count> {
+  const both = [daemons.balancer, daemons.host];
+  // First nothing, so that what is waited for is not what was served before.
+  for (const all of [[], services]) await Promise.all(both.map((daemon) => daemon.serve(all)));
+  const counted = async (node: 'balancer' | 'host') => (await daemons[node].client.status()).verdicts;
+  const before = { balancer: await counted('balancer'), host: await counted('host') };
+  return async (node, verdict) => ((await counted(node))[verdict] ?? 0) - (before[node][verdict] ?? 0);
+}
+
+/** By hook and MTU. */
+const stages = {
+  xdp: { 1500: share((owner) => setStage(owner, 'xdp', 1500)), 9000: share((owner) => setStage(owner, 'xdp', 9000)) },
+  tc: { 1500: share((owner) => setStage(owner, 'tc', 1500)), 9000: share((owner) => setStage(owner, 'tc', 9000)) },
+};
 
 for (const mode of modes) {
   for (const hook of Object.keys(hooks) as Hook[]) {
     rootTest(`${mode} by ${hook}: answers of another node's workloads come straight back, from the VIP`, async (t) => {
-      const cluster = createCluster(t);
+      const cluster = await stages[hook][1500]();
       // A frame's MAC address leads no further than the link: there the node itself serves.
-      const place = mode === 'direct' ? cluster.onHost : cluster.host.site('one');
+      const place = mode === 'direct' ? cluster.onHost : cluster.one;
       const servers = [await startEcho(cluster.host, place, 'one')];
       const services = vips.flatMap((vip, i) =>
         (['tcp', 'udp'] as const).map((protocol) => ({
@@ -53,7 +70,7 @@ for (const mode of modes) {
           forwarding: mode,
         })),
       );
-      const stage = await serve(cluster, hook, services);
+      const count = await serve(cluster, services);
       const agent = await Agent.start(cluster.balancer, cluster.client.namespace);
       await settled(t, agent, services);
       for (const service of services) {
@@ -64,9 +81,9 @@ for (const mode of modes) {
         }
         await dialogue.close();
       }
-      t.true((await stage.count('balancer', mode === 'tunnel' ? 'tunnelled' : 'directed')) >= 20);
-      t.is(await stage.count('balancer', 'replied'), 0, 'an answer passed the balancer');
-      t.true((await stage.count('host', 'replied')) >= 20);
+      t.true((await count('balancer', mode === 'tunnel' ? 'tunnelled' : 'directed')) >= 20);
+      t.is(await count('balancer', 'replied'), 0, 'an answer passed the balancer');
+      t.true((await count('host', 'replied')) >= 20);
     });
   }
 }
@@ -89,14 +106,14 @@ for (const hook of Object.keys(hooks) as Hook[]) {
     rootTest(
       `${number}: tunnel by ${hook}: uploads and downloads over links of MTU ${mtu}`,
       async (t) => {
-        const cluster = createCluster(t, mtu);
-        const site = cluster.host.site('iperf');
+        const cluster = await stages[hook][mtu]();
+        const site = cluster.iperf;
         await startIperf(cluster.host, site);
         const services = [
           { name: 'bulk4', vip: '11.0.0.80:5201', backends: [`${site.v4}:5201`], forwarding: 'tunnel' as const },
           { name: 'bulk6', vip: '[fd01:c::80]:5201', backends: [`[${site.v6}]:5201`], forwarding: 'tunnel' as const },
         ];
-        const stage = await serve(cluster, hook, services);
+        const count = await serve(cluster, services);
         for (const vip of ['11.0.0.80', 'fd01:c::80']) {
           for (const direction of [[], ['-R']]) {
             // Much more than buffers hold: what is in them at the end the server does not count as received.
@@ -105,9 +122,9 @@ for (const hook of Object.keys(hooks) as Hook[]) {
             t.true(report.end.sum_received.bytes > 5 << 20, `${vip} ${direction}`);
           }
         }
-        t.is(await stage.count('balancer', 'replied'), 0);
+        t.is(await count('balancer', 'replied'), 0);
         // Full frames of the client's link do not fit into a tunnel over one no larger.
-        t.is((await stage.count('balancer', 'too_big')) > 0, mtu === 1500);
+        t.is((await count('balancer', 'too_big')) > 0, mtu === 1500);
       },
       program('iperf3'),
     );

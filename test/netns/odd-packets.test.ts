@@ -2,12 +2,12 @@ import type { ExecutionContext } from 'ava';
 import { Namespace } from '../../ts/quickstart/namespace.js';
 import { Agent } from '../helpers/agent.js';
 import { Daemon } from '../helpers/daemon.js';
-import { Lab, type Site } from '../helpers/lab.js';
+import { Lab, type Owner, type Site } from '../helpers/lab.js';
 import { program, rootTest } from '../helpers/needs.js';
 import { runAt, startIperf } from '../helpers/programs.js';
-import { setScene } from '../helpers/scene.js';
 import { type EchoServer, startEcho } from '../helpers/servers.js';
 import { serviceOf, targetOf } from '../helpers/services.js';
+import { share } from '../helpers/shared-scene.js';
 
 // What is not a plain packet: echo requests, fragments, ICMP errors. By each of the two hooks that see packets.
 
@@ -17,14 +17,22 @@ const hooks = ['tc', 'xdp'] as const;
 
 /** Where a hook's clients are. */
 const kinds = { tc: 'workload', xdp: 'uplink' } as const;
+const needs = [program('ping'), program('iperf3')];
 
 function udp(servers: readonly EchoServer[]) {
   return [`${vips[0]}:80`, `[${vips[1]}]:80`].map((vip, i) => serviceOf(`udp${i}`, vip, servers, { protocol: 'udp' }));
 }
 
-const bulk = (site: Site) => [
-  { name: 'bulk4', vip: `${vips[0]}:5201`, backends: [`${site.v4}:5201`] },
-  { name: 'bulk6', vip: `[${vips[1]}]:5201`, backends: [`[${site.v6}]:5201`] },
+/** Nobody listens there. */
+const closed = ([one]: readonly EchoServer[]) =>
+  vips.map((vip, i) => ({
+    ...serviceOf(`closed${i}`, i === 0 ? `${vip}:81` : `[${vip}]:81`, [{ ...one!, port: 9 }]),
+    protocol: 'udp' as const,
+  }));
+
+const bulkTo = (site: Site, port: number) => [
+  { name: `bulk4-${port}`, vip: `${vips[0]}:${port}`, backends: [`${site.v4}:5201`] },
+  { name: `bulk6-${port}`, vip: `[${vips[1]}]:${port}`, backends: [`[${site.v6}]:5201`] },
 ];
 
 /** A number of a namespace's /proc/net/snmp: `Ip` `FragCreates`. */
@@ -36,14 +44,28 @@ async function snmp(lab: Lab, site: Site, protocol: string, name: string): Promi
   return Number(values[names.indexOf(name)]);
 }
 
+/** All tests of a hook share one network, with services for each of them. */
+async function setStage(owner: Owner, hook: (typeof hooks)[number]) {
+  const lab = Lab.create(owner);
+  const servers = await Promise.all(['one', 'two', 'three'].map((name) => startEcho(lab, lab.site(name), name)));
+  const [bulk, narrow] = [lab.site('bulk'), lab.site('narrow')];
+  await Promise.all([bulk, narrow].map((site) => startIperf(lab, site)));
+  const site = lab.site('client', kinds[hook]);
+  const far = behindRouter(lab, lab.site('router', kinds[hook]));
+  const client = await Agent.start(lab, site.namespace);
+  lab.node.ip(`link set ${narrow.link} mtu 1300`);
+  const services = [...udp(servers), ...closed(servers), ...bulkTo(bulk, 5201), ...bulkTo(narrow, 5202)];
+  await Daemon.start(lab, services);
+  return { lab, servers, site, far, client };
+}
+
 for (const hook of hooks) {
+  const stage = share((owner) => setStage(owner, hook));
+
   rootTest(
     `${hook}: a VIP answers ping, an address without a VIP does not`,
     async (t) => {
-      const lab = Lab.create(t);
-      const server = await startEcho(lab, lab.site('one'), 'one');
-      const site = lab.site('client', kinds[hook]);
-      await Daemon.start(lab, udp([server]));
+      const { lab, site } = await stage();
       for (const vip of vips) {
         for (const size of ['0', '56', '1400']) {
           const report = await runAt(lab, site, 'ping', '-n', '-c3', '-i0.1', '-W2', '-s', size, vip);
@@ -54,58 +76,54 @@ for (const hook of hooks) {
         await t.throwsAsync(runAt(lab, site, 'ping', '-n', '-c1', '-W1', address), undefined, address);
       }
     },
-    program('ping'),
+    ...needs,
   );
 
-  rootTest(`D17: ${hook}: datagrams of 8 kB arrive whole, both ways`, async (t) => {
-    const { lab, servers, client } = await setScene(t, hook, ['one', 'two', 'three'], udp);
-    const text = 'x'.repeat(8000);
-    for (const service of udp(servers)) {
-      for (let i = 0; i < 20; i++) {
-        const answer = await client.ask('udp', targetOf(service), text);
-        t.is(answer.error, undefined, `${service.name} ${i}`);
-        t.like(answer, { text, from: targetOf(service) }, `${service.name} ${i}`);
+  rootTest(
+    `D17: ${hook}: datagrams of 8 kB arrive whole, both ways`,
+    async (t) => {
+      const { lab, servers, client } = await stage();
+      const text = 'x'.repeat(8000);
+      for (const service of udp(servers)) {
+        for (let i = 0; i < 20; i++) {
+          const answer = await client.ask('udp', targetOf(service), text);
+          t.is(answer.error, undefined, `${service.name} ${i}`);
+          t.like(answer, { text, from: targetOf(service) }, `${service.name} ${i}`);
+        }
       }
-    }
-    const made = await Promise.all(servers.map((server) => snmp(lab, server, 'Ip', 'FragCreates')));
-    t.true(made.reduce((sum, count) => sum + count, 0) >= 20 * 6, 'answers were not sent in fragments');
-  });
+      const made = await Promise.all(servers.map((server) => snmp(lab, server, 'Ip', 'FragCreates')));
+      t.true(made.reduce((sum, count) => sum + count, 0) >= 20 * 6, 'answers were not sent in fragments');
+    },
+    ...needs,
+  );
 
-  rootTest(`D15: ${hook}: a port that is closed on the backend is reported to the client`, async (t) => {
-    const lab = Lab.create(t);
-    const nobody = { ...lab.site('one'), name: 'one', port: 9, child: undefined } as unknown as EchoServer;
-    const client = await Agent.start(lab, lab.site('client', kinds[hook]).namespace);
-    await Daemon.start(lab, udp([nobody]));
-    for (const service of udp([nobody])) {
-      t.deepEqual(await client.ask('udp-connected', targetOf(service)), { error: 'ECONNREFUSED' }, service.name);
-    }
-  });
+  rootTest(
+    `D15: ${hook}: a port that is closed on the backend is reported to the client`,
+    async (t) => {
+      const { servers, client } = await stage();
+      for (const service of closed(servers)) {
+        t.deepEqual(await client.ask('udp-connected', targetOf(service)), { error: 'ECONNREFUSED' }, service.name);
+      }
+    },
+    ...needs,
+  );
 
   rootTest(
     `D15: ${hook}: an upload finds the MTU of a narrow link behind the VIP`,
     async (t) => {
-      const lab = Lab.create(t);
-      const site = lab.site('iperf');
-      await startIperf(lab, site);
-      const client = lab.site('client', kinds[hook]);
-      await Daemon.start(lab, bulk(site));
-      lab.node.ip(`link set ${site.link} mtu 1300`);
-      await transfers(t, (...argv) => runAt(lab, client, ...argv), []);
+      const { lab, site } = await stage();
+      await transfers(t, (...argv) => runAt(lab, site, ...argv), ['-p', '5202']);
     },
-    program('iperf3'),
+    ...needs,
   );
 
   rootTest(
     `D15: ${hook}: a download finds the MTU of a narrow link before the client`,
     async (t) => {
-      const lab = Lab.create(t);
-      const site = lab.site('iperf');
-      await startIperf(lab, site);
-      const client = behindRouter(lab, lab.site('router', kinds[hook]));
-      await Daemon.start(lab, bulk(site));
-      await transfers(t, (...argv) => runAt(lab, client, ...argv), ['-R']);
+      const { lab, far } = await stage();
+      await transfers(t, (...argv) => runAt(lab, far, ...argv), ['-R']);
     },
-    program('iperf3'),
+    ...needs,
   );
 }
 

@@ -82,7 +82,7 @@ rootTest(
       session.say('CLIENT SETNAME idle');
       await session.wrote('OK');
       await daemon.end('SIGTERM');
-      await sleep(2000);
+      await sleep(500);
       await daemon.restart();
       await daemon.serve(services(6379, [redis, spare]));
       session.say('CLIENT GETNAME');

@@ -34,7 +34,7 @@ function watchForwarding(lab: Lab): () => number {
 }
 
 /** Any change of routes or links has the firewall looked at as well, before its ten seconds are over. */
-const stir = (lab: Lab) => lab.node.ip('link add stir type dummy', 'link delete stir');
+const stir = (lab: Lab) => lab.node.ip('link add stir type veth peer name stirred', 'link delete stir');
 
 async function redirecting(daemon: Daemon, expected: boolean): Promise<void> {
   await until(expected ? 'redirecting' : 'no redirecting', 20_000, async () => {
