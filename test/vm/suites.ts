@@ -26,13 +26,18 @@ export interface SuiteOptions {
 /** Emulation is ten times slower, more on a busy machine, and deadlines in tests are for machines. */
 export const guestEnvironment = { VIPD_PATIENCE: '60', VIPD_GUEST: '1' };
 
+/** How often suites try what they try, and with which numbers, where the caller says so. */
+const AMOUNTS = ['VIPD_TOGGLES', 'VIPD_KILLS', 'VIPD_VIPS', 'VIPD_SEED'];
+const amounts = () =>
+  Object.fromEntries(AMOUNTS.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
+
 /** Runs suites, patterns of compiled test files, inside a guest. @throws Error when the guest or the runner dies */
 export async function runSuites(
   kernel: Kernel,
   suites: readonly string[],
   { thorough = false, timeoutMs = 4 * 3_600_000, onOutput }: SuiteOptions = {},
 ): Promise<SuiteResult> {
-  const environment = { ...guestEnvironment, ...(thorough ? { VIPD_THOROUGH: '1' } : {}) };
+  const environment = { ...guestEnvironment, ...(thorough ? { VIPD_THOROUGH: '1' } : {}), ...amounts() };
   // Emulated side by side, 6.12 has panicked while it patched its own code under two processors.
   const options = { kernel, timeoutMs, cpus: 1, environment, ...(onOutput ? { onOutput } : {}) };
   const { output } = await runInGuest(options, commandOf(suites));
