@@ -5,6 +5,7 @@ import { type Action, answer, type Case, forwarded, type Hook, repliedFrom, send
 import { type Talk, tcpTalks } from './cases/talk.js';
 import { openPlane } from './plane.js';
 import { runCase } from './run.js';
+import { sharePlane } from './shared-plane.js';
 
 /** The smallest table there is. */
 const FLOWS = 16;
@@ -21,6 +22,14 @@ function established(talk: Talk, sport: number): Action[] {
     answer(talk.reply(backend, 'SA', { dport: sport }), repliedFrom(talk.vip)),
     send(talk.ask('A', { sport }), forwarded([backend])),
   ];
+}
+
+const small = sharePlane({ flows: FLOWS });
+
+async function runSmall(t: ExecutionContext, hook: Hook, one: Omit<Case, 'name'>): Promise<void> {
+  const plane = await small();
+  await plane.reset();
+  await runCase(t, plane, { name: '', ...one }, hook);
 }
 
 async function runWith(
@@ -45,7 +54,7 @@ for (const hook of ['xdp', 'tc'] as const) {
 
     rootTest(`${hook}: ${talk.name}: in a full table a new flow takes the place of an unanswered one`, async (t) => {
       const actions = ports(40000).map(open);
-      await runWith(t, hook, { flows: FLOWS }, { vips, actions, verdicts: { forwarded: MANY, evicted: MANY - FLOWS } });
+      await runSmall(t, hook, { vips, actions, verdicts: { forwarded: MANY, evicted: MANY - FLOWS } });
     });
 
     rootTest(`${hook}: ${talk.name}: a flood of new flows cannot push out established ones`, async (t) => {
@@ -56,12 +65,7 @@ for (const hook of ['xdp', 'tc'] as const) {
         ...ports(40000).map((dport) => answer(talk.reply(backend, 'A', { dport }), repliedFrom(talk.vip))),
       ];
       const overflowed = MANY - FLOWS + MANY;
-      await runWith(
-        t,
-        hook,
-        { flows: FLOWS },
-        { vips, actions, verdicts: { forwarded: 3 * MANY, replied: 3 * MANY, overflowed } },
-      );
+      await runSmall(t, hook, { vips, actions, verdicts: { forwarded: 3 * MANY, replied: 3 * MANY, overflowed } });
     });
 
     rootTest(`${hook}: ${talk.name}: connections that end make room`, async (t) => {
@@ -76,7 +80,7 @@ for (const hook of ['xdp', 'tc'] as const) {
         overflowed: MANY - FLOWS,
         evicted: MANY,
       };
-      await runWith(t, hook, { flows: FLOWS }, { vips, actions, verdicts });
+      await runSmall(t, hook, { vips, actions, verdicts });
     });
 
     rootTest(

@@ -5,6 +5,7 @@ import { BackendState, IdSetSpecial, LbSize } from '../../ts/dataplane/ebpf/lb.g
 import { compareBackends, type ForwardedVip } from '../../ts/model/forwarding.js';
 import { vipKey } from '../../ts/model/service.js';
 import { rootTest } from '../helpers/needs.js';
+import { times } from '../helpers/thorough.js';
 import { history } from './history.js';
 import { Kernel } from './kernel.js';
 import { World } from './world.js';
@@ -30,7 +31,7 @@ async function playHistories(t: ExecutionContext, limits: typeof TIGHT): Promise
     await thereIsRoomAgain(kernel);
     clean = true;
   });
-  await fc.assert(property, { numRuns: 60, interruptAfterTimeLimit: 13_000, includeErrorInReport: true });
+  await fc.assert(property, { numRuns: 60, interruptAfterTimeLimit: times(5_000, 60_000), includeErrorInReport: true });
   t.pass();
 }
 

@@ -1,11 +1,12 @@
 import test from 'ava';
+import { times } from '../helpers/thorough.js';
 import { fuzzDns } from './dns/campaign.js';
 import { fuzzServer } from './dns/server.js';
 import { freshSeed } from './random.js';
 import { seedsFrom } from './seeds.js';
 
 /** A slice of what `npm run fuzz -- dns` does. */
-const EPOCHS = 2;
+const EPOCHS = times(1, 2);
 
 test.serial('damaged questions and replies are answered by the rules, or not at all', async (t) => {
   const { failure, summary } = await fuzzDns(seedsFrom(freshSeed(), EPOCHS));
