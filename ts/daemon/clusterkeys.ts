@@ -52,7 +52,7 @@ function init(path: string): string {
 }
 
 function joinBy(path: string, file: string, directory: string): string {
-  const keys = parseClusterKeys(readFileSync(file === '-' ? 0 : file, 'utf8'), file === '-' ? 'standard input' : file);
+  const keys = parseClusterKeys(textOf(file), file === '-' ? 'standard input' : file);
   const before = readClusterKeys(path);
   const left = leftCluster(directory);
   if (before && before.id !== keys.id && before.id !== left) {
@@ -66,6 +66,17 @@ function joinBy(path: string, file: string, directory: string): string {
   return before?.id === keys.id
     ? `${path} has the keys of ${file}; a running daemon takes them within seconds`
     : `${path} is the key of cluster ${keys.id}; restart vipd`;
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file === '-' ? 0 : file, 'utf8');
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const cause = code === 'ENOENT' ? 'there is no such file' : message;
+    const hint = 'give the key file of a node that is in the cluster';
+    throw new VipdError({ code: 'CLUSTER_KEY_UNREADABLE', object: file, cause, hint });
+  }
 }
 
 function existing(path: string): ClusterKeys {

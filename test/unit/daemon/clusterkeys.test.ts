@@ -40,6 +40,8 @@ test('a key is made once, joined from a file or the standard input, replaced and
   t.not(again.status, 0);
   t.regex(again.stderr, /there is a cluster key already/);
 
+  const missing = second.cluster(['join', `${first.file}.gone`]);
+  t.true(missing.stderr.includes('there is no such file (give the key file of a node that is in the cluster)'));
   t.regex(second.cluster(['join', first.file]).stdout, /is the key of cluster \w+; restart vipd/);
   t.deepEqual(second.keys, first.keys);
   t.regex(first.cluster(['rotate']).stdout, /has a new key in front/);
