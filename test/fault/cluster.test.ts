@@ -5,6 +5,7 @@ import { clusterKeysText, newClusterKeys, parseClusterKeys, retired, rotated } f
 import { Fleet, type FleetNode } from '../../ts/quickstart/fleet.js';
 import { until } from '../../ts/quickstart/until.js';
 import { rootTest } from '../helpers/needs.js';
+import { inRotation, rotation } from '../helpers/rotation.js';
 
 // One cluster of three real daemons, a namespace each, through all that may befall it; the order of the tests counts.
 
@@ -18,21 +19,10 @@ const running = () => fleet.nodes.filter(({ child }) => child !== undefined && c
 
 test.after.always(() => fleet?.remove());
 
-/** Backends in rotation, as the kernel of a node has them. */
-async function inRotation(node: FleetNode): Promise<readonly string[]> {
-  const explained = await node.client.explain({ key: 'web' }).catch(() => undefined);
-  if (!explained || explained.drift.length > 0 || explained.vip.programmed !== 'yes') return [];
-  const active = explained.vip.backends.filter(({ state }) => state === 'active');
-  return active.map(({ address, port }) => `${address}:${port}`).sort();
-}
-
 /** Waits until the kernels of these nodes have just these backends. */
 async function everywhere(backends: readonly string[], nodes: readonly FleetNode[] = running()): Promise<void> {
-  const wanted = [...backends].sort().join();
   await Promise.all(
-    nodes.map((node) =>
-      until(`${wanted} on ${node.name}`, PATIENCE_MS, async () => (await inRotation(node)).join() === wanted),
-    ),
+    nodes.map((node) => until(`${backends} on ${node.name}`, PATIENCE_MS, () => inRotation(node, 'web', backends))),
   );
 }
 
@@ -113,7 +103,7 @@ rootTest('both sides of a split go on, the lonely one with everything, and find 
   const [first, second, third] = fleet.nodes as [FleetNode, FleetNode, FleetNode];
   fleet.split([first]);
   await everywhere([one(2), one(3)], [second, third]);
-  t.deepEqual(await inRotation(first), [one(1), one(2), one(3)], 'a node that sees nobody judges nobody');
+  t.is(await rotation(first, 'web'), [one(1), one(2), one(3)].join(), 'a node that sees nobody judges nobody');
   second.define(service(second, 8080, 8081));
   await everywhere([one(2), `${second.address}:8081`, one(3)], [second, third]);
   fleet.split();
@@ -133,7 +123,7 @@ rootTest('a node with the key of another cluster is kept out and named', async (
   await until('the stranger to be named', PATIENCE_MS, async () =>
     (await faults(first!)).includes('CLUSTER_KEY_WRONG'),
   );
-  t.deepEqual(await inRotation(first!), [one(1), one(2), one(3)]);
+  t.is(await rotation(first!, 'web'), [one(1), one(2), one(3)].join());
   t.deepEqual(
     (await stranger!.client.members()).members.map(({ name }) => name),
     ['node4'],
@@ -171,7 +161,7 @@ rootTest('while all are restarted one after the other in any order nothing is em
     await node.end('SIGTERM');
     await node.up();
     // From its first answer on it has its own and, from its snapshot, what the others have.
-    await until('own services', PATIENCE_MS, async () => (await inRotation(node)).length > 0);
+    await until('own services', PATIENCE_MS, async () => (await rotation(node, 'web')) !== '');
     const { vips } = await node.client.vips();
     t.deepEqual(
       vips.map(({ key }) => key),

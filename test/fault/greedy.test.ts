@@ -3,6 +3,7 @@ import { Fleet, type FleetNode } from '../../ts/quickstart/fleet.js';
 import { until } from '../../ts/quickstart/until.js';
 import { rootTest } from '../helpers/needs.js';
 import { residentMiB } from '../helpers/process-cost.js';
+import { inRotation } from '../helpers/rotation.js';
 
 // Three real daemons of which one publishes many times what the kernels of the others have room for.
 
@@ -30,18 +31,9 @@ const crowd = (count: number, backends: number) =>
     backends: Array.from({ length: backends }, (_, k) => `10.99.${i & 255}.${k & 255}:${1024 + (i >> 8)}`),
   }));
 
-async function rotation(node: FleetNode): Promise<string> {
-  const explained = await node.client.explain({ key: 'web' }).catch(() => undefined);
-  if (explained?.vip.programmed !== 'yes' || explained.drift.length > 0) return '';
-  const active = explained.vip.backends.filter(({ state }) => state === 'active');
-  return active.map(({ address, port }) => `${address}:${port}`).join();
-}
-
 const have = (at: readonly FleetNode[], backends: readonly string[]) =>
   Promise.all(
-    at.map((node) =>
-      until(`${backends} on ${node.name}`, PATIENCE_MS, async () => (await rotation(node)) === backends.join()),
-    ),
+    at.map((node) => until(`${backends} on ${node.name}`, PATIENCE_MS, () => inRotation(node, 'web', backends))),
   );
 
 const named = (node: FleetNode, by: FleetNode) =>

@@ -5,6 +5,7 @@ import test from 'ava';
 import { Fleet, type FleetNode } from '../../ts/quickstart/fleet.js';
 import { until } from '../../ts/quickstart/until.js';
 import { rootTest } from '../helpers/needs.js';
+import { inRotation, rotation } from '../helpers/rotation.js';
 import { lose } from '../helpers/wires.js';
 
 // A cluster of real daemons whose wires fail in part, and whose clocks are set; the order of the tests counts.
@@ -25,20 +26,11 @@ const define = (node: FleetNode, ...ports: readonly number[]) =>
 
 test.after.always(() => fleet?.remove());
 
-/** Backends in rotation, as the kernel of a node has them; undefined while it differs from what is desired. */
-async function rotation(node: FleetNode): Promise<string | undefined> {
-  const explained = await node.client.explain({ key: 'web' }).catch(() => undefined);
-  if (explained?.drift.length !== 0 || explained.vip.programmed !== 'yes') return undefined;
-  const active = explained.vip.backends.filter(({ state }) => state === 'active');
-  return textOf(active.map(({ address, port }) => `${address}:${port}`));
-}
-
 const textOf = (list: readonly string[]) => [...list].sort().join();
 
 function have(at: readonly FleetNode[], list: readonly string[]): Promise<unknown> {
-  const wanted = textOf(list);
   return Promise.all(
-    at.map((node) => until(`${wanted} on ${node.name}`, PATIENCE_MS, async () => (await rotation(node)) === wanted)),
+    at.map((node) => until(`${list} on ${node.name}`, PATIENCE_MS, () => inRotation(node, 'web', list))),
   );
 }
 
@@ -46,7 +38,7 @@ function have(at: readonly FleetNode[], list: readonly string[]): Promise<unknow
 async function hadMeanwhile(at: readonly FleetNode[], milliseconds: number): Promise<readonly string[]> {
   const seen = new Set<string>();
   for (const end = performance.now() + milliseconds; performance.now() < end; await sleep(50))
-    for (const one of await Promise.all(at.map(rotation))) if (one !== undefined) seen.add(one);
+    for (const one of await Promise.all(at.map((node) => rotation(node, 'web')))) if (one !== '') seen.add(one);
   return [...seen];
 }
 
@@ -83,7 +75,7 @@ rootTest(
     const deaf = nodes[4]!;
     lose(deaf, without(deaf));
     await have(without(deaf), backends(without(deaf)));
-    t.is(await rotation(deaf), textOf(backends(nodes)), 'a node that sees nobody judges nobody');
+    t.is(await rotation(deaf, 'web'), textOf(backends(nodes)), 'a node that sees nobody judges nobody');
     const { members } = await nodes[0]!.client.members();
     t.is(members.find(({ name }) => name === deaf.name)!.state, 'unreachable');
     lose(deaf);
@@ -109,7 +101,7 @@ rootTest('a node whose wire swallows everything is out, and back when it carries
   const lost = nodes[1]!;
   fleet.blackHole(lost, true);
   await have(without(lost), backends(without(lost)));
-  t.is(await rotation(lost), textOf(backends(nodes)));
+  t.is(await rotation(lost, 'web'), textOf(backends(nodes)));
   fleet.blackHole(lost, false);
   await have(nodes, backends(nodes));
 });

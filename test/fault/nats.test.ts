@@ -3,6 +3,7 @@ import type { Child } from '../../ts/quickstart/child.js';
 import { Fleet, type FleetNode } from '../../ts/quickstart/fleet.js';
 import { until } from '../../ts/quickstart/until.js';
 import { program, rootTest } from '../helpers/needs.js';
+import { inRotation, rotation } from '../helpers/rotation.js';
 
 // Three real daemons, a namespace each, that meet at a server of NATS on the first node; the order of the tests counts.
 
@@ -16,20 +17,9 @@ test.after.always(() => fleet?.remove());
 const define = (node: FleetNode, ...ports: readonly number[]) =>
   node.define([{ name: 'web', vip: 'web.marathon:80', backends: ports.map((port) => `${node.address}:${port}`) }]);
 
-/** Backends in rotation, as the kernel of a node has them. */
-async function inRotation(node: FleetNode): Promise<string> {
-  const explained = await node.client.explain({ key: 'web' }).catch(() => undefined);
-  if (explained?.vip.programmed !== 'yes' || explained.drift.length > 0) return '';
-  const active = explained.vip.backends.filter(({ state }) => state === 'active');
-  return active.map(({ address, port }) => `${address}:${port}`).join();
-}
-
 async function everywhere(nodes: readonly FleetNode[], ...backends: readonly string[]): Promise<void> {
-  const wanted = backends.join();
   await Promise.all(
-    nodes.map((node) =>
-      until(`${wanted} on ${node.name}`, PATIENCE_MS, async () => (await inRotation(node)) === wanted),
-    ),
+    nodes.map((node) => until(`${backends} on ${node.name}`, PATIENCE_MS, () => inRotation(node, 'web', backends))),
   );
 }
 
@@ -78,7 +68,7 @@ rootTest(
     await everywhere(fleet.nodes, at(1), at(1, 8081), at(2), at(3));
     define(first, 8080);
     await everywhere([first], at(1), at(2), at(3));
-    t.is(await inRotation(third), [at(1), at(1, 8081), at(2), at(3)].join());
+    t.is(await rotation(third, 'web'), [at(1), at(1, 8081), at(2), at(3)].join());
     await startServer();
     await everywhere(fleet.nodes, at(1), at(2), at(3));
   },

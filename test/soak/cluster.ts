@@ -1,6 +1,7 @@
 import { Fleet, type FleetNode } from '../../ts/quickstart/fleet.js';
 import { until } from '../../ts/quickstart/until.js';
 import { cpuSeconds, residentMiB } from '../helpers/process-cost.js';
+import { inRotation, rotation } from '../helpers/rotation.js';
 import { lose } from '../helpers/wires.js';
 import { churn } from './churn.js';
 import { flag } from './flag.js';
@@ -26,22 +27,11 @@ const define = (node: FleetNode, ...ports: readonly number[]) =>
   node.define([{ name: 'web', vip: 'web.marathon:80', backends: ports.map((port) => backend(node, port)) }]);
 const pick = () => nodes[Math.floor(Math.random() * nodes.length)]!;
 
-async function rotation(node: FleetNode): Promise<string> {
-  const explained = await node.client.explain({ key: 'web' }).catch(() => undefined);
-  if (explained?.vip.programmed !== 'yes' || explained.drift.length > 0) return '';
-  const active = explained.vip.backends.filter(({ state }) => state === 'active');
-  return active
-    .map(({ address, port }) => `${address}:${port}`)
-    .sort()
-    .join();
-}
-
 /** Waits until the kernels of these have just these backends; prints when the last had. */
 async function seen(what: string, at: readonly FleetNode[], backends: readonly string[]): Promise<void> {
-  const wanted = [...backends].sort().join();
   const begun = performance.now();
   await Promise.all(
-    at.map((node) => until(`${what} on ${node.name}`, PATIENCE_MS, async () => (await rotation(node)) === wanted)),
+    at.map((node) => until(`${what} on ${node.name}`, PATIENCE_MS, () => inRotation(node, 'web', backends))),
   );
   console.log(`${what.padEnd(60)} ${((performance.now() - begun) / 1000).toFixed(2).padStart(8)} s`);
 }
@@ -107,7 +97,7 @@ const faults: Readonly<Record<string, () => Promise<void>>> = {
     for (const node of nodes.toSorted(() => Math.random() - 0.5)) {
       await node.end('SIGTERM');
       await node.up();
-      await until(`anything on ${node.name}`, PATIENCE_MS, async () => (await rotation(node)) !== '');
+      await until(`anything on ${node.name}`, PATIENCE_MS, async () => (await rotation(node, 'web')) !== '');
     }
     await seen('all restarted in random order', nodes, all());
   },
