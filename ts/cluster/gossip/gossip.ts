@@ -91,7 +91,7 @@ export class Gossip implements ClusterStore {
 
   put(entries: readonly SignedMessage[]): void {
     const now = steadyMs();
-    const accepted = entries.filter((signed) => this.#replica.accept(signed, now).kind === 'new');
+    const accepted = entries.filter((signed) => this.#replica.acceptChecked(signed, now).kind === 'new');
     for (const batch of batches(accepted)) this.#publish(batch);
   }
 

@@ -19,6 +19,9 @@ export type Host = Libp2p<{ pubsub: GossipSub }>;
 /** Largest gossiped message, bytes. */
 const MAX_MESSAGE_BYTES = 1 << 20;
 
+/** To have neighbours keep a message that is here already is worth a message of its own only where it is large. */
+const LARGE_BYTES = 8 << 10;
+
 export interface HostModules {
   readonly protector: ClusterProtector;
   /** Whether the node may be talked to at all. */
@@ -73,6 +76,7 @@ const gossipOptions: Partial<GossipsubOpts> = {
   ignoreDuplicatePublishError: true,
   emitSelf: false,
   maxInboundDataLength: MAX_MESSAGE_BYTES,
+  idontwantMinDataSize: LARGE_BYTES,
   scoreParams: { IPColocationFactorWeight: 0, behaviourPenaltyWeight: 0 },
   msgIdFn: ({ data }: Message) => createHash('sha1').update(data).digest(),
 };

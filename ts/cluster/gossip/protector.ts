@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { AbortOptions, ConnectionProtector, MessageStream } from '@libp2p/interface';
 import { preSharedKey } from '@libp2p/pnet';
 import { byteStream } from '@libp2p/utils';
+import { corked } from './corked.js';
 
 const TAG_BYTES = 8;
 const TIMEOUT_MS = 3000;
@@ -36,6 +37,7 @@ export class ClusterProtector implements ConnectionProtector {
   }
 
   async protect(connection: MessageStream, options?: AbortOptions): Promise<MessageStream> {
+    corked(connection);
     const limited = options ?? { signal: AbortSignal.timeout(TIMEOUT_MS) };
     const key = await (connection.direction === 'outbound'
       ? this.#propose(connection, limited)
