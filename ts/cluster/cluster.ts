@@ -3,6 +3,7 @@ import type { DeclaredService } from '../model/service.js';
 import { steadyMs } from '../util/clock.js';
 import { type Fault, faultOf } from '../util/errors.js';
 import type { Logger } from '../util/logger.js';
+import { Pace } from '../util/pace.js';
 import { EntryCodec } from './entry.js';
 import { type Identity, type NodeId, publicKeyOf, Verifier } from './identity.js';
 import { type Member, Membership } from './membership.js';
@@ -49,8 +50,10 @@ export interface ClusterView {
   readonly faults: readonly Fault[];
 }
 
-/** Changes of this node within this time travel together. */
-const COALESCE_MS = 100;
+/** As long as the changes of this node do not end, those within this time travel together. */
+const COALESCE_MS = 250;
+/** Until what was said last has left the machine. */
+const LEAVE_MS = 300;
 const SNAPSHOT_MS = 5_000;
 /** After the store has forgotten a node: what it hears of it from then on is news here too. */
 const LATER_MS = 60_000;
@@ -78,7 +81,7 @@ export class Cluster {
   #lives = 0;
   /** What the last entry about the node said. */
   #renewal = '';
-  #spoke = Number.NEGATIVE_INFINITY;
+  readonly #pace = new Pace(COALESCE_MS);
   #speech: NodeJS.Timeout | undefined;
   #look: NodeJS.Timeout | undefined;
   #lease: NodeJS.Timeout | undefined;
@@ -173,7 +176,7 @@ export class Cluster {
     this.#left = true;
     this.#publication = new Map();
     this.#speak();
-    await new Promise((resolve) => setTimeout(resolve, COALESCE_MS * 3)); // until it is on its way
+    await new Promise((resolve) => setTimeout(resolve, LEAVE_MS)); // until it is on its way
   }
 
   async stop(): Promise<void> {
@@ -205,7 +208,7 @@ export class Cluster {
   #hear(entries: readonly Heard[]): void {
     let news = false;
     for (const { signed, at } of entries) {
-      const outcome = this.#replica.accept(signed, at);
+      const outcome = this.#replica.acceptChecked(signed, at);
       if (outcome.kind !== 'new') continue;
       news = true;
       const { owner, message } = outcome.entry;
@@ -299,14 +302,12 @@ export class Cluster {
   /** At once after a while of silence; what changes meanwhile goes together. */
   #speakSoon(): void {
     if (!this.#open || this.#speech) return;
-    const wait = Math.max(5, this.#spoke + COALESCE_MS - performance.now());
-    this.#speech = setTimeout(() => this.#speak(), wait);
+    this.#speech = setTimeout(() => this.#speak(), Math.max(5, this.#pace.wait()));
   }
 
   #speak(): void {
     clearTimeout(this.#speech);
     this.#speech = undefined;
-    this.#spoke = performance.now();
     const vips = this.#publication ? this.#own.vips(this.#publication) : [];
     // The word about the node itself comes last: its floor makes void what the entries before it replace.
     const text = this.#nodeText();
@@ -314,8 +315,9 @@ export class Cluster {
     const entries = renew ? [...vips, this.#own.node(this.#node(), this.#publication !== undefined)] : vips;
     this.#renewal = text;
     if (entries.length === 0) return;
+    this.#pace.acted();
     const now = steadyMs();
-    for (const { signed } of entries) this.#replica.accept(signed, now);
+    for (const { signed } of entries) this.#replica.acceptChecked(signed, now);
     this.modules.store.put(entries.map(({ signed }) => signed));
     this.#unsaved = true;
     this.#scheduleRenewal();

@@ -51,6 +51,11 @@ export function clusterCollector(current: () => Cluster | undefined): Collector 
       gauge('vipd_cluster_bytes', 'Bytes of these', single(bytes)),
       gauge('vipd_cluster_streams', 'Streams open to neighbours', single(gauges.streams ?? 0)),
       gauge('vipd_cluster_queued_bytes', 'Bytes waiting to be sent to them', single(gauges.queued ?? 0)),
+      gauge(
+        'vipd_cluster_untold',
+        'Entries heard that the loop of the daemon does not have yet',
+        single(gauges.untold ?? 0),
+      ),
       gauge('vipd_cluster_unsent', 'Entries of this node that no server of NATS has yet', single(gauges.unsent ?? 0)),
       gauge('vipd_cluster_bans', 'Peers that are shut out', single(gauges.bans ?? 0)),
       ...Object.entries(counters).flatMap(([key, value]) => {

@@ -8,17 +8,23 @@ export interface CoverModules {
   readonly logger: Logger;
 }
 
+/** Between two looks while passes follow each other, milliseconds. */
+const APART_MS = 1_000;
+
 /** Keeps the pools covered while the daemon runs: a network manager that restarts may flush routes it does not know. */
 export class Cover {
   #faults: readonly Fault[] = [];
+  #looked = Number.NEGATIVE_INFINITY;
 
   constructor(
     private readonly pools: readonly Prefix[],
     private readonly modules: CoverModules,
   ) {}
 
-  /** Puts back what is gone. Never throws: what went wrong is in the status. */
+  /** Puts back what is gone, if it has not just been looked at. Never throws: what went wrong is in the status. */
   check(): void {
+    if (performance.now() - this.#looked < APART_MS) return;
+    this.#looked = performance.now();
     const { machine, logger } = this.modules;
     try {
       const made = machine.cover(this.pools).map(formatPrefix);

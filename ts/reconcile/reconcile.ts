@@ -34,6 +34,9 @@ const COALESCE_MS = 5;
 /** What comes so long after the last pass, milliseconds, is no rest of a burst: it waits for nothing. */
 const QUIET_MS = 50;
 
+/** In a stream of changes the loop rests so much longer than a pass takes: what comes meanwhile costs no pass of its own. */
+const REST = 3;
+
 /** As many faults as the status as a whole shows. */
 const MAX_FAULTS = 100;
 
@@ -52,6 +55,11 @@ export class Reconciler {
   #failures = 0;
   #lastFull = Number.NEGATIVE_INFINITY;
   #lastEnd = Number.NEGATIVE_INFINITY;
+  /** Milliseconds the last pass took. */
+  #took = 0;
+  #busy = false;
+  /** There was a trigger since the last pass began. */
+  #asked = false;
   #timer: { readonly due: number; readonly handle: NodeJS.Timeout } | undefined;
   #running: Promise<void> = Promise.resolve();
   #queued: Promise<void> | undefined;
@@ -70,7 +78,11 @@ export class Reconciler {
 
   /** Something may have changed: there is a pass soon, one for all triggers of the next few milliseconds. */
   trigger(): void {
-    this.#schedule(performance.now() - this.#lastEnd < QUIET_MS ? COALESCE_MS : 0);
+    this.#asked = true;
+    if (this.#busy) return; // the end of the pass under way sees to it
+    const since = performance.now() - this.#lastEnd;
+    const rest = Math.min(QUIET_MS, REST * this.#took) - since;
+    this.#schedule(since < QUIET_MS ? Math.max(COALESCE_MS, rest) : 0);
   }
 
   /** One whole pass that begins after this call. Never rejects: what went wrong is in the status. */
@@ -111,6 +123,8 @@ export class Reconciler {
   }
 
   async #run(): Promise<void> {
+    const begun = performance.now();
+    [this.#busy, this.#asked] = [true, false];
     try {
       const wanted = this.#modules.desired();
       this.#wanted = wanted;
@@ -123,6 +137,9 @@ export class Reconciler {
     this.#schedule(this.#failures > 0 ? this.#retryDelay() : untilFull);
     for (const listener of this.#listeners) listener();
     this.#lastEnd = performance.now();
+    this.#took = this.#lastEnd - begun;
+    this.#busy = false;
+    if (this.#asked) this.trigger();
   }
 
   /** Resolves to what failed. */

@@ -17,7 +17,7 @@ test('everything that is counted of the traffic is told, and what is kept and wa
   const counters = Object.fromEntries(counted.map((name, i) => [name, 1000 + i]));
   const store = hub.store(identity.id);
   store.neighbours = () => [{ id: 'other', rttMs: 2 }];
-  store.stats = async () => ({ counters, gauges: { queued: 70, streams: 6, bans: 1 } });
+  store.stats = async () => ({ counters, gauges: { queued: 70, untold: 4, streams: 6, bans: 1 } });
   const room = { vips: 8192, backends: 32_768 };
   const options = { clusterId, directory, facts: nodeMessage, leaseMs: 60_000, forgetMs: 600_000, room };
   const cluster = await Cluster.start(options, { identity, store });
@@ -28,6 +28,7 @@ test('everything that is counted of the traffic is told, and what is kept and wa
   const measured = (name: string) =>
     metrics.find((metric) => metric.name === `vipd_cluster_${name}`)!.samples[0]!.value;
   t.is(measured('queued_bytes'), 70);
+  t.is(measured('untold'), 4);
   t.is(measured('bans'), 1);
   t.is(measured('rtt_seconds'), 0.002);
   t.deepEqual(await clusterCollector(() => undefined)(), []);

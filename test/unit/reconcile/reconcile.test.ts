@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import type { DataPlane } from '../../../ts/dataplane/dataplane.js';
@@ -202,6 +203,29 @@ test('triggers of one burst are one pass, and none is lost while a pass is under
   lab.loop.trigger();
   await lab.passes(4);
   t.deepEqual(await lab.held(), { [WEB]: '10.0.0.7' });
+});
+
+test('in a stream of triggers the loop rests longer than it works', async (t) => {
+  const PASS_MS = 10;
+  const lab = await new Lab(t, {}, (plane) => {
+    return Object.assign(Object.create(plane) as DataPlane, {
+      read: async () => {
+        await sleep(PASS_MS);
+        return plane.read();
+      },
+      apply: (steps: Parameters<DataPlane['apply']>[0]) => plane.apply(steps),
+    });
+  }).open();
+  lab.loop.start();
+  await lab.passes(1);
+  const begun = performance.now();
+  while (performance.now() - begun < 400) {
+    lab.loop.trigger();
+    await sleep(1);
+  }
+  const took = performance.now() - begun;
+  const { passes } = lab.loop.status();
+  t.true(passes > 1 && passes <= 2 + took / (3 * PASS_MS), `${passes} passes in ${took} ms`);
 });
 
 test('without any trigger there is a pass every interval', async (t) => {
