@@ -37,6 +37,9 @@ const QUIET_MS = 50;
 /** In a stream of changes the loop rests so much longer than a pass takes: what comes meanwhile costs no pass of its own. */
 const REST = 3;
 
+/** Between two lines of the log about what was programmed. */
+const TELL_MS = 1_000;
+
 /** As many faults as the status as a whole shows. */
 const MAX_FAULTS = 100;
 
@@ -57,6 +60,9 @@ export class Reconciler {
   #lastEnd = Number.NEGATIVE_INFINITY;
   /** Milliseconds the last pass took. */
   #took = 0;
+  /** When the log was last told, and the steps since. */
+  #told = Number.NEGATIVE_INFINITY;
+  #untold = 0;
   #busy = false;
   /** There was a trigger since the last pass began. */
   #asked = false;
@@ -158,8 +164,17 @@ export class Reconciler {
     const faults = [...new Set(outcomes)].filter((outcome) => outcome !== undefined);
     if (faults.length > 0)
       logger?.warn({ fault: faults[0], failed: faults.length, steps: steps.length }, 'steps failed');
-    else if (steps.length > 0) logger?.info({ steps: steps.length }, 'kernel programmed');
+    else this.#tell(steps.length);
     return faults;
+  }
+
+  /** Passes that follow each other are told together: in a stream of changes writing of each would be much of its cost. */
+  #tell(steps: number): void {
+    this.#untold += steps;
+    const now = performance.now();
+    if (this.#untold === 0 || now - this.#told < TELL_MS) return;
+    this.#modules.logger?.info({ steps: this.#untold }, 'kernel programmed');
+    [this.#told, this.#untold] = [now, 0];
   }
 
   /** The kernel is read back whole once an interval and after a failure; in between, a change touches only itself. */

@@ -26,6 +26,9 @@ export interface SourcesModules {
   readonly logger?: Logger;
 }
 
+/** Between two lines of the log about a source whose reports are in order. */
+const TELL_MS = 1_000;
+
 /** The log tells so many of a report's faults; the status has all. */
 const FAULTS_LOGGED = 5;
 
@@ -40,6 +43,8 @@ interface Standing {
   tasks: TaskTable | undefined;
   labels: LabelReport | undefined;
   note: string | undefined;
+  /** When the log was last told of a report that was in order. */
+  told: number;
 }
 
 /** Runs the sources and merges what they say. A source that fails keeps its last set and is run again. */
@@ -176,10 +181,18 @@ export class Sources {
     if (!report.keepLast) this.#enter(standing, report);
     if (!news) return;
     const fields = { source: name, services: standing.services.length, faults: report.faults.length };
-    if (report.faults.length === 0) this.#logger?.info(fields, 'source reported');
+    if (report.faults.length === 0) this.#tell(standing, fields);
     else
       this.#logger?.warn({ ...fields, first: report.faults.slice(0, FAULTS_LOGGED).map(faultText) }, 'source reported');
     this.#changed();
+  }
+
+  /** One that reports all the time is told once a second. */
+  #tell(standing: Standing, fields: object): void {
+    const now = performance.now();
+    if (now - standing.told < TELL_MS) return;
+    standing.told = now;
+    this.#logger?.info(fields, 'source reported');
   }
 
   #declared(): readonly JoinableSet[] {
@@ -209,7 +222,15 @@ export class Sources {
 
 function newStanding(): Standing {
   const nothing = { tasks: undefined, labels: undefined, note: undefined };
-  return { reported: false, services: [], updated: undefined, faults: [], failure: undefined, ...nothing };
+  return {
+    reported: false,
+    services: [],
+    updated: undefined,
+    faults: [],
+    failure: undefined,
+    told: Number.NEGATIVE_INFINITY,
+    ...nothing,
+  };
 }
 
 /** Whether it says anything beyond that the last set still stands. */
