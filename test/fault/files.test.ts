@@ -1,9 +1,10 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { until } from '../../ts/quickstart/until.js';
+import type { Daemon } from '../helpers/daemon.js';
 import { rootTest } from '../helpers/needs.js';
-import { setScene } from '../helpers/scene.js';
 import type { EchoServer } from '../helpers/servers.js';
 import { serviceOf, targetOf } from '../helpers/services.js';
+import { shareScene } from '../helpers/shared-scene.js';
 
 // Whatever is wrong with one file or one service shows in the status, and everything else goes on being served.
 
@@ -50,15 +51,22 @@ function service(body: string): (path: string) => void {
   return write(`services:\n  - { name: bad, ${body} }\n`);
 }
 
+const scene = shareScene('tc', ['one']);
+
+async function faultsOf(daemon: Daemon): Promise<string[]> {
+  const status = await daemon.client.status();
+  const faults = [...status.sources.flatMap((source) => source.faults), ...status.faults];
+  return faults.map(({ code, object, cause }) => `${code} ${object} ${cause}`);
+}
+
 for (const { name, make, says } of mistakes) {
   rootTest(`${name} is reported by its place, and the others are served`, async (t) => {
-    const { lab, servers, client, daemon } = await setScene(t, 'tc', ['one'], web);
-    make(`${lab.directory}/services.d/z-bad.yaml`); // the first by name wins
-    await until(`a fault like ${says}`, 5000, async () => {
-      const status = await daemon.client.status();
-      const faults = [...status.sources.flatMap((source) => source.faults), ...status.faults];
-      return faults.some(({ code, object, cause }) => says.test(`${code} ${object} ${cause}`));
-    });
+    const { lab, servers, client, daemon } = await scene(web);
+    const bad = `${lab.directory}/services.d/z-bad.yaml`; // the first by name wins
+    t.teardown(() => rmSync(bad, { recursive: true }));
+    await until('that nothing is wrong', 5000, async () => (await faultsOf(daemon)).length === 0);
+    make(bad);
+    await until(`a fault like ${says}`, 5000, async () => (await faultsOf(daemon)).some((one) => says.test(one)));
     t.like(await client.ask('tcp', targetOf(web(servers)[0]!)), { name: 'one' });
   });
 }
