@@ -320,7 +320,9 @@ export class Cluster {
     for (const { signed } of entries) this.#replica.acceptChecked(signed, now);
     this.modules.store.put(entries.map(({ signed }) => signed));
     this.#unsaved = true;
-    this.#scheduleRenewal();
+    this.#saver ??= setTimeout(() => void this.#saveLater(), SNAPSHOT_MS);
+    // What is said of VIPs renews no lease, however often they change.
+    if (renew) this.#scheduleRenewal();
   }
 
   /** What makes the entry about the node worth saying anew. */
@@ -341,7 +343,6 @@ export class Cluster {
       },
       (leaseFor(this.options.leaseMs, nodes) / 3) * (0.8 + Math.random() * 0.2),
     );
-    this.#saver ??= setTimeout(() => void this.#saveLater(), SNAPSHOT_MS);
   }
 
   #node(): NodeMessage {

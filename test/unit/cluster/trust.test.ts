@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { Cluster, type ClusterOptions } from '../../../ts/cluster/cluster.js';
 import { EntryCodec } from '../../../ts/cluster/entry.js';
@@ -35,6 +36,7 @@ interface Given {
   readonly allow?: readonly NodeId[];
   /** Of its clock, milliseconds; may change. */
   readonly ahead?: () => number;
+  readonly leaseMs?: number;
 }
 
 function scene(t: ExecutionContext): Scene {
@@ -45,12 +47,13 @@ function scene(t: ExecutionContext): Scene {
     for (const undo of undos.reverse()) await undo();
     rmSync(directory, { recursive: true, force: true });
   });
-  const node = async (address: string, { identity = Identity.random(), allow, ahead = () => 0 }: Given = {}) => {
+  const node = async (address: string, given: Given = {}) => {
+    const { identity = Identity.random(), allow, ahead = () => 0, leaseMs = 60_000 } = given;
     const options: ClusterOptions = {
       clusterId,
       directory: join(directory, address),
       facts: { ...nodeMessage, name: `node-${address}`, addresses: [address] },
-      leaseMs: 60_000,
+      leaseMs,
       forgetMs: 600_000,
       room: { vips: 8192, backends: 32_768 },
       ...(allow && { allow }),
@@ -153,6 +156,20 @@ test('a clock that is a day off is shown, and decides nothing', async (t) => {
   t.true(Math.abs(skew(late.id) + day) < PATIENCE_MS);
   t.is(stateOf(right, early.id), 'alive');
   t.is(stateOf(right, late.id), 'alive');
+});
+
+test('a node whose VIPs change all the time renews its lease all the same', async (t) => {
+  const { node } = scene(t);
+  const leaseMs = 1_500;
+  const mine = await node('10.0.0.1', { leaseMs });
+  const busy = await node('10.0.0.2', { leaseMs });
+  await until('the busy one', PATIENCE_MS, () => stateOf(mine, busy.id) === 'alive');
+  const begun = performance.now();
+  for (let n = 0; performance.now() - begun < 2 * leaseMs; n += 1) {
+    busy.publish(backend(`10.0.0.${2 + (n % 2)}`), 'memory');
+    await sleep(20);
+    t.is(stateOf(mine, busy.id), 'alive', `after ${performance.now() - begun} ms`);
+  }
 });
 
 test('a clock that is set while the node runs makes nobody stale', async (t) => {
