@@ -91,6 +91,17 @@ static __always_inline int tc_direct(struct __sk_buff *skb, __u32 l3, __u8 famil
 	return bpf_redirect_neigh(hop->ifindex, &neighbour, sizeof(neighbour), 0);
 }
 
+/* Takes the tags off, which are of the link the frame came by. The kernel takes the next out of the frame by itself. */
+static __always_inline bool tc_untag(struct __sk_buff *skb, struct tuple *t)
+{
+	if (!skb->vlan_present && t->l3_offset == sizeof(struct ethhdr))
+		return true;
+	if (bpf_skb_vlan_pop(skb))
+		return false;
+	t->l3_offset = sizeof(struct ethhdr);
+	return !skb->vlan_present || !bpf_skb_vlan_pop(skb);
+}
+
 /* Sends the packet with its IP header at `l3` to the backend that odd_now() names; without a route the network stack has the last word. */
 __noinline int tc_carry(struct __sk_buff *skb, __u32 l3)
 {
@@ -116,7 +127,7 @@ __noinline int tc_carry(struct __sk_buff *skb, __u32 l3)
 	fits = size_that_fits(t, hop, wire_bytes(skb, t, odd), skb->gso_size && t->protocol == IPPROTO_TCP ? 0 : outer);
 	if (fits)
 		return tc_too_big(skb, fits - (skb->gso_size && t->protocol == IPPROTO_TCP ? outer : 0));
-	if (skb->vlan_present && hop->ifindex && bpf_skb_vlan_pop(skb))
+	if (hop->ifindex && !tc_untag(skb, t))
 		return TC_SHOT;
 	if (direct) {
 		count_verdict(VERDICT_DIRECTED);

@@ -22,7 +22,7 @@ export function corpusFor(scene: Scene): Corpus {
   const frames = [...casePackets(), ...builders.map((one) => one.build())];
   const unique = [...new Map(frames.map((bytes) => [bytes.toString('latin1'), bytes])).values()];
   const small = unique.filter((bytes) => bytes.length >= 14).map((bytes) => bytes.subarray(0, SMALL));
-  return { small, large: [1400, 3300, 4000, 8900].flatMap(largeFrames) };
+  return { small, large: [1400, 1420, 3300, 4000, 8900].flatMap(largeFrames) };
 }
 
 /** The packets of all cases, the ones that depend on a chosen backend with the first. */
@@ -171,8 +171,7 @@ function mapped(): PacketBuilder[] {
 
 function largeFrames(payload: number): Buffer[] {
   return talks.flatMap((talk) => [
-    talk.ask('PA', { payload }).build(),
     talk.reply(talk.backend(1), 'PA', { payload }).build(),
-    talk.ask('PA', { payload, to: talk.vip.replace(/80$/, '82') }).build(),
+    ...[80, 82, 86, 87].map((port) => talk.ask('PA', { payload, to: talk.vip.replace(/80$/, `${port}`) }).build()),
   ]);
 }

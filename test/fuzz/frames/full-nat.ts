@@ -6,6 +6,9 @@ import { isNodeSource, linkMtu, type Scene, type SceneVip } from './scene.js';
 import type { Setting } from './setting.js';
 import type { Sighting } from './sighting.js';
 
+/** Bytes. */
+const TUNNEL_HEADER = { 4: 20, 6: 40 } as const;
+
 // Full NAT: requests leave from an address and a port of the node, answers come to these.
 
 /** To a backend, from the node, to the next hop. */
@@ -106,11 +109,18 @@ export function tooBigProblem(seen: Sighting, { scene, record }: Setting): strin
 
 /** What cannot go on: its life is at its end, it does not fit and nobody may be told, or XDP cannot send it by itself. */
 export function dropProblem(seen: Sighting, { scene, record }: Setting): string | undefined {
-  const { headers, sent } = seen;
   const vip = askedFully(seen, scene);
-  const later = headers.kind === 'later' && fully(scene).some(({ address }) => isAt(address, sent, headers));
-  if (vip === undefined && !later) return 'is not for a VIP with full NAT';
-  if (vip !== undefined) record.noteUnseen(keyOf(seen, vip));
+  if (vip === undefined) return 'is not for a VIP with full NAT';
+  record.noteUnseen(keyOf(seen, vip));
+  return cannotGoOn(seen) ? undefined : 'could go on';
+}
+
+/** The same of a fragment behind the first: its bytes do not say whether it is for full NAT or for direct server return. */
+export function dropLaterProblem(seen: Sighting, { scene }: Setting): string | undefined {
+  const { headers, sent } = seen;
+  if (headers.kind !== 'later') return `is ${headers.kind}, no later fragment`;
+  const modes = scene.vips.filter(({ address }) => isAt(address, sent, headers)).map(({ mode }) => mode);
+  if (!modes.some((mode) => mode === 'full-nat' || mode === 'tunnel' || mode === 'direct')) return 'is for no such VIP';
   return cannotGoOn(seen) ? undefined : 'could go on';
 }
 
@@ -122,7 +132,12 @@ export function dropErrorProblem(seen: Sighting): string | undefined {
 
 function cannotGoOn({ program, headers, sent }: Sighting): boolean {
   const life = sent[headers.l3 + (headers.family === 4 ? 8 : 7)]!;
-  return life <= 1 || headers.length > linkMtu || (program === 'xdp_ingress' && headers.l3 !== 14);
+  const room = linkMtu - TUNNEL_HEADER[headers.family];
+  return (
+    life <= 1 ||
+    headers.length > (headers.kind === 'later' ? room : linkMtu) ||
+    (program === 'xdp_ingress' && headers.l3 !== 14)
+  );
 }
 
 /** The VIP with full NAT that a packet is for. */

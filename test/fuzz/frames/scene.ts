@@ -14,7 +14,7 @@ export interface SceneVip {
   readonly port: number;
   readonly code: number;
   /** How its packets get to backends; with `exact` as with `nat`. */
-  readonly mode: 'nat' | 'exact' | 'full-nat';
+  readonly mode: 'nat' | 'exact' | 'full-nat' | 'tunnel' | 'direct';
   /** Every backend, and its name. */
   readonly backends: ReadonlyMap<number, string>;
   readonly backendAddresses: readonly Uint8Array[];
@@ -31,6 +31,15 @@ const OUTSIDE = { 4: '12.0.0.80', 6: 'fd12::80' } as const;
 /** Ports of VIPs that are tracked by all ends. */
 const EXACT_PORT = 84;
 const FULL_NAT_PORT = 85;
+/** Ports of VIPs whose backends get whole packets. */
+const TUNNEL_PORT = 86;
+const DIRECT_PORT = 87;
+const MODES: ReadonlyMap<number, SceneVip['mode']> = new Map([
+  [EXACT_PORT, 'exact'],
+  [FULL_NAT_PORT, 'full-nat'],
+  [TUNNEL_PORT, 'tunnel'],
+  [DIRECT_PORT, 'direct'],
+]);
 /** Of the node, for full NAT: few, so that answers that are made up meet flows. */
 export const sourcePorts = { first: 61_440, last: 61_440 + 255 } as const;
 /** Of the way to every backend. */
@@ -42,7 +51,7 @@ const PROTOCOLS = { tcp: 6, udp: 17 } as const;
 
 /**
  * VIPs of both families and protocols: served, sharing a backend, without backends, draining, tracked by all ends, with full NAT,
- * and outside of all pools.
+ * sending whole packets, and outside of all pools.
  */
 function declarations(): Readonly<Record<VipKey, Backends>> {
   return Object.fromEntries(
@@ -56,6 +65,8 @@ function declarations(): Readonly<Record<VipKey, Backends>> {
         [at(83), { [talk.backend(4)]: 0 }],
         [at(EXACT_PORT), { [talk.backend(1)]: 1, [talk.backend(6)]: 1 }],
         [at(FULL_NAT_PORT), { [talk.backend(1)]: 1, [talk.backend(7)]: 1 }],
+        [at(TUNNEL_PORT), { [talk.backend(8)]: 1, [talk.backend(4)]: 0 }],
+        [at(DIRECT_PORT), { [talk.backend(9)]: 1 }],
         [outside, { [talk.backend(2)]: 1, [talk.backend(5)]: 1 }],
       ] as const;
     }),
@@ -154,14 +165,13 @@ export class Scene {
 }
 
 function modeOf(key: VipKey): SceneVip['mode'] {
-  if (key.endsWith(`:${EXACT_PORT}`)) return 'exact';
-  return key.endsWith(`:${FULL_NAT_PORT}`) ? 'full-nat' : 'nat';
+  return MODES.get(parseEndpoint(endOf(key)).port) ?? 'nat';
 }
 
 function policyEntry(key: VipKey): [VipKey, Policy][] {
   const mode = modeOf(key);
   if (mode === 'nat') return [];
-  return [[key, mode === 'exact' ? { exact: true } : { forwarding: 'full-nat' }]];
+  return [[key, mode === 'exact' ? { exact: true } : { forwarding: mode }]];
 }
 
 const sources = Object.values(nodeSources).map(shortBytes);

@@ -2,6 +2,7 @@ import { type FlowRecord, flowKey } from './flow-record.js';
 import {
   askedFully,
   dropErrorProblem,
+  dropLaterProblem,
   dropProblem,
   laterSentBackProblem,
   laterSentProblem,
@@ -19,6 +20,7 @@ import { isAnswerable, refusalProblem } from './refusal.js';
 import { type Scene, type SceneVip, sourcePorts } from './scene.js';
 import type { Setting } from './setting.js';
 import { type Program, programs, type Sighting, type Verdict } from './sighting.js';
+import { directProblem, tooBigToCarryProblem, tunnelProblem, uncarriedProblem } from './whole.js';
 
 /** A reason for which a program may change a frame or turn it around. A new kind of handling is a new row. */
 export interface Treatment {
@@ -48,9 +50,15 @@ export const treatments: readonly Treatment[] = [
   { name: 'forwarded', programs: both, verdict: 'turned', problem: laterSentProblem },
   { name: 'forwarded', programs: both, verdict: 'turned', problem: tooBigProblem },
   { name: 'forwarded', programs: both, verdict: 'dropped', problem: dropProblem },
+  { name: 'dropped fragment', programs: both, verdict: 'dropped', problem: dropLaterProblem },
   { name: 'replied', programs, verdict: 'passed', problem: sendBackProblem },
   { name: 'replied', programs, verdict: 'turned', problem: sendBackProblem },
   { name: 'replied', programs, verdict: 'passed', problem: laterSentBackProblem },
+  { name: 'tunnelled', programs: both, verdict: 'turned', problem: tunnelProblem },
+  { name: 'tunnelled', programs: ['xdp_ingress'], verdict: 'passed', problem: tunnelProblem },
+  { name: 'directed', programs: both, verdict: 'turned', problem: directProblem },
+  { name: 'told', programs: both, verdict: 'turned', problem: tooBigToCarryProblem },
+  { name: 'not carried', programs: both, verdict: 'dropped', problem: uncarriedProblem },
   { name: 'error_translated', programs: both, verdict: 'dropped', problem: dropErrorProblem },
   { name: 'error_translated', programs, verdict: 'passed', problem: errorProblem },
   { name: 'error_translated', programs: both, verdict: 'turned', problem: errorProblem },
@@ -72,7 +80,7 @@ export function neglect(program: Program, bytes: Buffer, headers: Headers, { sce
 function forwardProblem(seen: Sighting, { scene, record }: Setting): string | undefined {
   const { sent, got, headers } = seen;
   const vip = askedVip(seen, scene);
-  if (vip === undefined || vip.mode === 'full-nat') return 'is not for a VIP that serves by NAT';
+  if (vip === undefined || !(vip.mode === 'nat' || vip.mode === 'exact')) return 'is not for a VIP that serves by NAT';
   const backend = destinationOf(got, headers, scene);
   if (!vip.active.has(backend)) return `went to what is no backend of ${vip.key}`;
   if (sameAddress(sent, headers.source, got, headers.destination, headers)) return 'a client got itself';
