@@ -147,8 +147,11 @@ __noinline int tc_carry(struct __sk_buff *skb, __u32 l3)
 /* Takes a packet for a backend of this node out of its outer header at `l3`. False: it is as it was. */
 __noinline int tc_unwrap(struct __sk_buff *skb, __u32 l3)
 {
-	int outer = read_arrival(skb, l3);
+	int outer;
 
+	if (l3 != sizeof(struct ethhdr)) /* the kernel takes nothing out of a frame with a tag in it */
+		return false;
+	outer = read_arrival(skb, l3);
 	if (outer != sizeof(struct iphdr) && outer != sizeof(struct ipv6hdr))
 		return false;
 	return !bpf_skb_adjust_room(skb, -outer, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO);

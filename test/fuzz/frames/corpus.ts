@@ -19,7 +19,7 @@ export interface Corpus {
 
 export function corpusFor(scene: Scene): Corpus {
   const builders = [...conversations(scene), ...talks.flatMap(oddities), ...mapped()];
-  const frames = [...casePackets(), ...builders.map((one) => one.build())];
+  const frames = [...casePackets(), ...builders.map((one) => one.build()), ...talks.flatMap(tunnels)];
   const unique = [...new Map(frames.map((bytes) => [bytes.toString('latin1'), bytes])).values()];
   const small = unique.filter((bytes) => bytes.length >= 14).map((bytes) => bytes.subarray(0, SMALL));
   return { small, large: [1400, 1420, 3300, 4000, 8900].flatMap(largeFrames) };
@@ -146,6 +146,32 @@ function oddities(talk: Talk): PacketBuilder[] {
     v6()
       .udp({ ...ports, checksum: 'none' })
       .payload(8),
+  ];
+}
+
+/** Packets in an outer header: to this node's backend for VIPs of all kinds, with and without a sign of congestion. */
+function tunnels(talk: Talk): Buffer[] {
+  const src = talk.family === 4 ? '10.9.9.1' : 'fd09::1';
+  const dst = parseEndpoint(talk.backend(10)).address;
+  const around = (inner: PacketBuilder, congested = false) => {
+    const frame = packet()
+      .eth()
+      .ip({ src, dst })
+      .payload(inner.build(), talk.family === 4 ? 4 : 41)
+      .build();
+    if (congested) frame[15]! |= talk.family === 4 ? 3 : 0x30;
+    return frame;
+  };
+  const client = formatEndpoint({ address: talk.clientAddress, port: 40000 });
+  const asked = (port: number, flags: string, from = client) =>
+    talk.between(packet(), from, talk.vip.replace(/80$/, `${port}`), flags, 8);
+  const fragment =
+    talk.family === 4 ? packet().ipv4({ src: talk.clientAddress, dst: talk.vipAddress, offset: 4 }) : undefined;
+  return [
+    ...['S', 'A', 'FA', 'R'].flatMap((flags) => [around(asked(88, flags)), around(asked(88, flags), true)]),
+    ...[80, 82, 84, 85, 86, 87].map((port) => around(asked(port, 'S'))),
+    around(asked(88, 'A', talk.backend(10))),
+    ...(fragment === undefined ? [] : [around(fragment.payload(24, talk.protocol === 'tcp' ? 6 : 17))]),
   ];
 }
 

@@ -65,6 +65,7 @@ export class FrameFuzzer {
     const record = new FlowRecord();
     const plane = await openPlane(LIMITS, undefined, sourcePorts);
     try {
+      plane.surroundings.place(scene.ways);
       await program(
         plane,
         setup({ name: '', pools: scene.pools, vips: scene.declared, policies: scene.policies, actions: [] }),

@@ -24,7 +24,7 @@ export function laterAnswerProblem(seen: Sighting, { scene }: Setting): string |
   return natProblem(seen, { source: true, portless: true });
 }
 
-/** Of a client that is its own backend: it gets back what it sent, from the VIP. */
+/** Of a client that is its own backend: it gets back what it sent, from the VIP; out of a tunnel by the stack. */
 export function laterTurnedProblem(seen: Sighting, { scene }: Setting): string | undefined {
   const { sent, got, headers } = seen;
   const { kind, source, destination, addressLength } = headers;
@@ -35,7 +35,8 @@ export function laterTurnedProblem(seen: Sighting, { scene }: Setting): string |
     sent.compare(got, destination, destination + addressLength, source, source + addressLength) === 0 &&
     sent.compare(got, source, source + addressLength, destination, destination + addressLength) === 0;
   if (!swapped) return 'the addresses are not swapped';
-  return natProblem(seen, { source: true, destination: true, macs: true, portless: true });
+  const turned = seen.verdict === 'turned';
+  return natProblem(seen, { source: true, destination: true, portless: true, ...(turned && { macs: true }) });
 }
 
 function isAt(address: Uint8Array, bytes: Buffer, at: number, length: number): boolean {

@@ -13,8 +13,8 @@ export interface SceneVip {
   readonly address: Uint8Array;
   readonly port: number;
   readonly code: number;
-  /** How its packets get to backends; with `exact` as with `nat`. */
-  readonly mode: 'nat' | 'exact' | 'full-nat' | 'tunnel' | 'direct';
+  /** How its packets get to backends; with `exact` as with `nat`, and so on this node where they come by a tunnel. */
+  readonly mode: 'nat' | 'exact' | 'full-nat' | 'tunnel' | 'direct' | 'arriving';
   /** Every backend, and its name. */
   readonly backends: ReadonlyMap<number, string>;
   readonly backendAddresses: readonly Uint8Array[];
@@ -34,11 +34,14 @@ const FULL_NAT_PORT = 85;
 /** Ports of VIPs whose backends get whole packets. */
 const TUNNEL_PORT = 86;
 const DIRECT_PORT = 87;
+/** Of VIPs whose backend is on this node, the other end of a tunnel. */
+const ARRIVING_PORT = 88;
 const MODES: ReadonlyMap<number, SceneVip['mode']> = new Map([
   [EXACT_PORT, 'exact'],
   [FULL_NAT_PORT, 'full-nat'],
   [TUNNEL_PORT, 'tunnel'],
   [DIRECT_PORT, 'direct'],
+  [ARRIVING_PORT, 'arriving'],
 ]);
 /** Of the node, for full NAT: few, so that answers that are made up meet flows. */
 export const sourcePorts = { first: 61_440, last: 61_440 + 255 } as const;
@@ -67,6 +70,7 @@ function declarations(): Readonly<Record<VipKey, Backends>> {
         [at(FULL_NAT_PORT), { [talk.backend(1)]: 1, [talk.backend(7)]: 1 }],
         [at(TUNNEL_PORT), { [talk.backend(8)]: 1, [talk.backend(4)]: 0 }],
         [at(DIRECT_PORT), { [talk.backend(9)]: 1 }],
+        [at(ARRIVING_PORT), { [talk.backend(10)]: 1 }],
         [outside, { [talk.backend(2)]: 1, [talk.backend(5)]: 1 }],
       ] as const;
     }),
@@ -79,6 +83,10 @@ export class Scene {
   readonly declared = declarations();
   readonly policies = Object.fromEntries(Object.keys(this.declared).flatMap((key) => policyEntry(key)));
   readonly vips: readonly SceneVip[];
+  /** Backends that are on this node. */
+  readonly ways = Object.fromEntries(
+    talks.map((talk) => [parseEndpoint(talk.backend(10)).address, { local: true } as const]),
+  );
   /** Every address that plays a part, clients included; a frame that names one gets further than one that does not. */
   readonly addresses: readonly Uint8Array[];
   readonly ports: readonly number[];
@@ -171,7 +179,7 @@ function modeOf(key: VipKey): SceneVip['mode'] {
 function policyEntry(key: VipKey): [VipKey, Policy][] {
   const mode = modeOf(key);
   if (mode === 'nat') return [];
-  return [[key, mode === 'exact' ? { exact: true } : { forwarding: mode }]];
+  return [[key, mode === 'exact' ? { exact: true } : { forwarding: mode === 'arriving' ? 'tunnel' : mode }]];
 }
 
 const sources = Object.values(nodeSources).map(shortBytes);

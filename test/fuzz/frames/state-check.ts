@@ -6,7 +6,15 @@ import type { Tally } from './fuzzer.js';
 import type { Scene } from './scene.js';
 
 /** Verdict counters that name a treatment; they count every packet so treated. */
-const COUNTED = ['forwarded', 'echoed', 'error_translated', 'tunnelled'] as const;
+const COUNTED = ['forwarded', 'echoed', 'error_translated', 'tunnelled', 'arrived'] as const;
+/**
+ * Treatments some of whose frames count as another besides: of a fragment that was dropped its bytes do not say whether full NAT
+ * was about to forward it, and what came by a tunnel is treated once more.
+ */
+const UNKNOWN: Partial<Record<(typeof COUNTED)[number], readonly string[]>> = {
+  forwarded: ['dropped fragment', 'arrived'],
+  error_translated: ['arrived'],
+};
 /** These two as well; but which of them a later fragment was that came back to its sender, its bytes do not say. */
 const TURNED = ['replied', 'hairpinned'] as const;
 
@@ -48,14 +56,15 @@ export class StateCheck {
     const grown = (name: string) => Number(after[name]! - (this.#before[name] ?? 0n));
     for (const name of COUNTED) {
       const seen = tally.get(name) ?? 0;
-      // Of a fragment that was dropped its bytes do not say whether full NAT was about to forward it.
-      const unknown = name === 'forwarded' ? (tally.get('dropped fragment') ?? 0) : 0;
+      const unknown = (UNKNOWN[name] ?? []).reduce((sum, other) => sum + (tally.get(other) ?? 0), 0);
       if (grown(name) < seen || grown(name) > seen + unknown)
         return `${seen} frames were ${name}, ${grown(name)} are counted`;
     }
     const turned = TURNED.map((name) => grown(name) - (tally.get(name) ?? 0));
     const fragments = tally.get('turned fragment') ?? 0;
-    if (turned.some((more) => more < 0) || turned[0]! + turned[1]! !== fragments) {
+    const arrived = tally.get('arrived') ?? 0;
+    const surplus = turned[0]! + turned[1]! - fragments;
+    if (turned.some((more) => more < 0) || surplus < 0 || surplus > arrived) {
       return `${fragments} fragments were turned; ${turned.join(' and ')} more are counted as ${TURNED.join(' and ')}`;
     }
     const room = grown('evicted') + grown('overflowed') === 0;

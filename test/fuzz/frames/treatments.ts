@@ -1,3 +1,4 @@
+import { arrivedProblem } from './arrived.js';
 import { type FlowRecord, flowKey } from './flow-record.js';
 import {
   askedFully,
@@ -32,6 +33,7 @@ export interface Treatment {
   problem(seen: Sighting, setting: Setting): string | undefined;
 }
 
+const translating: ReadonlySet<SceneVip['mode']> = new Set(['nat', 'exact', 'arriving']);
 const both: readonly Program[] = ['xdp_ingress', 'tc_ingress'];
 
 export const treatments: readonly Treatment[] = [
@@ -57,6 +59,9 @@ export const treatments: readonly Treatment[] = [
   { name: 'tunnelled', programs: both, verdict: 'turned', problem: tunnelProblem },
   { name: 'tunnelled', programs: ['xdp_ingress'], verdict: 'passed', problem: tunnelProblem },
   { name: 'directed', programs: both, verdict: 'turned', problem: directProblem },
+  { name: 'arrived', programs: both, verdict: 'passed', problem: arrivingProblem },
+  { name: 'arrived', programs: both, verdict: 'turned', problem: arrivingProblem },
+  { name: 'arrived', programs: both, verdict: 'dropped', problem: arrivingProblem },
   { name: 'told', programs: both, verdict: 'turned', problem: tooBigToCarryProblem },
   { name: 'not carried', programs: both, verdict: 'dropped', problem: uncarriedProblem },
   { name: 'error_translated', programs: both, verdict: 'dropped', problem: dropErrorProblem },
@@ -80,11 +85,28 @@ export function neglect(program: Program, bytes: Buffer, headers: Headers, { sce
 function forwardProblem(seen: Sighting, { scene, record }: Setting): string | undefined {
   const { sent, got, headers } = seen;
   const vip = askedVip(seen, scene);
-  if (vip === undefined || !(vip.mode === 'nat' || vip.mode === 'exact')) return 'is not for a VIP that serves by NAT';
+  if (vip === undefined || !translating.has(vip.mode)) return 'is not for a VIP that serves by NAT';
   const backend = destinationOf(got, headers, scene);
   if (!vip.active.has(backend)) return `went to what is no backend of ${vip.key}`;
   if (sameAddress(sent, headers.source, got, headers.destination, headers)) return 'a client got itself';
   return natProblem(seen, { destination: true }) ?? noteFlow(seen, vip, backend, record);
+}
+
+/** What came by a tunnel is for a VIP with a backend here; a client that is this backend meets the VIP all the same. */
+function arrivingProblem(seen: Sighting, setting: Setting): string | undefined {
+  const here = (problem: typeof forwardProblem) => (inside: Sighting, at: Setting) =>
+    askedVip(inside, at.scene)?.mode === 'arriving' ? problem(inside, at) : 'is for no VIP with a backend here';
+  return arrivedProblem(seen, setting, [here(forwardProblem), here(ownClientProblem)]);
+}
+
+function ownClientProblem(seen: Sighting, { scene, record }: Setting): string | undefined {
+  const { sent, got, headers } = seen;
+  const vip = askedVip(seen, scene)!;
+  const backend = destinationOf(got, headers, scene);
+  if (!vip.active.has(backend)) return `went to what is no backend of ${vip.key}`;
+  if (!sameAddress(sent, headers.source, got, headers.destination, headers)) return 'the backend is not the client';
+  if (!sameAddress(sent, headers.destination, got, headers.source, headers)) return 'does not come from the VIP';
+  return natProblem(seen, { source: true, destination: true }) ?? noteFlow(seen, vip, backend, record);
 }
 
 function hairpinProblem(seen: Sighting, { scene, record }: Setting): string | undefined {
