@@ -8,11 +8,15 @@ const path = '/proc/net/ip_vs_conn';
 const PORTION = 1 << 16;
 
 const closing = new Set(['FIN_WAIT', 'TIME_WAIT', 'CLOSE', 'CLOSE_WAIT', 'LAST_ACK']);
-const opening = new Set(['SYN_SENT', 'SYN_RECV', 'SYNACK', 'NONE']);
+const opening = new Set(['SYN_RECV', 'SYNACK', 'NONE']);
+/**
+ * A SYN that came from the backend only: the answer to one that IPVS has not seen. The connection is another plane's, from a
+ * port that one of ours had before, and it is here only because answers pass IPVS on their way.
+ */
+const FOREIGN = 'SYN_SENT';
 
 /** How long a connection is kept after its last packet by its state, seconds: linux/netfilter/ipvs/ip_vs_proto_tcp.c. */
 const fixedLifetimes: Readonly<Record<string, number>> = {
-  SYN_SENT: 120,
   SYN_RECV: 60,
   TIME_WAIT: 120,
   CLOSE: 10,
@@ -65,7 +69,7 @@ async function opened(): Promise<FileHandle | undefined> {
 
 /**
  * Pure: a line of /proc/net/ip_vs_conn: protocol, the ends in hexadecimal, state, seconds until it expires. Undefined for
- * the heading, and for what has no port of a client: a template of persistence.
+ * the heading, for what has no port of a client, a template of persistence, and for what another plane carries.
  */
 export function connectionIn(line: string, timeouts: Timeouts): Flow | undefined {
   const fields = line.trim().split(/\s+/);
@@ -73,7 +77,7 @@ export function connectionIn(line: string, timeouts: Timeouts): Flow | undefined
     fields;
   const name = (['tcp', 'udp'] as const).find((one) => one === protocol.toLowerCase());
   const [client, vip, backend] = [endIn(from, fromPort), endIn(to, toPort), endIn(at, atPort)];
-  if (name === undefined || !client || !vip || !backend || client.port === 0) return undefined;
+  if (name === undefined || state === FOREIGN || !client || !vip || !backend || client.port === 0) return undefined;
   return {
     vip: vipKey({ ...vip, protocol: name }),
     backend: backendKey(backend),

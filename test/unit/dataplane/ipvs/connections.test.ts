@@ -37,6 +37,10 @@ test('templates of persistence, headings and other protocols are no connections'
   t.is(connectionIn('', timeouts), undefined);
 });
 
+test('an answer to a SYN that IPVS has not seen is no connection of its own, and holds no drain up', (t) => {
+  t.is(connectionIn('TCP 0A4D0402 9CCE 0B000050 0050 0A4D0102 1B58 SYN_SENT 119', timeouts), undefined);
+});
+
 test('how long a UDP flow has been silent', (t) => {
   const line = 'UDP 0A4D0202 B3CE 0B000050 0050 0A4D0102 1B58 UDP         297';
   t.like(connectionIn(line, timeouts), { vip: 'udp/11.0.0.80:80', state: 'established', idleSeconds: 3 });
