@@ -5,13 +5,14 @@ import { until } from '../../ts/quickstart/until.js';
 import { Daemon } from '../helpers/daemon.js';
 import { Lab } from '../helpers/lab.js';
 import { program, rootTest } from '../helpers/needs.js';
+import { times } from '../helpers/thorough.js';
 
 const server = '198.51.100.1';
 const fqdn = 'web.marathon.l4lb.thisdcos.directory';
 /** Questions under way at a time, and for how long each is waited for, seconds. */
 const WINDOW = 20;
 const PATIENCE = 1;
-const KILLS = 3;
+const KILLS = times(2, 3);
 /** Longer than a question is under way, on a machine with other work too, milliseconds. */
 const FLIGHT = 500;
 const asker = fileURLToPath(new URL('dns-asking-program.js', import.meta.url));
