@@ -73,9 +73,10 @@ export class FlowRecord {
     this.#sources.set(key, source);
   }
 
-  /** An answer that ends its flow. */
+  /** An answer that ends its flow, unless none of the flow's own packets has been seen. */
   noteAnswer(key: string, { flags }: Headers): void {
-    if ((flags & (flag.fin | flag.rst)) !== 0) this.#flows.set(key, (this.#flows.get(key) ?? 0) | ENDED);
+    const noted = this.#flows.get(key);
+    if (noted !== undefined && (flags & (flag.fin | flag.rst)) !== 0) this.#flows.set(key, noted | ENDED);
   }
 
   /** The flows whose entries the table may hold, and must hold unless they have ended. */
