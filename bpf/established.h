@@ -148,7 +148,7 @@ static __always_inline enum shortcut established_out(const struct plain *p, enum
 	if (p->flags & TCP_SYN && backend->clamp_mss)
 		return SHORT_NONE;
 	if (!entry_names(word, backend, id)) /* what else could make it an answer? */
-		return backend->next || is_exact(vip) || (!word && (old_flow_set_mask || flow_set_full(hash))) ?
+		return backend->next || is_exact(vip) || is_beside_exact(vip) || (!word && (old_flow_set_mask || flow_set_full(hash))) ?
 			       SHORT_NONE :
 			       SHORT_FOREIGN;
 	if (of_a_direct_one(word, p->flags))

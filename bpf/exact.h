@@ -28,11 +28,6 @@ static __always_inline bool exact_serves(const struct exact_flow *flow, const st
 	return flow->state < EXACT_CLIENT_DONE && (flow->state != EXACT_NEW || backend->state == BACKEND_ACTIVE);
 }
 
-static __always_inline struct end answer_end(const struct address *address, __be16 port)
-{
-	return (struct end){ words_of(address), port };
-}
-
 /* A request is given the ends of its answer, an answer those of its request, the other way round. */
 static __always_inline void exact_give_ends(struct odd *odd, const struct exact_key *other, const struct tuple *t,
 					    const struct backend *backend)

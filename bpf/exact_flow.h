@@ -15,6 +15,10 @@ struct exact {
 	struct exact_flow flow;
 	struct exact_fragment_key datagram;
 	struct exact_fragment fragment;
+	struct exact_key chosen_for;	/* a request that is no flow yet: by exact_collides() for exact_open() */
+	__u32 chosen;			/* its backend; 0: none */
+	__u32 pad;
+	struct tuple tuple;		/* for ordinary_answers() */
 };
 
 struct {
@@ -31,9 +35,18 @@ static __always_inline struct exact *exact_now(void)
 	return bpf_map_lookup_elem(&scratch_exact, &zero);
 }
 
+/* As words, for __builtin_memcpy() copies it by bytes. */
 static __always_inline void set_address(struct address *address, struct words words)
 {
-	__builtin_memcpy(address->bytes, &words, sizeof(words));
+	__u64 __attribute__((may_alias)) *word = (void *)address;
+
+	word[0] = words.high;
+	word[1] = words.low;
+}
+
+static __always_inline struct end answer_end(const struct address *address, __be16 port)
+{
+	return (struct end){ words_of(address), port };
 }
 
 static __always_inline void set_exact_key(struct exact_key *key, const struct tuple *t)

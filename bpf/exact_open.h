@@ -72,39 +72,65 @@ static __always_inline void exact_note(struct exact *e)
 		count_verdict(VERDICT_EVICTED);
 }
 
-/* Where the answers to a client are to go: the node's own address with full NAT, the VIP's to a client that is its own backend. */
-static __always_inline bool set_answer(struct exact *e, const struct tuple *t, const struct backend *backend, __u32 id)
-{
-	struct words source = t->src.address;
-	struct hop *hop;
+/* Ports tried where ordinary flows have the ones before. */
+#define ORDINARY_TRIES 8
 
-	if (backend->forwarding == FORWARD_FULL_NAT) {
-		hop = bpf_map_lookup_elem(&hops, &id);
-		if (!hop)
-			return false;
-		source = words_of(&hop->source);
-		if (!(source.high | source.low))
-			return false;
-	} else if (same_words(words_of(&backend->address), source)) {
-		source = t->dst.address;
-	}
-	e->answer.src = backend->address;
-	e->answer.src_port = backend->port;
-	set_address(&e->answer.dst, source);
-	e->answer.dst_port = t->src.port;
-	*(__u32 *)&e->answer.protocol = 0;
-	e->answer.protocol = t->protocol;
-	return true;
+/* Does an ordinary flow have the answer in e->answer? Looked for only where other VIPs have this backend. */
+__noinline int ordinary_answers(void)
+{
+	const struct tuple *asked = scratch();
+	struct exact *e = exact_now();
+	struct backend *backend;
+	struct tuple *t;
+	__u32 id;
+
+	if (!asked || !e)
+		return false;
+	t = &e->tuple;
+	t->src = answer_end(&e->answer.src, e->answer.src_port);
+	t->dst = answer_end(&e->answer.dst, e->answer.dst_port);
+	t->protocol = asked->protocol;
+	t->family = asked->family;
+	id = backend_search(t->src.address.high, t->src.address.low, t->src.port, t->protocol);
+	backend = backend_by_id(id);
+	if (!id || !backend || !backend->next)
+		return false;
+	return reply_search(t, id, same_words(t->dst.address, words_of(&e->key.dst)), true);
 }
 
-/* No port or no room is left. With NAT a flow that finds no room is an ordinary one, for its own ends have proved free. */
-static __always_inline enum decision exact_give_up(const struct tuple *t, struct odd *odd, enum event_hook hook,
-						   const struct backend *backend, __u32 id, __u64 hash, long error)
+/*
+ * exact_claim(), but for ports under which ordinary flows of the client are answered. Where clients use the node's ports for
+ * their own, the next one may be taken as well.
+ */
+static __always_inline long exact_claim_alone(struct exact *e, bool own)
+{
+	long error = exact_claim(own);
+
+	if (!own)
+		return error;
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < ORDINARY_TRIES; i++) {
+		if (error == -EEXIST || !ordinary_answers())
+			return error;
+		if (error)
+			break;
+		bpf_map_delete_elem(&exact_answers, &e->answer);
+		error = exact_claim(false);
+	}
+	if (!error)
+		bpf_map_delete_elem(&exact_answers, &e->answer);
+	return -EEXIST;
+}
+
+/* No port or no room is left. With NAT a flow that finds no room is an ordinary one, if its own ends have proved free. */
+static __always_inline enum decision exact_give_up(const struct tuple *t, struct odd *odd, struct exact *e,
+						   enum event_hook hook, const struct backend *backend, __u32 id,
+						   __u64 hash, long error)
 {
 	count_verdict(VERDICT_EXHAUSTED);
 	if (event_allowed())
 		emit(EVENT_EXHAUSTED, hook, t->protocol, &t->src, &t->dst, backend->vip, id);
-	if (error != -EEXIST && backend->forwarding == FORWARD_NAT) {
+	if (error != -EEXIST && backend->forwarding == FORWARD_NAT && e->answer.dst_port == t->src.port) {
 		track(t, hook, hash, 0, backend, id);
 		count_flow(backend->vip, id, 1, t->bytes, opens_connection(t));
 		count_verdict(VERDICT_FORWARDED);
@@ -154,6 +180,51 @@ static __always_inline struct backend *exact_choose(const struct tuple *t, const
 	return again ? choose_again(vip, vip_id, hash, id) : choose(vip, vip_id, hash, id);
 }
 
+/* The backend that exact_collides() has found chosen and admitted for this request; 0: none. */
+static __always_inline __u32 exact_chosen(struct exact *e, __u32 vip_id)
+{
+	__u32 id = e->chosen;
+	struct backend *backend = backend_by_id(id);
+
+	e->chosen = 0;
+	if (!id || !backend || !same_key(&e->chosen_for, &e->key))
+		return 0;
+	return backend->vip == vip_id && backend->state != BACKEND_FREE ? id : 0;
+}
+
+/* The backend of a new flow, or what else is to be done with its packet, in *decision. */
+static __always_inline struct backend *exact_select(const struct tuple *t, struct exact *e, struct odd *odd,
+						    enum event_hook hook, __u64 hash, __u32 *id, enum decision *decision)
+{
+	__u32 vip_id;
+	struct vip *vip;
+	bool stale;
+
+	*decision = DECISION_PASS;
+	vip = vip_find(t->dst.address, t->dst.port, t->protocol, &vip_id);
+	if (!vip)
+		return NULL;
+	e->doomed = e->key;
+	stale = exact_remove();
+	*id = exact_chosen(e, vip_id);
+	if (*id)
+		return backend_by_id(*id);
+	if (!(stale ? engaged() : takes(t, 0))) {
+		count_verdict(VERDICT_DISENGAGED);
+		return NULL;
+	}
+	*decision = DECISION_REFUSE;
+	odd->change.refused_by = vip_id | REFUSAL_COUNTED;
+	if (!opens_connection(t) && vip->forwarding == FORWARD_FULL_NAT) {
+		count_verdict(VERDICT_UNTRACKED); /* under no port of ours would the backend know it */
+		return NULL;
+	}
+	if (!exact_admitted(t, vip, vip_id, hook))
+		return NULL;
+	odd->change.refused_by = vip_id;
+	return exact_choose(t, vip, vip_id, hash, !opens_connection(t) && !stale, id);
+}
+
 /*
  * Makes the packet in scratch(), whose key exact_request() has left in e->key, a flow with a backend: DECISION_NONE; or
  * what else is to be done with it.
@@ -164,49 +235,31 @@ __noinline int exact_open(__u32 hook)
 	struct odd *odd = odd_now();
 	struct exact *e = exact_now();
 	struct backend *backend;
-	__u32 vip_id, id = 0;
+	enum decision decision;
+	__u32 id = 0;
 	__u64 hash;
-	struct vip *vip;
-	bool stale;
 	long error;
 
 	if (!t || !odd || !e)
 		return DECISION_PASS;
-	vip = vip_find(t->dst.address, t->dst.port, t->protocol, &vip_id);
-	if (!vip)
-		return DECISION_PASS;
-	e->doomed = e->key;
-	stale = exact_remove();
-	if (!(stale ? engaged() : takes(t, 0))) {
-		count_verdict(VERDICT_DISENGAGED);
-		return DECISION_PASS;
-	}
-	odd->change.refused_by = vip_id | REFUSAL_COUNTED;
-	if (!opens_connection(t) && vip->forwarding == FORWARD_FULL_NAT) {
-		count_verdict(VERDICT_UNTRACKED); /* under no port of ours would the backend know it */
-		return DECISION_REFUSE;
-	}
 	hash = flow_hash(&t->src, &t->dst, t->protocol, t->family);
-	if (!exact_admitted(t, vip, vip_id, hook))
-		return DECISION_REFUSE;
-	odd->change.refused_by = vip_id;
-	backend = exact_choose(t, vip, vip_id, hash, !opens_connection(t) && !stale, &id);
+	backend = exact_select(t, e, odd, hook, hash, &id, &decision);
 	if (!backend)
-		return DECISION_REFUSE;
+		return decision;
 	if (!set_answer(e, t, backend, id)) {
 		count_verdict(VERDICT_UNRESOLVED);
 		return DECISION_DROP;
 	}
-	error = exact_claim(backend->forwarding != FORWARD_FULL_NAT);
+	error = exact_claim_alone(e, backend->forwarding != FORWARD_FULL_NAT);
 	if (!error)
 		error = exact_insert(e, backend, id);
 	if (error == -EEXIST && exact_flow_of(&e->key))
 		return DECISION_NONE; /* another CPU was faster */
 	if (error)
-		return exact_give_up(t, odd, hook, backend, id, hash, error);
+		return exact_give_up(t, odd, e, hook, backend, id, hash, error);
 	exact_note(e);
-	count_flow(vip_id, id, 0, 0, opens_connection(t));
+	count_flow(backend->vip, id, 0, 0, opens_connection(t));
 	if (opens_connection(t))
-		sample_connection(hook, t->protocol, &t->src, &t->dst, vip_id, id);
+		sample_connection(hook, t->protocol, &t->src, &t->dst, backend->vip, id);
 	return DECISION_NONE;
 }

@@ -2,6 +2,7 @@
 /* Step 6: both directions, from tuple to decision. What the hooks for packets have in common; it writes no packet. */
 #pragma once
 
+#include "beside.h"
 #include "choose.h"
 #include "conn.h"
 #include "engaged.h"
@@ -115,6 +116,16 @@ static __always_inline struct backend *backend_of_flow(const struct tuple *t, __
 		       backend;
 }
 
+/* Leaves a flow to exact.h; an ordinary entry of before must not be found for it any more. */
+static __always_inline __u64 chosen_exactly(__u32 vip_id, __u64 hash, __u64 stale)
+{
+	if (stale)
+		flow_replace(hash, stale, 0);
+	else if (flow_set_full(hash))
+		bpf_map_delete_elem(&overflow_flows, &hash);
+	return CHOSEN(vip_id, CHOSEN_EXACTLY);
+}
+
 /* For a packet to an address of ours whose flow has no entry, or one whose backend is gone. */
 __noinline __u64 forward_new(const struct tuple *t, __u64 hash, __u32 hook)
 {
@@ -124,19 +135,23 @@ __noinline __u64 forward_new(const struct tuple *t, __u64 hash, __u32 hook)
 	struct opening *o;
 	__u32 vip_id, id = 0;
 	struct vip *vip;
+	bool beside;
 
 	if (!t)
 		return 0;
 	vip = vip_find(t->dst.address, t->dst.port, t->protocol, &vip_id);
 	if (!vip)
 		return 0;
+	beside = is_beside_exact(vip) && !t->arrived;
+	if (beside && exact_beside(t))
+		return chosen_exactly(vip_id, hash, stale);
 	if (!stale && flow_set_full(hash) && backend_of_flow(t, flow_find_overflow(hash), &id))
 		return CHOSEN(vip_id, id) | CHOSEN_BEFORE;
 	if (t->arrived) { /* the node that sent it has asked all this */
 		backend = arrival_find(arrived_at(), vip_id, &id);
 	} else {
 		if (is_exact(vip))
-			return CHOSEN(vip_id, CHOSEN_EXACTLY);
+			return chosen_exactly(vip_id, hash, stale);
 		if (!takes(t, stale)) {
 			count_verdict(VERDICT_DISENGAGED);
 			/* Or what comes behind a SYN from a port used before would go to the backend of then. */
@@ -161,6 +176,8 @@ __noinline __u64 forward_new(const struct tuple *t, __u64 hash, __u32 hook)
 	}
 	if (!backend)
 		return CHOSEN(vip_id, 0);
+	if (beside && exact_collides(t, id))
+		return chosen_exactly(vip_id, hash, stale);
 	if (!(t->flags & (TCP_FIN | TCP_RST)))
 		track(t, hook, hash, stale, backend, id);
 	if (opens_connection(t))

@@ -153,7 +153,7 @@ __noinline int find_request(void)
 			return DECISION_NONE;
 		if (t->arrived)
 			backend = arrival_find(arrived_at(), vip_id, &id);
-		else if (is_exact(vip))
+		else if (is_exact(vip) || (is_beside_exact(vip) && exact_beside(t)))
 			return DECISION_EXACT;
 		else if (takes(t, word) && vip->schedule == SCHEDULE_MAGLEV)
 			backend = choose_again(vip, vip_id, hash, &id);

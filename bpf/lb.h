@@ -82,6 +82,7 @@ enum vip_flags {
 	VIP_LISTED = 2,		/* source_rules says who may connect */
 	VIP_LISTED_ONLY = 4,	/* and whom no rule covers may not */
 	VIP_NODE_DENIED = 8,	/* no address of the node itself may */
+	VIP_BESIDE_EXACT = 16,	/* another VIP, tracked exactly, has or has had a backend of it: see beside.h */
 };
 
 struct vip {

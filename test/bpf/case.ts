@@ -22,7 +22,7 @@ export type Expectation =
   | { readonly kind: 'untouched' }
   | {
       readonly kind: 'rewritten';
-      /** `address:port`; as it was when absent; `another port` of the address it was, one of the node's ports. */
+      /** `address:port`; as it was when absent; `another port` of the address it was, or of the VIP where turned, one of the node's ports. */
       readonly src?: string;
       /** One of these; or the backend that the case was given last (`same`), or any but that one (`another`). */
       readonly dst?: readonly string[] | 'same' | 'another';

@@ -80,14 +80,16 @@ function checkRewrite(
 ): string | undefined {
   const dst = end(got, 'dst');
   if (expect.dst !== undefined) checkChosen(t, dst, expect.dst, chosen, where);
-  const src = expect.src === 'another port' ? anotherPort(t, sent, got, where) : (expect.src ?? end(sent, 'src'));
+  const src =
+    expect.src === 'another port' ? anotherPort(t, sent, got, expect.turned, where) : (expect.src ?? end(sent, 'src'));
   const ends = { src, dst: expect.dst === undefined ? end(sent, 'dst') : dst };
   t.deepEqual(got, withEnds(sent, ends, expect.turned), where);
   return expect.dst === undefined ? chosen : dst;
 }
 
-function anotherPort(t: ExecutionContext, sent: Frame, got: Frame, where: string): string {
-  const [before, now] = [parseEndpoint(end(sent, 'src')), parseEndpoint(end(got, 'src'))];
+/** A client that is its own backend has the VIP's address there. */
+function anotherPort(t: ExecutionContext, sent: Frame, got: Frame, turned: boolean, where: string): string {
+  const [before, now] = [parseEndpoint(end(sent, turned ? 'dst' : 'src')), parseEndpoint(end(got, 'src'))];
   t.is(now.address, before.address, where);
   t.true(now.port >= natPorts.first && now.port <= natPorts.last, `${where}: port ${now.port}`);
   return formatEndpoint(now);

@@ -84,15 +84,23 @@ rootTest('without full NAT such a backend is of no use', async (t) => {
   t.true((await client.ask('udp', targetOf(services([server], {})[2]!))).error !== undefined);
 });
 
-for (const policy of [FULL, { exact: true }]) {
-  rootTest(`D12: one client port towards two VIPs that share a backend, ${JSON.stringify(policy)}`, async (t) => {
+const EXACT = { exact: true } as const;
+
+for (const policies of [
+  [FULL, FULL],
+  [EXACT, EXACT],
+  [EXACT, {}],
+  [{}, EXACT],
+]) {
+  const which = policies.map((policy) => JSON.stringify(policy)).join(' and ');
+  rootTest(`D12: one client port towards two VIPs that share a backend, ${which}`, async (t) => {
     const lab = Lab.create(t);
     const server = await startEcho(lab, lab.site('one', 'uplink'), 'one');
     const site = lab.site('client');
     const ports = [80, 81].map((port) => ['11.0.0.80', 'fd01:c::80'].map((address) => ({ address, port })));
     const targets = ports.flat().map(formatEndpoint);
     const named = (['tcp', 'udp'] as const).flatMap((protocol) =>
-      targets.map((vip, i) => serviceOf(`${protocol}${i}`, vip, [server], { ...policy, protocol })),
+      targets.map((vip, i) => serviceOf(`${protocol}${i}`, vip, [server], { ...policies[i >> 1], protocol })),
     );
     await Daemon.start(lab, named);
     for (const protocol of ['tcp', 'udp']) {

@@ -48,7 +48,7 @@ interface Part {
 export async function soakDataplane(owner: Owner, options: SoakOptions): Promise<SoakReport> {
   const lab = Lab.create(owner);
   const near = await serversIn(lab, 'workload', ['a', 'b', 'x', 'y']);
-  // A client's port may serve a connection to each VIP, which a backend of both would take for one and the same (D12).
+  // For the VIP that is tracked exactly alone: of those that share backends with it, some connections were so too.
   const apart = await serversIn(lab, 'workload', ['e', 'f', 'w']);
   const far = await serversIn(lab, 'uplink', ['c', 'd', 'z']);
   const services = servicesOf(near, apart, far);

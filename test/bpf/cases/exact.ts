@@ -3,6 +3,7 @@ import {
   answer,
   becomes,
   type Case,
+  type Expectation,
   forwarded,
   hairpinned,
   type PacketSource,
@@ -24,6 +25,7 @@ const EXACT = { exact: true } as const;
 /** Flows that are tracked by all of their ends. */
 export const exactCases: readonly Case[] = [
   ...talks.flatMap(collisions),
+  ...talks.flatMap(mixed),
   ...talks.flatMap(exactNat),
   ...talks.flatMap(errors),
   ...talks.flatMap(odd),
@@ -87,6 +89,72 @@ function collisions(talk: Talk): Case[] {
   ];
 }
 
+/** The same where one of them is not tracked exactly: whoever comes second gets another port. */
+function mixed(talk: Talk): Case[] {
+  const { key, name } = talk;
+  const second = other(talk);
+  const client = clientOf(talk);
+  const backend = talk.backend(1);
+  const vips = { [key]: talk.backends(1), [second.key]: talk.backends(1) };
+  const moved = { kind: 'rewritten', src: 'another port', dst: [backend], turned: false } as const;
+  const returned: Expectation = { kind: 'rewritten', src: second.vip, dst: [client], turned: false };
+  const self = formatEndpoint({ address: parseEndpoint(backend).address, port: 40000 });
+  const mirror = formatEndpoint({ address: talk.vipAddress, port: 40000 });
+  const both = [
+    send(talk.ask('S'), forwarded([backend])),
+    send(talk.ask('S', { to: second.vip }), moved),
+    answer(talk.reply(backend), repliedFrom(talk.vip)),
+    answer((_, source) => talk.reply(backend, 'SA', { to: source }), returned),
+    send(talk.ask('A', { to: second.vip }), moved),
+    send(talk.ask('A'), forwarded([backend])),
+  ];
+  return [
+    {
+      name: `${name}: one client port towards an exact VIP, then towards an ordinary one with the same backend`,
+      pools: [talk.pool],
+      vips,
+      policies: { [key]: EXACT },
+      actions: both,
+      verdicts: { forwarded: 4, replied: 2 },
+    },
+    {
+      name: `${name}: one client port towards an ordinary VIP, then towards an exact one with the same backend`,
+      pools: [talk.pool],
+      vips,
+      policies: { [second.key]: EXACT },
+      actions: both,
+      verdicts: { forwarded: 4, replied: 2 },
+    },
+    {
+      name: `${name}: a connection that got another port beside an exact VIP goes on without that VIP`,
+      pools: [talk.pool],
+      vips,
+      policies: { [key]: EXACT },
+      actions: [
+        send(talk.ask('S'), forwarded([backend])),
+        send(talk.ask('S', { to: second.vip }), moved),
+        { kind: 'remove', vip: key },
+        answer((_, source) => talk.reply(backend, 'SA', { to: source }), returned),
+        send(talk.ask('A', { to: second.vip }), moved),
+      ],
+      verdicts: { forwarded: 3, replied: 1 },
+    },
+    {
+      name: `${name}: a client that is its own backend, by an exact VIP and by an ordinary one of the same address`,
+      pools: [talk.pool],
+      vips,
+      policies: { [key]: EXACT },
+      actions: [
+        send(talk.ask('S', { from: self }), hairpinned(mirror, backend)),
+        send(talk.ask('S', { from: self, to: second.vip }), { ...moved, turned: true }),
+        send((_, source) => talk.reply(backend, 'SA', { to: source }), hairpinned(second.vip, self)),
+        send(talk.reply(backend, 'SA', { to: mirror }), hairpinned(talk.vip, self)),
+      ],
+      verdicts: { hairpinned: 2, replied: 2 },
+    },
+  ];
+}
+
 function exactNat(talk: Talk): Case[] {
   const { key, name } = talk;
   const backend = talk.backend(1);
@@ -132,6 +200,18 @@ function exactNat(talk: Talk): Case[] {
         answer(talk.reply(backend, 'SA', { dport: 40003 }), untouched),
       ],
       verdicts: { forwarded: 2, replied: 2 },
+    },
+    {
+      name: `${name}: a connection goes on when its VIP is tracked exactly no longer`,
+      vips: { [key]: talk.backends(5) },
+      policies: { [key]: EXACT },
+      actions: [
+        send(talk.ask('S'), forwarded(talk.names(5))),
+        set(key, talk.backends(5)),
+        answer((chosen) => talk.reply(chosen), repliedFrom(talk.vip)),
+        send(talk.ask('A'), forwarded('same')),
+      ],
+      verdicts: { forwarded: 2, replied: 1 },
     },
     {
       name: `${name}: a connection goes on when its VIP is to be tracked exactly from now on`,

@@ -52,7 +52,7 @@ export function otherPortProblem(seen: Sighting, { scene, record }: Setting): st
   const end = (bytes: Buffer) =>
     scene.code(scene.addressAt(bytes, destination, addressLength), word(bytes, l4 + 2), protocol);
   const vip = kind === 'flow' ? scene.vipOf(end(sent)) : undefined;
-  if (vip?.mode !== 'exact') return 'is not for a VIP that is tracked exactly';
+  if (vip?.portsChange !== true) return 'is not for a VIP that may be tracked exactly';
   if (!vip.active.has(end(got))) return `went to what is no backend of ${vip.key}`;
   if (sent.compare(got, source, source + addressLength, source, source + addressLength) !== 0)
     return 'has another source';
@@ -68,7 +68,7 @@ export function otherPortAnswerProblem(seen: Sighting, { scene, record }: Settin
   if (kind !== 'flow') return `is ${kind}, no flow`;
   const end = (bytes: Buffer) => scene.code(scene.addressAt(bytes, source, addressLength), word(bytes, l4), protocol);
   const vip = scene.vipOf(end(got));
-  if (vip?.mode !== 'exact') return 'does not come from a VIP that is tracked exactly';
+  if (vip?.portsChange !== true) return 'does not come from a VIP that may be tracked exactly';
   const key = flowKey(vip, got, destination, addressLength, l4 + 2);
   if (!record.answers(key, end(sent), endText(sent, destination, addressLength, l4 + 2)))
     return `answers no connection to ${vip.key}`;

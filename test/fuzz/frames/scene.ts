@@ -15,6 +15,8 @@ export interface SceneVip {
   readonly code: number;
   /** How its packets get to backends; with `exact` as with `nat`, and so on this node where they come by a tunnel. */
   readonly mode: 'nat' | 'exact' | 'full-nat' | 'tunnel' | 'direct' | 'arriving';
+  /** Whether a connection may have one of the node's ports for its own: tracked exactly, be it for the sake of another VIP. */
+  readonly portsChange: boolean;
   /** Every backend, and its name. */
   readonly backends: ReadonlyMap<number, string>;
   readonly backendAddresses: readonly Uint8Array[];
@@ -161,7 +163,11 @@ export class Scene {
     );
     const own = code(endOf(key));
     const backendAddresses = Object.keys(declared).map((name) => shortBytes(parseEndpoint(name).address));
+    const others = Object.entries(this.declared).filter(([other]) => ['exact', 'full-nat'].includes(modeOf(other)));
+    const beside = others.some(([, theirs]) => Object.keys(declared).some((name) => name in theirs));
+    const portsChange = modeOf(key) === 'exact' || (['nat', 'arriving'].includes(modeOf(key)) && beside);
     const vip = {
+      portsChange,
       ...{ key, index, protocol, address: shortBytes(address), port, code: own, mode: modeOf(key) },
       ...{ backends, backendAddresses, active },
     };

@@ -87,7 +87,7 @@ export class StateCheck {
     return room && missing > 0 ? `${missing} flows left no entry` : undefined;
   }
 
-  /** What the table should hold: the backend's name by set and tag; and what it need not, for the flow has ended. */
+  /** What the table should hold: the backend's name by set and tag; and what it need not: what has ended, or may be tracked exactly. */
   #expected(record: FlowRecord): { places: Map<string, string>; ended: ReadonlySet<string> } {
     const places = new Map<string, string>();
     const ended = new Set<string>();
@@ -97,7 +97,7 @@ export class StateCheck {
       const key = { protocol: vip.protocol, client, clientPort, vip: vip.address, vipPort: vip.port };
       const { set, tag } = flowPlace(flowHash(key, this.seed), this.flows.info.maxEntries);
       places.set(`${set} ${tag}`, `${vip.key} ${vip.backends.get(backend)}`);
-      if (over) ended.add(`${set} ${tag}`);
+      if (over || vip.portsChange) ended.add(`${set} ${tag}`);
     }
     return { places, ended };
   }

@@ -135,8 +135,8 @@ function replyProblem(seen: Sighting, { scene, record }: Setting): string | unde
 }
 
 /** A flow that is tracked exactly may have one of the node's ports in place of its own. */
-function keepsPort({ mode }: SceneVip, port: number, used: number): boolean {
-  return port === used || (mode === 'exact' && used >= sourcePorts.first && used <= sourcePorts.last);
+function keepsPort({ portsChange }: SceneVip, port: number, used: number): boolean {
+  return port === used || (portsChange && used >= sourcePorts.first && used <= sourcePorts.last);
 }
 
 /** The answer in a hairpinned connection: the client is the backend, which sees the VIP's address on the other side. */

@@ -7,6 +7,8 @@ import { backendKey, type Frontend, type VipKey, vipKey } from '../../../ts/mode
 export interface ModelVip {
   readonly frontend: Frontend;
   readonly backends: Map<string, ModelBackend>;
+  /** Shares a backend with a VIP that is tracked exactly, or has done so. */
+  beside: boolean;
   /** Ids by slot; empty while no backend takes new connections. */
   table: readonly number[];
   /** The table before the last change; empty for none. */
@@ -33,7 +35,10 @@ export class ControlModel {
   readonly #generations = new Map<number, number>();
 
   /** @param limit backends, as the plane has it */
-  constructor(limit: number) {
+  constructor(
+    limit: number,
+    readonly isExact: (vip: VipKey) => boolean = () => false,
+  ) {
     this.#ids = new IdPool(limit + 1, 'backends');
   }
 
@@ -61,7 +66,7 @@ export class ControlModel {
 
   upsert({ frontend, backends }: ForwardedVip): void {
     const key = vipKey(frontend);
-    const vip = this.vips.get(key) ?? { frontend, backends: new Map(), table: [], previous: [] };
+    const vip = this.vips.get(key) ?? { frontend, backends: new Map(), beside: false, table: [], previous: [] };
     this.vips.set(key, vip);
     const before = selection(vip);
     for (const wanted of backends) {
@@ -77,6 +82,12 @@ export class ControlModel {
       vip.table = tableOf(vip);
     }
     for (const one of dropped) this.#remove(one);
+    for (const one of vip.backends.values()) this.#settleBeside(this.chain(one, frontend.protocol));
+  }
+
+  #settleBeside(chain: readonly ModelBackend[]): void {
+    const exactly = ({ vip }: ModelBackend) => this.isExact(vipKey(vip.frontend));
+    if (chain.some(exactly)) for (const one of chain) one.vip.beside ||= !exactly(one);
   }
 
   remove(key: VipKey): void {

@@ -44,7 +44,7 @@ export class Differential {
     /** How far ticks are shifted to give the age in flow entries. */
     readonly ageShift: number,
   ) {
-    this.#control = new ControlModel(stage.limits.backends);
+    this.#control = new ControlModel(stage.limits.backends, (vip) => stage.policies?.[vip] !== undefined);
     this.#flows = new FlowTable(flows.info.maxEntries);
     this.#words = new BigUint64Array(flows.info.maxEntries * LbSize.FLOW_SET_WAYS);
   }

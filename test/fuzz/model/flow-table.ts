@@ -55,6 +55,12 @@ export class FlowTable {
     ways[ways.findIndex((one) => one?.tag === tag)] = undefined;
   }
 
+  /** The entry of a flow, if there is any, wherever it would be found. */
+  forget(place: ModelPlace): void {
+    if (this.find(place) !== undefined) this.remove(place);
+    else if (!this.sets[place.set]!.includes(undefined)) this.overflow.delete(place.hash);
+  }
+
   /** For a flow without an entry. */
   insert({ set, hash }: ModelPlace, entry: FlowEntry): Inserted {
     const ways = this.sets[set]!;

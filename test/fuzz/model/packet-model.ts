@@ -61,6 +61,7 @@ export class PacketModel {
     if (vip === undefined) return undefined;
     const policy = this.policies[vipKey(vip.frontend)];
     if (policy !== undefined) return this.#askExactly(move, vip, policy.forwarding === 'full-nat');
+    if (vip.beside && this.exact.find(move.src, vip.frontend)) return this.#askExactly(move, vip, false);
     const hash = this.#hash(move.src, vip.frontend);
     const place = this.flows.place(hash);
     const entry = this.flows.find(place);
@@ -74,6 +75,10 @@ export class PacketModel {
     }
     const backend = known ?? this.#choose(vip, hash, !opens(move) && entry === undefined);
     if (backend === undefined) return this.#refuse(move, 'no_backend');
+    if (known === undefined && vip.beside && this.exact.answered(move.protocol, backend, ownSource(move, backend))) {
+      this.flows.forget(place);
+      return this.#openExactly(move, vip, backend, false);
+    }
     if (known === undefined) this.#track(move, place, entry, backend);
     const { address, port } = backend;
     if (address !== move.src.address) {
@@ -96,6 +101,10 @@ export class PacketModel {
     if (full && !opens(move)) return this.#refuse(move, 'untracked');
     const backend = this.#choose(vip, this.#hash(move.src, vip.frontend), !opens(move) && known === undefined);
     if (backend === undefined) return this.#refuse(move, 'no_backend');
+    return this.#openExactly(move, vip, backend, full);
+  }
+
+  #openExactly(move: PacketMove, vip: ModelVip, backend: ModelBackend, full: boolean): Prediction {
     const entry = { client: move.src, frontend: vip.frontend, backend, full, state: ExactState.EXACT_NEW };
     const made = { ...entry, source: this.#sourceFor(move, backend, full) };
     this.exact.insert(made);
@@ -111,8 +120,20 @@ export class PacketModel {
   /** Its own where no other flow of the backend has that; port 0 is one of the node's. */
   #sourceFor(move: PacketMove, backend: ModelBackend, full: boolean): Endpoint {
     if (full) return { address: nodeSources[familyOf(backend.address)], port: 0 };
-    const own = backend.address === move.src.address ? { ...move.src, address: move.dst.address } : move.src;
-    return this.exact.answered(move.protocol, backend, own) === undefined ? own : { ...own, port: 0 };
+    const own = ownSource(move, backend);
+    const taken = this.exact.answered(move.protocol, backend, own) !== undefined || this.#ordinary(move, backend, own);
+    return taken ? { ...own, port: 0 } : own;
+  }
+
+  /** Does an ordinary flow, of whichever VIP of this backend, have its answers from there? */
+  #ordinary(move: PacketMove, backend: ModelBackend, { address }: Endpoint): boolean {
+    const chain = this.control.chain(backend, move.protocol);
+    const alike = chain.filter(({ vip }) => address === move.src.address || vip.frontend.address === address);
+    const tracked = alike.some((one) => {
+      const place = this.flows.place(this.#hash(move.src, one.vip.frontend));
+      return names(this.flows.find(place) ?? this.flows.findOverflowed(place), one);
+    });
+    return chain.length > 1 && tracked;
   }
 
   #askedExactly(move: PacketMove, entry: ExactEntry): Prediction {
@@ -231,6 +252,11 @@ export class PacketModel {
   #count(verdict: string): void {
     this.verdicts.set(verdict, (this.verdicts.get(verdict) ?? 0) + 1);
   }
+}
+
+/** What a backend takes for the client, if nothing else is in the way: itself it would answer directly. */
+function ownSource({ src, dst }: PacketMove, backend: ModelBackend): Endpoint {
+  return backend.address === src.address ? { ...src, address: dst.address } : src;
 }
 
 function names(entry: FlowEntry | undefined, { id, generation }: ModelBackend): boolean {

@@ -60,6 +60,7 @@ export const stages: readonly Stage[] = [
     vips: [
       ...['tcp/11.0.0.80:80', 'tcp/11.0.0.80:81', 'tcp/11.0.0.80:82', 'udp/11.0.0.80:80', 'tcp/11.0.0.80:84'],
       ...['tcp/[fd11::80]:80', 'tcp/[fd11::80]:81', 'udp/[fd11::80]:80'],
+      ...['tcp/[fd11::80]:82', 'udp/[fd11::80]:81'],
     ],
     policies: {
       'tcp/11.0.0.80:80': { exact: true },

@@ -16,6 +16,7 @@ const vip: HeldVip = {
   backends: new Map(),
   policy: {},
   nodeDenied: false,
+  beside: false,
   table: undefined,
   previous: undefined,
   forwarded: { frontend, backends: [] },

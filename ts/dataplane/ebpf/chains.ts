@@ -34,6 +34,11 @@ export class Chains {
     return chain?.[chain.indexOf(backend.id) + 1] ?? 0;
   }
 
+  /** Ids of the records of all VIPs that have this backend, its own among them. */
+  sharing(backend: HeldBackend): readonly number[] {
+    return this.#chainsOf(backend).get(backend.key) ?? [];
+  }
+
   /** @throws VipdError BACKEND_SHARED_TOO_OFTEN | MAP_FULL */
   add(backend: HeldBackend): ChainChange {
     const chains = this.#chainsOf(backend);

@@ -4,6 +4,7 @@ import { sameVip } from '../../model/forwarding.js';
 import { type Policy, samePolicy } from '../../model/policy.js';
 import { backendKey, type VipKey, vipKey } from '../../model/service.js';
 import { VipdError } from '../../util/errors.js';
+import { newlyBeside } from './beside.js';
 import { type HeldBackend, type HeldVip, selectable } from './held.js';
 import { forwardedOf, type Image } from './image.js';
 import { LbSize } from './lb.gen.js';
@@ -11,7 +12,7 @@ import { unsupportedIn } from './policies.js';
 import { protocolNumber } from './records.js';
 import { lastingChecksum, tableSlots } from './selection.js';
 import { checksum } from './tables.js';
-import { isCarried } from './ways.js';
+import { isCarried, isExact } from './ways.js';
 import type { Writes } from './writes.js';
 
 /** Backends of one VIP; bounds the size of a selection table. */
@@ -52,6 +53,11 @@ function upsert(
   writes.listed.push(held);
   writes.drained.push(...[...held.backends.values()].filter(({ weight, active }) => active && weight === 0));
   held.forwarded = forwardedOf(held);
+  for (const one of newlyBeside(image, held)) {
+    one.beside = true;
+    image.encodeVip(one);
+    writes.mark('vips', one.id);
+  }
   image.encodeVip(held);
   image.changed();
   writes.mark('vips', held.id);
@@ -125,6 +131,7 @@ function createVip(image: Image, writes: Writes, vip: ForwardedVip, undo: Undo):
     policy: {},
     backends: new Map(),
     nodeDenied: false,
+    beside: false,
     table: undefined,
     previous: undefined,
     forwarded: { frontend, backends: [] },
@@ -250,6 +257,8 @@ function setPolicy(image: Image, writes: Writes, held: HeldVip, policy: Policy, 
     if (carriage) redirectAll(image, writes, held);
   });
   held.policy = policy;
+  // Those of its flows that are tracked exactly go on.
+  held.beside ||= isExact(before) && !isExact(policy);
   held.nodeDenied = image.node.denied(policy, familyOf(held.frontend.address));
   if (carriage) redirectAll(image, writes, held);
 }

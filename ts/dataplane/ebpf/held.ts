@@ -29,6 +29,8 @@ export interface HeldVip {
   policy: Policy;
   /** Whether the policy's lists admit none of the node's own addresses. */
   nodeDenied: boolean;
+  /** Not tracked exactly, but beside a VIP that is or was and has a backend of it, or once so itself. */
+  beside: boolean;
   /** Absent while no backend takes new connections. */
   table: Table | undefined;
   /** The table before the last change, for flows that lost their entry; `since` in milliseconds since the epoch. */

@@ -11,6 +11,7 @@ import type { Policy } from '../../model/policy.js';
 import { backendKey, type Frontend, type VipKey, vipKey } from '../../model/service.js';
 import type { Fault } from '../../util/errors.js';
 import { Arrivals } from './arrivals.js';
+import { newlyBeside } from './beside.js';
 import { Chains } from './chains.js';
 import { ChunkPool } from './chunk-pool.js';
 import type { HeldBackend, HeldVip } from './held.js';
@@ -187,7 +188,8 @@ export class Image {
 
   encodeVip(vip: HeldVip): void {
     const policy = policyFields(vip.policy, this.settings.hz, vip.nodeDenied);
-    const record = vipRecord(vip.frontend, selectable(vip).length, vip.table, vip.previous, policy);
+    const flags = policy.flags | (vip.beside ? VipFlags.VIP_BESIDE_EXACT : 0);
+    const record = vipRecord(vip.frontend, selectable(vip).length, vip.table, vip.previous, { ...policy, flags });
     this.#codecs.vip.encode(record, this.#mirrors.vips.bytes, this.#mirrors.vips.offset(vip.id));
   }
 
@@ -287,7 +289,8 @@ export class Image {
       const forwarded = { frontend, backends: [] };
       const policy = { ...policyOf(record, this.settings.hz), ...listsIn(record.flags, lists.get(id)) };
       const tables = { table: undefined, previous: undefined };
-      const held = { id, key, frontend, hash, backends: new Map(), ...tables, forwarded };
+      const beside = (record.flags & VipFlags.VIP_BESIDE_EXACT) !== 0;
+      const held = { id, key, frontend, hash, backends: new Map(), beside, ...tables, forwarded };
       this.insertVip({ ...held, policy, nodeDenied: this.node.denied(policy, familyOf(frontend.address)) });
       this.vipIds.adopt(id);
     }
@@ -318,6 +321,7 @@ export class Image {
       this.chains.adopt(held, record.next);
     }
     this.chains.settle(this.backendOf);
+    for (const vip of this.vips.values()) for (const one of newlyBeside(this, vip)) one.beside = true;
     for (const backend of this.backendOf) {
       if (backend === undefined) continue;
       this.encodeBackend(backend);

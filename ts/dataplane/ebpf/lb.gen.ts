@@ -162,6 +162,7 @@ export const VipFlags = {
   VIP_LISTED: 2,
   VIP_LISTED_ONLY: 4,
   VIP_NODE_DENIED: 8,
+  VIP_BESIDE_EXACT: 16,
 } as const;
 export type VipFlags = (typeof VipFlags)[keyof typeof VipFlags];
 

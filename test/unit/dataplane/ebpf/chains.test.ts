@@ -22,7 +22,18 @@ function heldVip(id: number): HeldVip {
   const forwarded = { frontend, backends: [] };
   const key = vipKey(frontend);
   const tables = { table: undefined, previous: undefined };
-  return { id, key, frontend, hash: 0, policy: {}, nodeDenied: false, backends: new Map(), ...tables, forwarded };
+  return {
+    id,
+    key,
+    frontend,
+    hash: 0,
+    policy: {},
+    nodeDenied: false,
+    beside: false,
+    backends: new Map(),
+    ...tables,
+    forwarded,
+  };
 }
 
 /** Backend `id` of a VIP; few endpoints, so that VIPs share them. */

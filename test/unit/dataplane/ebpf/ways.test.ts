@@ -71,6 +71,7 @@ function vipOf(id: number, policy: Policy = { forwarding: 'tunnel' }): HeldVip {
     hash: 0,
     policy,
     nodeDenied: false,
+    beside: false,
     backends: new Map(),
     ...tables,
     forwarded,
