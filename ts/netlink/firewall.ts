@@ -15,6 +15,9 @@ export interface BaseChain {
   readonly rules: number;
 }
 
+/** The table that IPVS needs, in the family inet. It is about pools alone, and no firewall. */
+export const ownTable = 'vipd';
+
 // linux/netfilter/nfnetlink.h, linux/netfilter/nf_tables.h
 const NETLINK_NETFILTER = 12;
 const NFT_MSG_NEWCHAIN = (10 << 8) | 3;
@@ -32,6 +35,7 @@ const NFTA_HOOK_HOOKNUM = 1;
 const NF_DROP = 0;
 /** linux/netfilter.h: IPv4, IPv6, both, bridges */
 const FAMILIES = [2, 10, 1, 7];
+const NFPROTO_INET = 1;
 const NF_INET_PRE_ROUTING = 0;
 const NF_INET_FORWARD = 2;
 const NF_INET_POST_ROUTING = 4;
@@ -115,16 +119,22 @@ export function departureFirewall(): string | undefined {
 const LEGACY = { ip_tables_names: 'iptables', ip6_tables_names: 'ip6tables' } as const;
 
 /** Pure. */
-export function meetsForwarded({ family, hook, drops, rules }: BaseChain): boolean {
-  if (!FAMILIES.includes(family) || (rules === 0 && !drops)) return false;
-  return [NF_INET_PRE_ROUTING, NF_INET_FORWARD, NF_INET_POST_ROUTING].includes(hook);
+export function meetsForwarded(chain: BaseChain): boolean {
+  return counts(chain) && [NF_INET_PRE_ROUTING, NF_INET_FORWARD, NF_INET_POST_ROUTING].includes(chain.hook);
 }
 
 /** Pure. */
-export function filtersForwarded({ family, type, hook, drops, rules }: BaseChain): boolean {
-  if (!FAMILIES.includes(family) || (rules === 0 && !drops)) return false;
+export function filtersForwarded(chain: BaseChain): boolean {
+  const { type, hook } = chain;
+  if (!counts(chain)) return false;
   if (hook === NF_INET_FORWARD) return true;
   return type === 'filter' && (hook === NF_INET_PRE_ROUTING || hook === NF_INET_POST_ROUTING);
+}
+
+/** Does it look at packets, and is it the operator's? */
+function counts({ family, table, drops, rules }: BaseChain): boolean {
+  if (family === NFPROTO_INET && table === ownTable) return false;
+  return FAMILIES.includes(family) && (rules > 0 || drops);
 }
 
 function linesOf(path: string): string[] {

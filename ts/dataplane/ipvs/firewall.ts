@@ -1,8 +1,6 @@
 import { formatPrefix, type Prefix, parsePrefix } from '../../model/address.js';
+import { ownTable as tableName } from '../../netlink/firewall.js';
 import { type AddressChange, type AddressesBySet, addressSets } from './addresses.js';
-
-/** The name of our table, in the family inet. */
-export const tableName = 'vipd';
 
 /**
  * What our nftables table knows. It lets nobody but IPVS have what is addressed to a pool, and gives packets a source to

@@ -1,6 +1,7 @@
 import { execFile, spawnSync } from 'node:child_process';
+import { ownTable as tableName } from '../../netlink/firewall.js';
 import { VipdError } from '../../util/errors.js';
-import { type Firewall, firewallIn, tableName } from './firewall.js';
+import { type Firewall, firewallIn } from './firewall.js';
 
 /** Whether the program is there that sets the table. */
 export function nftPresent(): boolean {
