@@ -76,7 +76,7 @@ static __always_inline __u32 exact_patience(__u8 protocol, __u8 state)
 	if (state == EXACT_NEW)
 		return EXACT_OPENING;
 	if (protocol == IPPROTO_UDP)
-		return EXACT_UDP_IDLE;
+		return state == EXACT_REPLIED ? EXACT_UDP_ANSWERED : EXACT_UDP_IDLE;
 	if (state == EXACT_ESTABLISHED)
 		return EXACT_TCP_IDLE;
 	if (state == EXACT_REPLIED)

@@ -79,6 +79,7 @@ enum exact_timeout {
 	EXACT_TCP_IDLE = 7440,
 	EXACT_TCP_CLOSING = 240,
 	EXACT_TCP_CLOSED = 10,
+	EXACT_UDP_ANSWERED = 30,	/* the client has asked and not spoken again; as the kernel's own tracking has it */
 	EXACT_UDP_IDLE = 300,
 };
 

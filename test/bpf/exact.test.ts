@@ -155,3 +155,32 @@ rootTest('a connection is over when both ends have said so', async (t) => {
   silence(plane, 1, 11);
   t.is(ask(plane, 1, 'A'), undefined);
 });
+
+rootTest(
+  'a question over UDP that was answered keeps its port for half a minute, a conversation for five',
+  async (t) => {
+    const udp = new Talk(4, 'udp');
+    const plane = await openPlane({}, undefined, { first: 61_440, last: 61_440 });
+    t.teardown(() => plane.close());
+    await program(plane, [upsert(udp.key, udp.backends(1), FULL)]);
+    const source = '10.9.9.9:61440';
+    const asks = (sport: number) => {
+      const { ip, transport } = dissect(plane.run('xdp', 'in', udp.ask('', { sport }).build()).data);
+      return ip?.src === '10.9.9.9' && transport?.kind === 'udp' && transport.sport === 61_440;
+    };
+    const answers = () => plane.run('xdp', 'in', udp.reply(udp.backend(1), '', { to: source }).build());
+    t.true(asks(1));
+    answers();
+    silence(plane, 1, 29);
+    t.false(asks(2));
+    silence(plane, 1, 2);
+    t.true(asks(2));
+    answers();
+    t.true(asks(2));
+    answers();
+    silence(plane, 2, 299);
+    t.false(asks(3));
+    silence(plane, 2, 2);
+    t.true(asks(3));
+  },
+);

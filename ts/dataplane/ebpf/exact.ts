@@ -81,7 +81,8 @@ function keyAt(keys: Buffer, index: number, size: number): Buffer {
 /** Pure: seconds, as exact_patience() in bpf/exact.h. */
 export function patience({ state, answer }: Pick<ExactFlow, 'state' | 'answer'>): number {
   if (state === ExactState.EXACT_NEW) return ExactTimeout.EXACT_OPENING;
-  if (answer.protocol === UDP) return ExactTimeout.EXACT_UDP_IDLE;
+  if (answer.protocol === UDP)
+    return state === ExactState.EXACT_REPLIED ? ExactTimeout.EXACT_UDP_ANSWERED : ExactTimeout.EXACT_UDP_IDLE;
   if (state === ExactState.EXACT_ESTABLISHED) return ExactTimeout.EXACT_TCP_IDLE;
   if (state === ExactState.EXACT_REPLIED) return ExactTimeout.EXACT_HANDSHAKE;
   return state === ExactState.EXACT_CLOSED ? ExactTimeout.EXACT_TCP_CLOSED : ExactTimeout.EXACT_TCP_CLOSING;

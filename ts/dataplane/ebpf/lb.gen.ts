@@ -48,6 +48,7 @@ export const ExactTimeout = {
   EXACT_TCP_IDLE: 7440,
   EXACT_TCP_CLOSING: 240,
   EXACT_TCP_CLOSED: 10,
+  EXACT_UDP_ANSWERED: 30,
   EXACT_UDP_IDLE: 300,
 } as const;
 export type ExactTimeout = (typeof ExactTimeout)[keyof typeof ExactTimeout];
