@@ -43,13 +43,14 @@ export const features: readonly Feature[] = [
     suites: netns('policies', 'least-connections', 'latency'),
     documented: 'with IPVS, all but `latency`, `allow`, `deny`, rates',
   },
+  { name: 'uplinks with VLAN tags, bonds', suites: ['guest/links'], documented: noPrograms },
   { name: '`tunnel` and `direct`', suites: netns('modes'), documented: 'with IPVS' },
   { name: '`exact` and full NAT', suites: ['bpf/exact', 'netns/exact'], documented: noPrograms },
   { name: 'past the stack between workloads (`redirect`)', suites: netns('redirect'), documented: noPrograms },
   { name: 'DNS, and containers led to it', suites: netns('dns', 'dns-intercept'), documented: 'yes' },
   {
     name: 'IPVS serving, foreign services, faults of the machine',
-    suites: ['guest/ipvs', 'guest/ipvs-faults'],
+    suites: ['guest/ipvs', 'guest/ipvs-faults', 'guest/ipvs-removal'],
     documented: 'yes',
   },
   {
