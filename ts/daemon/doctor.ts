@@ -123,7 +123,7 @@ const costs: Readonly<Record<string, string>> = {
   datagrams:
     'every datagram of an unconnected UDP socket passes it: some 0.5 µs with its answer; sock.datagrams: off spares them',
   answers: 'every recvfrom() of a UDP socket passes it',
-  health: 'every TCP connect passes it: some 0.1 µs, and 0.8 µs (3 %) to a VIP; passiveHealth: false spares them',
+  health: 'every TCP connect passes it: some 0.2 µs, and 0.4 µs (1 %) to a VIP; passiveHealth: false spares them',
 };
 
 function hookChecks(hooks: readonly HookStatus[] | undefined): DoctorCheck[] {
