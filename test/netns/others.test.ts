@@ -31,7 +31,7 @@ rootTest(
     const xdp = async () => (await hooks()).find(({ hook }) => hook === 'xdp');
     const [refused] = [await xdp()];
     t.like(refused, { attached: false, fault: { code: 'XDP_TAKEN', object: `xdp hook on ${site.link}` } });
-    t.regex(refused?.fault?.cause ?? '', /another program has it: \w+/);
+    t.regex(refused?.fault?.cause ?? '', /another program has it: \w+ \(id \d+\)/);
     t.regex(refused?.fault?.hint ?? '', /tc serves up\d+ meanwhile/);
     t.is((await hooks()).filter(({ hook, attached }) => hook === 'tc' && attached).length, 2);
     const open = await Promise.all(vips.map((vip) => client.open('tcp', target(vip))));

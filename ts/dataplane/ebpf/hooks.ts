@@ -371,7 +371,7 @@ function isTaken(error: unknown): boolean {
 /** An interface has room for one XDP program. */
 function takenFault({ where, ifindex }: Place): Fault {
   const other = links().find(({ index }) => index === ifindex)?.xdp;
-  const program = other === undefined ? undefined : (attachedProgram(other.progId).name ?? `program ${other.progId}`);
+  const program = other && `${attachedProgram(other.progId).name ?? 'one without a name'} (id ${other.progId})`;
   return {
     code: 'XDP_TAKEN',
     object: `xdp hook on ${where}`,
