@@ -69,7 +69,7 @@ for (const [what, make] of Object.entries(layers)) {
         serviceOf(`${protocol}4`, '11.0.0.80:80', [server], { protocol }),
         serviceOf(`${protocol}6`, '[fd01:c::80]:80', [server], { protocol }),
       ]);
-      // Tags come by the link itself, to xdp; a bond is virtual, which is for tc.
+      // Tags come by the link itself; on a bond vipd finds out by itself what its links can do.
       const flags = what === 'a bond' ? ['--xdp', uplink] : ['--xdp', site.link, '--xdp-mode', 'native'];
       const daemon = await Daemon.start(lab, services, '--tc', 'w*', ...flags);
       await checkServed(t, daemon, client, services);
