@@ -19,6 +19,7 @@ export interface Neighbour {
 }
 
 export interface StoreListener {
+  /** Entries that are their owners' word: the store has checked every signature, and nobody checks it again. */
   heard(entries: readonly Heard[]): void;
   /** The whole list, whenever it changed; round trips alone make no change. */
   neighbours(list: readonly Neighbour[]): void;
