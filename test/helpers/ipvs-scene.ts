@@ -17,12 +17,12 @@ export const services = (servers: readonly EchoServer[]) => [
   serviceOf('udp6', '[fd01:c::80]:80', servers, { protocol: 'udp' }),
 ];
 
-/** Two servers, and a client on the node, in a workload and outside. */
+/** Two servers, and a client on the node, where its sock hook would see it, in a workload and outside. */
 export async function scene(t: Context) {
   const lab = Lab.create(t);
   const servers = await Promise.all(['one', 'two'].map((name) => startEcho(lab, lab.site(name), name)));
   const clients = {
-    local: await Agent.start(lab, lab.node),
+    local: await Agent.start(lab, lab.node, lab.cgroup),
     workload: await Agent.start(lab, lab.site('workload').namespace),
     outside: await Agent.start(lab, lab.site('outside', 'uplink').namespace),
   };
