@@ -27,7 +27,7 @@ import {
 } from './replaced.js';
 import { clear, copyExact, copyExactRest, copyMap, copyRest } from './resize.js';
 import { type Limits, type Maps, SHARED, type SharedMap, type Sizes, sizesOf } from './shared-maps.js';
-import { measureHz, shiftOf } from './ticks.js';
+import { flowAgeNow, measureHz, shiftOf } from './ticks.js';
 
 /** Settings of the programs that no map keeps. */
 export interface Asked {
@@ -95,7 +95,7 @@ export function loadPrograms(directory: string, limits: Limits, asked: Asked): L
     );
     const running = object.load();
     loaded.set(name, running);
-    adoptNew(running, maps, pins, old);
+    adoptNew(running, maps, pins, old, flowAgeNow(settings.hz));
   }
   writeLayout(
     maps.get('layout')!,
@@ -123,7 +123,9 @@ export function loadPrograms(directory: string, limits: Limits, asked: Asked): L
     },
     settle() {
       const flows = old.get('flows');
-      if (flows !== undefined && carried('flows', flows)) copyRest(flows.map, maps.get('flows')!, flows);
+      if (flows !== undefined && carried('flows', flows)) {
+        copyRest(flows.map, maps.get('flows')!, { ...flows, age: flowAgeNow(settings.hz) });
+      }
       const exactFlows = exactOf(old, maps);
       if (exactFlows !== undefined) copyExactRest(exactFlows.map, exact, exactFlows);
       // Nobody writes there any more; what ends from now on must not be found again.
@@ -186,7 +188,7 @@ function prepare(object: BpfObject, sizes: Sizes, maps: Maps): void {
 const next = (name: string) => `next_${name}`; // bpffs takes no dots
 
 /** The first object that is loaded makes the maps; the next ones reuse them. */
-function adoptNew(object: LoadedObject, maps: Maps, pins: string, old: Replaced): void {
+function adoptNew(object: LoadedObject, maps: Maps, pins: string, old: Replaced, age: number): void {
   for (const name of SHARED) {
     if (maps.has(name)) continue;
     const map = object.map(name);
@@ -196,7 +198,7 @@ function adoptNew(object: LoadedObject, maps: Maps, pins: string, old: Replaced)
     map.pin(pin);
     chmodSync(pin, 0o600);
     maps.set(name, map);
-    if (replaced !== undefined && isCopiedEarly(name, replaced)) copyMap(name, replaced.map, map, replaced);
+    if (replaced !== undefined && isCopiedEarly(name, replaced)) copyMap(name, replaced.map, map, { ...replaced, age });
   }
 }
 

@@ -4,11 +4,11 @@ import { type Adopted, adoptMap } from './adopt.js';
 import { flowLayoutOf, sameFlowLayout } from './convert.js';
 import { readLayouts } from './layouts.js';
 import { FlowBits } from './lb.gen.js';
-import { isReplaced, type Reading } from './resize.js';
+import { isReplaced, type Layout } from './resize.js';
 import { type Maps, SHARED, type SharedMap, type Sizes } from './shared-maps.js';
 
 /** A map that is to be replaced, and how what it holds is to be understood. */
-export type Old = Adopted & Reading;
+export type Old = Adopted & Layout;
 export type Replaced = Map<SharedMap, Old>;
 
 /** `old` are those that are to be made anew, in another size or layout. */

@@ -1,7 +1,7 @@
 import type { BpfMap } from '../../libbpf/map.js';
 import { type Conversion, convertedFlow, type FlowLayout } from './convert.js';
 import { IdSets } from './id-sets.js';
-import { FlowBits, FlowState, LbSize } from './lb.gen.js';
+import { FlowBits, FlowIdle, FlowState, LbSize } from './lb.gen.js';
 import { indexBytes } from './mirror.js';
 
 /** Entries moved by one system call. */
@@ -17,11 +17,11 @@ export function isReplaced(name: string, held: number, wanted: number | undefine
   return name === 'flows' || wanted > held;
 }
 
-/** Fills a new map, which no program uses yet, with what is in the one it replaces. @param as of an entry in another layout */
-export function copyMap(name: string, from: BpfMap, to: BpfMap, as: Reading = {}): void {
+/** Fills a new map, which no program uses yet, with what is in the one it replaces. */
+export function copyMap(name: string, from: BpfMap, to: BpfMap, as: Reading): void {
   if (name === 'flows') {
     const words = new BigUint64Array(to.info.maxEntries * WAYS);
-    spreadFlows(flowsOf(from, as), words, to.info.maxEntries);
+    spreadFlows(flowsOf(from, as), words, to.info.maxEntries, as.age);
     writeArray(to, bytesOf(words));
   } else if (HASHES.has(to.info.type)) copyHash(from, to, as);
   else if (name.endsWith('_sets')) writeArray(to, bytesOf(rehashed(new Uint32Array(wordsOf(from).buffer), to)));
@@ -29,7 +29,13 @@ export function copyMap(name: string, from: BpfMap, to: BpfMap, as: Reading = {}
 }
 
 /** How what is in a map of another version is to be understood. */
-export interface Reading {
+export interface Reading extends Layout {
+  /** Of a flow that is heard of now. */
+  readonly age: number;
+}
+
+/** How an entry is laid out, where it is otherwise than now. */
+export interface Layout {
   readonly conversion?: Conversion | undefined;
   /** Of flows. */
   readonly flowLayout?: FlowLayout | undefined;
@@ -47,7 +53,7 @@ export interface ExactMaps {
 }
 
 /** Copies exact flows into maps that no program uses yet. */
-export function copyExact(from: BpfMap, to: ExactMaps, as: Reading = {}): void {
+export function copyExact(from: BpfMap, to: ExactMaps, as: Layout = {}): void {
   const entries = [...entriesOf(from, as)];
   if (entries.length === 0) return;
   const keys = Buffer.concat(entries.map(([key]) => key));
@@ -59,7 +65,7 @@ export function copyExact(from: BpfMap, to: ExactMaps, as: Reading = {}): void {
  * Adds those that have begun since, while programs use the new maps: what is there is newer. Not one whose answer has been
  * given to another flow meanwhile.
  */
-export function copyExactRest(from: BpfMap, to: ExactMaps, as: Reading = {}): void {
+export function copyExactRest(from: BpfMap, to: ExactMaps, as: Layout = {}): void {
   for (const [key, value] of entriesOf(from, as)) {
     const answer = answerIn(value, to);
     if (to.flows.get(key) !== undefined || to.answers.get(answer)?.equals(key) === false) continue;
@@ -78,11 +84,11 @@ function answerIn(value: Buffer, { flows, answerAt }: ExactMaps): Buffer {
   return value.subarray(answerAt, answerAt + flows.info.keySize);
 }
 
-function copyHash(from: BpfMap, to: BpfMap, as: Reading): void {
+function copyHash(from: BpfMap, to: BpfMap, as: Layout): void {
   for (const [key, value] of entriesOf(from, as)) to.set(key, value);
 }
 
-function* entriesOf(map: BpfMap, { conversion }: Reading): Generator<[Buffer, Buffer]> {
+function* entriesOf(map: BpfMap, { conversion }: Layout): Generator<[Buffer, Buffer]> {
   const { keys, values, count } = map.dump();
   const { keySize, valueSize } = map.info;
   for (let i = 0; i < count; i++) {
@@ -93,7 +99,7 @@ function* entriesOf(map: BpfMap, { conversion }: Reading): Generator<[Buffer, Bu
 }
 
 /** Entries of an array, in the layout of the new one; with one for each CPU where the map has those. */
-function converted(bytes: Buffer, from: BpfMap, to: BpfMap, { conversion }: Reading): Buffer {
+function converted(bytes: Buffer, from: BpfMap, to: BpfMap, { conversion }: Layout): Buffer {
   if (conversion === undefined) return bytes;
   const [before, after] = [slotOf(from), slotOf(to)];
   const blank = Buffer.alloc(before);
@@ -113,7 +119,7 @@ function slotOf({ info, valueStride }: BpfMap): number {
 }
 
 /** Without those that only programs can take over, by their hash. */
-function flowsOf(map: BpfMap, { flowLayout }: Reading): BigUint64Array {
+function flowsOf(map: BpfMap, { flowLayout }: Layout): BigUint64Array {
   const words = wordsOf(map);
   return flowLayout === undefined
     ? words
@@ -124,8 +130,9 @@ function flowsOf(map: BpfMap, { flowLayout }: Reading): BigUint64Array {
  * Adds the flows that came into the old table after it was copied, and that the programs, which use the new one by now,
  * have not taken over themselves. Few: a set is read anew before it is written, for they change it meanwhile.
  */
-export function copyRest(from: BpfMap, to: BpfMap, as: Reading = {}): void {
+export function copyRest(from: BpfMap, to: BpfMap, as: Reading): void {
   const sets = to.info.maxEntries;
+  const larger = sets > from.info.maxEntries;
   const words = wordsOf(to);
   for (const [i, word] of flowsOf(from, as).entries()) {
     if (word === 0n) continue;
@@ -134,22 +141,22 @@ export function copyRest(from: BpfMap, to: BpfMap, as: Reading = {}): void {
     for (const set of possible) {
       const now = new BigUint64Array(WAYS);
       to.readArray(set, new Uint8Array(now.buffer));
-      if (put(now, 0, unproven(word))) to.set(indexBytes([set]), bytesOf(now));
+      if (put(now, 0, larger ? doubtful(word, as.age) : word)) to.set(indexBytes([set]), bytesOf(now));
     }
   }
 }
 
 /**
  * Pure: adds what is in the old table to one of `sets` sets. An entry does not hold all of its hash, so in a larger table it stands in
- * every set it may belong to, unproven: its next packets prove it where it is looked for, the others give way to new flows.
- * In a smaller one the proven come first where there are too many.
+ * every set it may belong to, in doubt: its next packets prove it where it is looked for, the others give way to new flows.
+ * In a smaller one the proven come first where there are too many. @param age of a flow that is heard of now
  */
-export function spreadFlows(old: BigUint64Array, words: BigUint64Array, sets: number): void {
+export function spreadFlows(old: BigUint64Array, words: BigUint64Array, sets: number, age: number): void {
   const before = old.length / WAYS;
   for (const proven of [true, false]) {
     for (let i = 0; i < old.length; i++) {
       if (old[i] === 0n || isProven(old[i]!) !== proven) continue;
-      const word = sets > before ? unproven(old[i]!) : old[i]!;
+      const word = sets > before ? doubtful(old[i]!, age) : old[i]!;
       for (const set of targets(Math.floor(i / WAYS), before, sets)) put(words, set, word);
     }
   }
@@ -182,9 +189,28 @@ function put(words: BigUint64Array, set: number, word: bigint): boolean {
 const STATE_SHIFT = BigInt(FlowBits.FLOW_STATE_SHIFT);
 const STATES = (1n << BigInt(FlowBits.FLOW_STATE_BITS)) - 1n;
 
+function stateOf(word: bigint): number {
+  return Number((word >> STATE_SHIFT) & STATES);
+}
+
 function isProven(word: bigint): boolean {
-  const state = Number((word >> STATE_SHIFT) & STATES);
+  const state = stateOf(word);
   return state === FlowState.FLOW_ESTABLISHED || state === FlowState.FLOW_REPLIED;
+}
+
+const AGES = (1n << BigInt(FlowBits.FLOW_AGE_BITS)) - 1n;
+/** Half an hour, in units of an age. */
+const TRIAL = 112;
+const TRIAL_BEGINS = BigInt(FlowIdle.FLOW_IDLE_LIMIT - TRIAL);
+
+/**
+ * One of the copies of a flow, of which all but one are false. An established flow may be silent for long and yet is not to be
+ * lost, so it gives way no sooner than half an hour from now; any other as soon as room is needed.
+ */
+function doubtful(word: bigint, age: number): bigint {
+  if (stateOf(word) !== FlowState.FLOW_ESTABLISHED) return unproven(word);
+  const idle = (BigInt(age) - word) & AGES;
+  return idle >= TRIAL_BEGINS ? word : (word & ~AGES) | ((BigInt(age) - TRIAL_BEGINS) & AGES);
 }
 
 function unproven(word: bigint): bigint {

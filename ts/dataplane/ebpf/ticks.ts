@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { BpfObject } from '../../libbpf/object.js';
 import type { BpfProgram } from '../../libbpf/program.js';
 import { bpfObject } from '../../util/paths.js';
+import { FlowBits } from './lb.gen.js';
 
 /** The rates Linux can be configured with (kernel/Kconfig.hz). */
 const RATES = [100, 250, 300, 1000];
@@ -34,6 +35,21 @@ export function measureHz(): number {
   } finally {
     loaded.close();
   }
+}
+
+/** The kernel starts to count so long before 32 bits wrap (INITIAL_JIFFIES of linux/jiffies.h), seconds. */
+const BEFORE_WRAP = 300;
+
+/** Pure: what `tc_ticks` says so long after the kernel's start. @param seconds by CLOCK_MONOTONIC */
+export function ticksAt(seconds: number, hz: number): number {
+  const ticks = Math.floor((seconds - BEFORE_WRAP) * hz) % WRAP;
+  return ticks < 0 ? ticks + WRAP : ticks;
+}
+
+/** The age of a flow that is heard of now, where no program is loaded yet that could be asked. */
+export function flowAgeNow(hz: number): number {
+  const ticks = ticksAt(Number(process.hrtime.bigint()) / 1e9, hz);
+  return (ticks >>> shiftOf(hz * 16)) & ((1 << FlowBits.FLOW_AGE_BITS) - 1);
 }
 
 /** Pure. */

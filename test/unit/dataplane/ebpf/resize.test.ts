@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import test from 'ava';
 import fc from 'fast-check';
-import { FlowBits, FlowState, LbSize } from '../../../../ts/dataplane/ebpf/lb.gen.js';
+import { FlowBits, FlowIdle, FlowState, LbSize } from '../../../../ts/dataplane/ebpf/lb.gen.js';
 import { isReplaced, spreadFlows } from '../../../../ts/dataplane/ebpf/resize.js';
 import { holds } from './holds.js';
 
 const WAYS = LbSize.FLOW_SET_WAYS;
+
+/** An age, soon after it has wrapped. */
+const NOW = 5;
 
 interface Entry {
   /** Bits of the hash below the tag. */
@@ -39,7 +42,7 @@ function tableOf(entries: readonly Entry[], sets: number) {
 
 function spread(old: BigUint64Array, sets: number): BigUint64Array {
   const words = new BigUint64Array(sets * WAYS);
-  spreadFlows(old, words, sets);
+  spreadFlows(old, words, sets, NOW);
   return words;
 }
 
@@ -57,6 +60,26 @@ test('in a larger table every flow is found, with its backend', (t) => {
     for (const one of held) assert.equal((found(after, before * factor, one) ?? 0n) & 0xfffff0000n, 7n << 16n);
   });
   holds(t, property);
+});
+
+test('in a larger table an established flow stays so, and for half an hour more, however long it was silent', (t) => {
+  const aged = (age: number) => word({ low: 1, tag: 9, state: FlowState.FLOW_ESTABLISHED }) | BigInt(age);
+  const idleAfter = (idle: number, sets: readonly number[]) => {
+    let table: BigUint64Array = new BigUint64Array(2 * WAYS);
+    table[WAYS] = aged((NOW - idle) & 1023);
+    for (const one of sets) table = spread(table, one);
+    const last = sets.at(-1)!;
+    const held = found(table, last, { low: 1, tag: 9, state: 0 })!;
+    t.is(Number((held >> 10n) & 3n), FlowState.FLOW_ESTABLISHED);
+    return (NOW - Number(held & 1023n)) & 1023;
+  };
+  const trial = FlowIdle.FLOW_IDLE_LIMIT - 112;
+  for (const sets of [[8], [8, 32], [32, 4, 64]]) {
+    t.is(idleAfter(0, sets), trial);
+    t.is(idleAfter(40, sets), trial);
+    t.is(idleAfter(400, sets), 400);
+  }
+  t.is(idleAfter(40, [1]), 40, 'in a smaller one nothing is in doubt');
 });
 
 test('in a smaller table no proven flow gives way to an unproven one', (t) => {
