@@ -19,6 +19,12 @@ static __always_inline bool exact_free(struct exact *e)
 	return exact_remove();
 }
 
+/* Adds an entry: 0, or what the map says. Before 6.4 that is an int, and the upper half of the register anything. */
+static __always_inline long exact_add(void *map, const void *key, const void *value)
+{
+	return (int)bpf_map_update_elem(map, key, value, BPF_NOEXIST);
+}
+
 struct claim {
 	__u32 start;	/* offset of the first port that is tried */
 	__u32 own;	/* 1: the client's own port before any other */
@@ -33,9 +39,9 @@ static long claim_step(__u32 index, struct claim *claim)
 		return 1;
 	if (index >= claim->own)
 		e->answer.dst_port = bpf_htons(nat_port_first + (claim->start + index) % nat_ports);
-	claim->error = bpf_map_update_elem(&exact_answers, &e->answer, &e->key, BPF_NOEXIST);
+	claim->error = exact_add(&exact_answers, &e->answer, &e->key);
 	if (claim->error == -EEXIST && exact_free(e))
-		claim->error = bpf_map_update_elem(&exact_answers, &e->answer, &e->key, BPF_NOEXIST);
+		claim->error = exact_add(&exact_answers, &e->answer, &e->key);
 	return claim->error != -EEXIST;
 }
 
@@ -152,7 +158,7 @@ static __always_inline long exact_insert(struct exact *e, const struct backend *
 	e->flow.backend = id;
 	e->flow.generation = backend->generation;
 	e->flow.forwarding = backend->forwarding;
-	error = bpf_map_update_elem(&exact_flows, &e->key, &e->flow, BPF_NOEXIST);
+	error = exact_add(&exact_flows, &e->key, &e->flow);
 	if (error)
 		bpf_map_delete_elem(&exact_answers, &e->answer);
 	return error;
