@@ -49,8 +49,8 @@ export const features: readonly Feature[] = [
   { name: 'past the stack between workloads (`redirect`)', suites: netns('redirect'), documented: noPrograms },
   { name: 'DNS, and containers led to it', suites: netns('dns', 'dns-intercept'), documented: 'yes' },
   {
-    name: 'IPVS serving, foreign services, faults of the machine',
-    suites: ['guest/ipvs', 'guest/ipvs-faults', 'guest/ipvs-removal'],
+    name: 'IPVS serving, policies, `tunnel` and `direct`, foreign services, faults of the machine',
+    suites: ['guest/ipvs', 'guest/ipvs-policies', 'guest/ipvs-faults', 'guest/ipvs-removal'],
     documented: 'yes',
   },
   {
