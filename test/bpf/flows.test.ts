@@ -1,5 +1,6 @@
 import type { ExecutionContext } from 'ava';
 import type { Limits } from '../../ts/dataplane/ebpf/shared-maps.js';
+import { flowAgeNow, shiftOf, ticksOf } from '../../ts/dataplane/ebpf/ticks.js';
 import { rootTest } from '../helpers/needs.js';
 import { type Action, answer, type Case, forwarded, type Hook, repliedFrom, send, set } from './case.js';
 import { type Talk, tcpTalks } from './cases/talk.js';
@@ -103,3 +104,12 @@ for (const hook of ['xdp', 'tc'] as const) {
     );
   }
 }
+
+rootTest('the age of a flow is known without a program that could be asked', async (t) => {
+  const plane = await small();
+  const { hz } = plane.settings();
+  const program = plane.openProgram('tc_ticks');
+  const age = (ticksOf(program) >>> shiftOf(hz * 16)) & 1023;
+  program.close();
+  t.true(((flowAgeNow(hz) - age + 1024) & 1023) <= 1, 'the same, or the next one by now');
+});

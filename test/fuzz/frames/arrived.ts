@@ -1,17 +1,15 @@
 import { dropLaterProblem, laterSentProblem } from './full-nat.js';
-import { Headers, word } from './headers.js';
+import { ENCAPSULATED, word } from './headers.js';
 import { errorProblem } from './icmp.js';
 import { laterRequestProblem, laterTurnedProblem } from './later.js';
 import { isAnswerable, refusalProblem } from './refusal.js';
 import type { Scene, SceneVip } from './scene.js';
 import type { Setting } from './setting.js';
-import type { Sighting } from './sighting.js';
+import { type Sighting, without } from './sighting.js';
 import { difference, updated } from './sums.js';
 
 // The other end of a tunnel: what another node sent to a backend of this one, for a VIP, in an outer header.
 
-const OUTER = { 4: 20, 6: 40 } as const;
-const INSIDE = { 4: 4, 6: 41 } as const;
 const CONGESTED = 3;
 
 /** How a packet that stood in the frame itself would be treated. */
@@ -39,7 +37,7 @@ export function arrivedProblem(seen: Sighting, setting: Setting, forwarding: rea
 /** The VIP whose backend of this node the outer header names. */
 function tunnelEnd({ sent, headers }: Sighting, scene: Scene): SceneVip | undefined {
   const { kind, family, protocol, options, odd, destination, addressLength } = headers;
-  if (kind !== 'other' || protocol !== INSIDE[family] || options || odd) return undefined;
+  if (kind !== 'other' || protocol !== ENCAPSULATED[family] || options || odd) return undefined;
   const is = (address: Uint8Array) =>
     address.length === addressLength && address.every((byte, i) => sent[destination + i] === byte);
   return scene.vips.find((vip) => vip.mode === 'arriving' && vip.backendAddresses.some(is));
@@ -55,16 +53,12 @@ function isForVip({ sent, sentSize, headers }: Sighting, family: 4 | 6, scene: S
 
 /** The same without the outer header, whose sign of congestion is one for the packet inside (RFC 6040 §4.2). */
 function unwrapped(seen: Sighting): Sighting {
-  const { sent, sentSize, headers } = seen;
-  const { l3, l4, family } = headers;
-  const size = sentSize - OUTER[family];
-  const bytes = Buffer.alloc(Math.max(sent.length, size));
-  sent.copy(bytes, 0, 0, l3);
-  sent.copy(bytes, l3, l4, sentSize);
-  if (congestion(sent, l3, family) === CONGESTED && congestion(bytes, l3, family) !== 0) mark(bytes, l3, family);
-  const inner = new Headers();
-  inner.read(bytes, size);
-  return { ...seen, sent: bytes, sentSize: size, headers: inner };
+  const { l3, l4, family } = seen.headers;
+  const inside = without(seen, l3, l4);
+  if (congestion(seen.sent, l3, family) === CONGESTED && congestion(inside.sent, l3, family) !== 0) {
+    mark(inside.sent, l3, family);
+  }
+  return inside;
 }
 
 function congestion(bytes: Buffer, l3: number, family: 4 | 6): number {

@@ -1,13 +1,10 @@
 import { endText, flowKey } from './flow-record.js';
-import { word } from './headers.js';
+import { HEADER, word } from './headers.js';
 import { natProblem } from './nat.js';
 import { tooBigAnswerProblem } from './refusal.js';
 import { isNodeSource, linkMtu, type Scene, type SceneVip } from './scene.js';
 import type { Setting } from './setting.js';
 import type { Sighting } from './sighting.js';
-
-/** Bytes. */
-const TUNNEL_HEADER = { 4: 20, 6: 40 } as const;
 
 // Full NAT: requests leave from an address and a port of the node, answers come to these.
 
@@ -132,7 +129,7 @@ export function dropErrorProblem(seen: Sighting): string | undefined {
 
 function cannotGoOn({ program, headers, sent }: Sighting): boolean {
   const life = sent[headers.l3 + (headers.family === 4 ? 8 : 7)]!;
-  const room = linkMtu - TUNNEL_HEADER[headers.family];
+  const room = linkMtu - HEADER[headers.family];
   return (
     life <= 1 ||
     headers.length > (headers.kind === 'later' ? room : linkMtu) ||

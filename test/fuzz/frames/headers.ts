@@ -20,6 +20,10 @@ const EXTENSIONS = new Set([0, ROUTING, FRAGMENT, 60]);
 const EXTENSIONS_MAX = 8;
 const TAGS = new Set([0x8100, 0x88a8]);
 
+/** Bytes of an IP header without options, and what it says when another one of its family is behind it (RFC 2003, RFC 2473). */
+export const HEADER = { 4: 20, 6: 40 } as const;
+export const ENCAPSULATED = { 4: 4, 6: 41 } as const;
+
 export const flag = { fin: 1, syn: 2, rst: 4, ack: 16 } as const;
 
 /**

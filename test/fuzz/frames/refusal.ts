@@ -1,11 +1,10 @@
-import { flag, type Headers, TCP, word } from './headers.js';
+import { flag, HEADER, type Headers, TCP, word } from './headers.js';
 import { macsSwapped } from './nat.js';
 import type { Sighting } from './sighting.js';
 import { onesSum } from './sums.js';
 
 const [ICMP, ICMPV6] = [1, 58];
-/** IP header lengths and what an unreachable quotes behind its 8 bytes: the IP header and 8 bytes (RFC 792, RFC 4443). */
-const HEADER = { 4: 20, 6: 40 } as const;
+/** What an unreachable quotes behind its 8 bytes: the IP header and 8 bytes (RFC 792, RFC 4443). */
 const UNREACHABLE = { 4: [3, 3], 6: [1, 4] } as const;
 const TOO_BIG = { 4: [3, 4], 6: [2, 0] } as const;
 const QUOTED = { 4: 28, 6: 48 } as const;

@@ -1,4 +1,4 @@
-import type { Headers } from './headers.js';
+import { Headers } from './headers.js';
 
 export const programs = ['xdp_ingress', 'tc_ingress', 'tc_egress'] as const;
 export type Program = (typeof programs)[number];
@@ -26,6 +26,15 @@ export interface Sighting {
   verdict: Verdict;
   got: Buffer;
   gotSize: number;
+}
+
+/** As if the frame had come without these bytes. */
+export function without(seen: Sighting, from: number, to: number): Sighting {
+  const sent = Buffer.concat([seen.sent.subarray(0, from), seen.sent.subarray(to)]);
+  const sentSize = seen.sentSize - (to - from);
+  const headers = new Headers();
+  headers.read(sent, sentSize);
+  return { ...seen, sent, sentSize, headers };
 }
 
 export function isUntouched({ sent, sentSize, got, gotSize, verdict }: Sighting): boolean {

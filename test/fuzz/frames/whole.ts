@@ -1,17 +1,14 @@
 import { flowKey } from './flow-record.js';
-import { word } from './headers.js';
+import { ENCAPSULATED, HEADER, word } from './headers.js';
 import { isForNextHop, natProblem } from './nat.js';
 import { isAnswerable, tooBigAnswerProblem } from './refusal.js';
 import { isNodeSource, linkMtu, type Scene, type SceneVip } from './scene.js';
 import type { Setting } from './setting.js';
-import type { Sighting } from './sighting.js';
+import { type Sighting, without } from './sighting.js';
 import { onesSum } from './sums.js';
 
 // Direct server return: packets go to their backend whole, in an outer header or by its MAC address.
 
-/** Outer headers: their bytes, and what they say is in them (RFC 2003, RFC 2473). */
-const OUTER = { 4: 20, 6: 40 } as const;
-const INSIDE = { 4: 4, 6: 41 } as const;
 const TTL = 64;
 const DONT_FRAGMENT = 0x4000;
 /** Version and traffic class of an IPv6 header; behind them is the flow label, which says which flow it is. */
@@ -23,7 +20,7 @@ export function tunnelProblem(seen: Sighting, setting: Setting): string | undefi
   const { sent, sentSize, got, gotSize, headers } = seen;
   const vip = carriedBy('tunnel', seen, setting.scene);
   if (vip === undefined) return 'is not for a VIP behind a tunnel';
-  const [outer, link] = [OUTER[headers.family], linkLength(seen)];
+  const [outer, link] = [HEADER[headers.family], linkLength(seen)];
   if (headers.length + outer > linkMtu) return 'does not fit into the tunnel';
   if (gotSize !== sentSize - headers.l3 + link + outer) return `has ${gotSize} bytes, had ${sentSize}`;
   if (sent.compare(got, link + outer, gotSize, headers.l3, sentSize) !== 0) return 'is another packet';
@@ -33,25 +30,12 @@ export function tunnelProblem(seen: Sighting, setting: Setting): string | undefi
 
 /** To the backend's MAC address, one hop older. */
 export function directProblem(seen: Sighting, setting: Setting): string | undefined {
-  const { sent, got, sentSize, gotSize, headers } = seen;
+  const { headers } = seen;
   const vip = carriedBy('direct', seen, setting.scene);
   if (vip === undefined) return 'is not for a VIP that is reached directly';
   if (headers.length > linkMtu) return 'does not fit';
-  const link = linkLength(seen);
-  if (link !== headers.l3) {
-    // Without its tags it is another frame to compare with.
-    const cut = (bytes: Buffer, from: number) => Buffer.concat([bytes.subarray(0, 12), bytes.subarray(from)]);
-    if (gotSize !== sentSize - headers.l3 + link) return `has ${gotSize} bytes, had ${sentSize}`;
-    const untagged = cut(sent, headers.l3 - 2).subarray(0, gotSize);
-    const aged = headers.family === 4 ? [8, 10, 11] : [7];
-    for (let at = 0; at < gotSize; at++) {
-      if (untagged[at] !== got[at] && !aged.includes(at - link)) return `byte ${at} is changed`;
-    }
-    const life = headers.family === 4 ? 8 : 7;
-    if (got[link + life] !== sent[headers.l3 + life]! - 1) return 'is not one hop older';
-    return noteCarried(seen, vip, setting);
-  }
-  return natProblem(seen, { portless: true, aged: true, nextHop: true }) ?? noteCarried(seen, vip, setting);
+  const untagged = linkLength(seen) === headers.l3 ? seen : without(seen, 12, headers.l3 - 2);
+  return natProblem(untagged, { portless: true, aged: true, nextHop: true }) ?? noteCarried(seen, vip, setting);
 }
 
 /** Told to its sender: it has no room on the way to the backend. */
@@ -91,7 +75,7 @@ function carriedBy(mode: SceneVip['mode'], { sent, headers }: Sighting, scene: S
 }
 
 function roomFor({ mode }: SceneVip, { headers }: Sighting): number {
-  return linkMtu - (mode === 'tunnel' ? OUTER[headers.family] : 0);
+  return linkMtu - (mode === 'tunnel' ? HEADER[headers.family] : 0);
 }
 
 /** The kernel sends frames without the tags they came with; XDP leaves those to the stack as they are. */
@@ -111,11 +95,11 @@ function linkProblem(seen: Sighting, link: number): string | undefined {
 function ipv4Problem({ sent, got, headers }: Sighting, at: number): string | undefined {
   const { l3, length } = headers;
   if (got[at] !== 0x45 || got[at + 1] !== sent[l3 + 1]) return 'version, header length or TOS';
-  if (word(got, at + 2) !== length + OUTER[4]) return 'length of the outer packet';
+  if (word(got, at + 2) !== length + HEADER[4]) return 'length of the outer packet';
   if (word(got, at + 4) !== word(sent, l3 + 4)) return 'identification';
   if (word(got, at + 6) !== (word(sent, l3 + 6) & DONT_FRAGMENT)) return 'fragmentation';
-  if (got[at + 8] !== TTL || got[at + 9] !== INSIDE[4]) return 'TTL or protocol';
-  return onesSum(got, at, at + OUTER[4]) === 0xffff ? undefined : 'checksum of the outer header';
+  if (got[at + 8] !== TTL || got[at + 9] !== ENCAPSULATED[4]) return 'TTL or protocol';
+  return onesSum(got, at, at + HEADER[4]) === 0xffff ? undefined : 'checksum of the outer header';
 }
 
 /** RFC 2473 §3.1. */
@@ -124,7 +108,7 @@ function ipv6Problem({ sent, got, headers }: Sighting, at: number): string | und
   const before = (bytes: Buffer, from: number) => (bytes.readUInt32BE(from) & BEFORE_LABEL) >>> 0;
   if (before(got, at) !== before(sent, l3)) return 'version or traffic class';
   if (word(got, at + 4) !== length) return 'length of the outer packet';
-  return got[at + 6] === INSIDE[6] && got[at + 7] === TTL ? undefined : 'next header or hop limit';
+  return got[at + 6] === ENCAPSULATED[6] && got[at + 7] === TTL ? undefined : 'next header or hop limit';
 }
 
 /** From the node to a backend; what the stack is to send comes from the client, or it would be taken for a forgery. */

@@ -14,16 +14,14 @@ export interface ToldCluster {
 }
 
 /** `mesos-master.js CLUSTER`: a simulated master of a cluster, as JSON, in which nothing happens. */
-if (process.argv[2] !== undefined) {
-  const { address, agents, frameworks, tasks } = JSON.parse(process.argv[2]) as ToldCluster;
-  const world = new World();
-  for (const { id, name, pid } of frameworks) world.addFramework(id, name, pid);
-  for (const agent of agents) world.addAgent(agent);
-  for (const told of tasks) {
-    const task = simulatedTask(told);
-    if (told.discovery === false) delete task.message.discovery;
-    world.launch(task);
-  }
-  await new MesosMasterSimulator(world).listener.listen(address, 5050);
-  console.log('listening');
+const { address, agents, frameworks, tasks } = JSON.parse(process.argv[2]!) as ToldCluster;
+const world = new World();
+for (const { id, name, pid } of frameworks) world.addFramework(id, name, pid);
+for (const agent of agents) world.addAgent(agent);
+for (const told of tasks) {
+  const task = simulatedTask(told);
+  if (told.discovery === false) delete task.message.discovery;
+  world.launch(task);
 }
+await new MesosMasterSimulator(world).listener.listen(address, 5050);
+console.log('listening');
