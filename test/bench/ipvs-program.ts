@@ -3,7 +3,7 @@ import { type Count, type Counted, counter, type counts, ways } from './counted.
 import { programmed } from './programming.js';
 import { change, figure, median, table } from './statistics.js';
 
-/** `ipvs-program.js ROUNDS`: the part of the benchmark that runs inside the guest; prints its table. */
+/** `ipvs-program.js ROUNDS`: the part of the benchmark that runs inside the guest; prints its tables, and lines with # of what is done. */
 const rounds = Number(process.argv[2]);
 
 const kinds = ['packets', 'flows', 'connections'] as const;
@@ -25,6 +25,7 @@ const counted = (way: Counted): Promise<Counts> =>
   owning(async (owner) => {
     const count = await counter(owner, way);
     const chosen = kinds.filter((kind) => kind !== way.without);
+    console.log(`# ${way.name}`);
     return Object.fromEntries(await inOrder(chosen, async (kind) => [kind, await repeated(count, kind)]));
   });
 
@@ -59,6 +60,7 @@ const programming = await owning(async (owner) => {
   return inOrder(
     [1000, 10_000].flatMap((size) => planes.map((plane) => ({ size, plane }))),
     async ({ size, plane }) => {
+      console.log(`# ${size} VIPs, ${plane}`);
       const costs = await programmed(lab, size, plane);
       return [
         `${size} VIPs of 10 backends, ${plane}`,

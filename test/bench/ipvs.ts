@@ -12,9 +12,12 @@ export async function ipvs(name: KernelName, rounds: number, say: Say): Promise<
   compileInstructions();
   const stock = kernel(name);
   const options = { kernel: stock, timeoutMs: 2 * 3_600_000, counting: true, environment: guestEnvironment };
-  const { status, output } = await runInGuest(options, [process.execPath, program, String(rounds)]);
+  // It takes long: what is done is seen as it comes.
+  const onOutput = (text: string) => void process.stderr.write(text);
+  const { status, output } = await runInGuest({ ...options, onOutput }, [process.execPath, program, String(rounds)]);
   if (status !== 0) throw new Error(`in the guest the benchmark ended with ${status}\n${output.slice(-2_000)}`);
-  say(`instructions, ${stock.release}\n${output}`);
+  const tables = output.replace(/^#.*\n/gm, '');
+  say(`instructions, ${stock.release}\n${tables}`);
   say(`medians of ${rounds} rounds ± half the range, of all that client, node and server execute on the guest's only`);
   say(
     'processor; ratios hold for real ones within some percent, but caches and clocks are not emulated. The daemons have',
