@@ -1,4 +1,4 @@
-// Every suite. Tests that own kernel state run one after another: they share two CPUs and one machine.
+// Every suite, one after another: tests that own kernel state share two CPUs and one machine.
 export default {
   files: ['dist/test/**/*.test.js'],
   workerThreads: false,

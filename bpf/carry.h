@@ -52,14 +52,19 @@ static __always_inline __u32 outer_length(__u8 family)
 }
 
 /* The same for all packets of a flow: spreads flows over the queues of the receiver. */
-static __always_inline __u32 entropy_of(const struct tuple *t)
+static __always_inline __u32 entropy_between(const struct end *src, const struct end *dst)
 {
-	__u64 h = (t->src.address.high ^ t->src.address.low) * 0x9e3779b97f4a7c15ULL;
+	__u64 h = (src->address.high ^ src->address.low) * 0x9e3779b97f4a7c15ULL;
 
-	h ^= (__u64)((__u32)t->src.port << 16 | t->dst.port) * 0xd6e8feb86659fd93ULL;
-	h ^= t->dst.address.low;
+	h ^= (__u64)((__u32)src->port << 16 | dst->port) * 0xd6e8feb86659fd93ULL;
+	h ^= dst->address.low;
 	h *= 0x9e3779b97f4a7c15ULL;
 	return h >> 32;
+}
+
+static __always_inline __u32 entropy_of(const struct tuple *t)
+{
+	return entropy_between(&t->src, &t->dst);
 }
 
 /* Inside the operator's prefix, or this node's own address. */

@@ -244,7 +244,20 @@ __noinline int flow_set_full(__u64 hash)
  */
 static __always_inline __u64 flow_find_overflow(__u64 hash)
 {
-	__u64 *word = bpf_map_lookup_elem(&overflow_flows, &hash);
+	__u32 zero = 0, *use = bpf_map_lookup_elem(&overflow_use, &zero);
+	__u64 *word;
 
+	if (!use || !*use)
+		return 0;
+	word = bpf_map_lookup_elem(&overflow_flows, &hash);
 	return word ? *word : 0;
+}
+
+static __always_inline void flow_overflow(__u64 hash, __u64 word)
+{
+	__u32 zero = 0, *use = bpf_map_lookup_elem(&overflow_use, &zero);
+
+	bpf_map_update_elem(&overflow_flows, &hash, &word, BPF_ANY);
+	if (use && !*use)
+		*use = 1;
 }

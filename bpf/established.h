@@ -13,6 +13,7 @@ enum shortcut {
 	SHORT_NONE,	/* to be decided by the long way */
 	SHORT_FOREIGN,	/* nothing to do with us */
 	SHORT_REWRITTEN, /* has its new ends */
+	SHORT_WHOLE,	/* for a backend that gets packets whole; nothing is done or counted yet, by the long way it is decided anew */
 };
 
 /* A packet with plain headers; nothing of it is kept but in registers. */
@@ -23,6 +24,7 @@ struct plain {
 	__u32 bytes, payload;	/* with the IP header and without */
 	__u8 protocol, flags;
 	bool ipv6;
+	__u64 hash, word;	/* with SHORT_WHOLE: its flow, and the entry of that */
 };
 
 static __always_inline bool plain_ipv4(struct plain *p)
@@ -103,7 +105,7 @@ static __always_inline void plain_rewrite(const struct plain *p, enum way way, c
 }
 
 /* To an address of ours. */
-static __always_inline enum shortcut established_in(const struct plain *p, enum summed summed)
+static __always_inline enum shortcut established_in(struct plain *p, enum summed summed)
 {
 	struct end client = { p->src, p->source }, target = { p->dst, p->dest }, end;
 	__u64 hash = flow_hash(&client, &target, p->protocol, p->ipv6 ? 6 : 4);
@@ -115,8 +117,13 @@ static __always_inline enum shortcut established_in(const struct plain *p, enum 
 	if (!word || !backend || backend->state == BACKEND_FREE || !flow_names(word, id, backend) || p->flags & TCP_SYN)
 		return SHORT_NONE;
 	vip = vip_by_id(backend->vip);
-	if (!vip || !serves(vip, p) || backend->forwarding >= FORWARD_TUNNEL)
+	if (!vip || !serves(vip, p))
 		return SHORT_NONE;
+	if (backend->forwarding >= FORWARD_TUNNEL) {
+		p->hash = hash;
+		p->word = word;
+		return SHORT_WHOLE;
+	}
 	end = end_of_backend(backend);
 	if (same_words(end.address, p->src))
 		return SHORT_NONE; /* its own backend */
@@ -199,25 +206,24 @@ static __always_inline enum shortcut by_protocol(struct plain *p, void *end, enu
 	return header >= sizeof(*tcp) && header <= p->payload ? shortened(p, ways, summed) : SHORT_NONE;
 }
 
-static __always_inline enum shortcut shortcut(void *data, void *end, enum way ways, enum summed summed)
+static __always_inline enum shortcut shortcut(struct plain *p, void *data, void *end, enum way ways, enum summed summed)
 {
-	struct plain p;
 	__be16 type;
 
-	p.l3 = data + ETH_HLEN;
-	if (p.l3 + sizeof(struct iphdr) > end)
+	p->l3 = data + ETH_HLEN;
+	if (p->l3 + sizeof(struct iphdr) > end)
 		return SHORT_NONE;
 	type = *(__be16 *)(data + offsetof(struct ethhdr, h_proto));
 	if (*(__u8 *)data & 1)
 		return SHORT_NONE;
 	if (type == bpf_htons(ETH_P_IP)) {
-		p.ipv6 = false;
-		p.l4 = p.l3 + sizeof(struct iphdr);
-		return plain_ipv4(&p) ? by_protocol(&p, end, ways, summed) : SHORT_NONE;
+		p->ipv6 = false;
+		p->l4 = p->l3 + sizeof(struct iphdr);
+		return plain_ipv4(p) ? by_protocol(p, end, ways, summed) : SHORT_NONE;
 	}
-	p.ipv6 = true;
-	p.l4 = p.l3 + sizeof(struct ipv6hdr);
-	if (type != bpf_htons(ETH_P_IPV6) || p.l4 > end)
+	p->ipv6 = true;
+	p->l4 = p->l3 + sizeof(struct ipv6hdr);
+	if (type != bpf_htons(ETH_P_IPV6) || p->l4 > end)
 		return SHORT_NONE;
-	return plain_ipv6(&p) ? by_protocol(&p, end, ways, summed) : SHORT_NONE;
+	return plain_ipv6(p) ? by_protocol(p, end, ways, summed) : SHORT_NONE;
 }

@@ -78,7 +78,7 @@ static __always_inline void track(const struct tuple *t, enum event_hook hook, _
 		count_verdict(VERDICT_EVICTED);
 		return;
 	case INSERT_FAILED:
-		bpf_map_update_elem(&overflow_flows, &hash, &word, BPF_ANY);
+		flow_overflow(hash, word);
 		count_verdict(VERDICT_OVERFLOWED);
 		if (event_allowed())
 			emit(EVENT_TABLE_PRESSURE, hook, t->protocol, &t->src, &t->dst, backend->vip, id);

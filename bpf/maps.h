@@ -97,6 +97,14 @@ struct {
 	__type(value, __u64);
 } overflow_flows SEC(".maps");
 
+/* Whether there has been any: where sets are full of flows that give way, nobody needs to look */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} overflow_use SEC(".maps");
+
 /*
  * Flows of VIPs that want exact tracking or full NAT, by what the client sends. Nothing is evicted; what has no proof yet makes
  * room for its own kind, see exact_unproven. Memory is taken as flows come.

@@ -226,10 +226,11 @@ __noinline int tc_long_way_out(struct __sk_buff *skb)
 static __always_inline enum shortcut tc_shortcut(struct __sk_buff *skb, enum way way)
 {
 	enum summed summed = summed_of(skb, 4);
+	struct plain p;
 
 	if (summed == SUMMED_HELPER)
 		return SHORT_NONE;
-	return shortcut((void *)(long)skb->data, (void *)(long)skb->data_end, way, summed);
+	return shortcut(&p, (void *)(long)skb->data, (void *)(long)skb->data_end, way, summed);
 }
 
 __noinline int tc_shortcut_out(struct __sk_buff *skb)
@@ -324,6 +325,7 @@ int tc_ingress(struct __sk_buff *skb)
 		return deliver(skb);
 	case SHORT_FOREIGN:
 		return carry(skb);
+	case SHORT_WHOLE:
 	case SHORT_NONE:
 		break;
 	}

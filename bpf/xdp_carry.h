@@ -22,11 +22,11 @@ static __always_inline void set_macs(struct ethhdr *eth, const struct hop *hop)
 	__builtin_memcpy(eth->h_source, hop->source_mac, ETH_ALEN);
 }
 
-/* The tunnels are for the packet in scratch(), with plain headers behind an untagged Ethernet header. */
-static __always_inline int xdp_tunnel_ipv4(struct xdp_md *ctx, const struct tuple *t, const struct backend *backend,
-					   const struct hop *hop)
+/* The tunnels are for packets with plain headers behind an untagged Ethernet header. */
+static __always_inline int xdp_tunnel_ipv4(struct xdp_md *ctx, __u32 bytes, __u32 entropy,
+					   const struct backend *backend, const struct hop *hop)
 {
-	struct inner inner = { .dst = words_of(&backend->address), .bytes = t->bytes };
+	struct inner inner = { .dst = words_of(&backend->address), .bytes = bytes };
 	struct ethhdr *eth = (void *)(long)ctx->data;
 	struct iphdr *ip = (void *)(eth + 1);
 
@@ -43,14 +43,14 @@ static __always_inline int xdp_tunnel_ipv4(struct xdp_md *ctx, const struct tupl
 		return XDP_DROP;
 	set_macs(eth, hop);
 	eth->h_proto = bpf_htons(ETH_P_IP);
-	write_outer_ipv4(ip, &inner, outer_source(hop, 4, entropy_of(t)));
+	write_outer_ipv4(ip, &inner, outer_source(hop, 4, entropy));
 	return xdp_send(ctx, hop->ifindex);
 }
 
-static __always_inline int xdp_tunnel_ipv6(struct xdp_md *ctx, const struct tuple *t, const struct backend *backend,
-					   const struct hop *hop)
+static __always_inline int xdp_tunnel_ipv6(struct xdp_md *ctx, __u32 bytes, __u32 entropy,
+					   const struct backend *backend, const struct hop *hop)
 {
-	struct inner inner = { .dst = words_of(&backend->address), .bytes = t->bytes, .entropy = entropy_of(t) };
+	struct inner inner = { .dst = words_of(&backend->address), .bytes = bytes, .entropy = entropy };
 	struct ethhdr *eth = (void *)(long)ctx->data;
 	struct ipv6hdr *ip = (void *)(eth + 1);
 
@@ -65,7 +65,7 @@ static __always_inline int xdp_tunnel_ipv6(struct xdp_md *ctx, const struct tupl
 		return XDP_DROP;
 	set_macs(eth, hop);
 	eth->h_proto = bpf_htons(ETH_P_IPV6);
-	write_outer_ipv6(ip, &inner, outer_source(hop, 6, inner.entropy));
+	write_outer_ipv6(ip, &inner, outer_source(hop, 6, entropy));
 	return xdp_send(ctx, hop->ifindex);
 }
 
@@ -221,7 +221,53 @@ __noinline int xdp_carry_plain(struct xdp_md *ctx)
 	    t->bytes + outer_length(t->family) > hop->mtu)
 		return xdp_carry(ctx, t->l3_offset);
 	count_verdict(VERDICT_TUNNELLED);
-	return t->family == 4 ? xdp_tunnel_ipv4(ctx, t, backend, hop) : xdp_tunnel_ipv6(ctx, t, backend, hop);
+	return t->family == 4 ? xdp_tunnel_ipv4(ctx, t->bytes, entropy_of(t), backend, hop) :
+				xdp_tunnel_ipv6(ctx, t->bytes, entropy_of(t), backend, hop);
+}
+
+#define XDP_UNDECIDED (-1)
+
+/* The same for one that shortcut() knows: of an established flow, with this hash and word. */
+__noinline int xdp_tunnel_known(struct xdp_md *ctx, __u64 hash, __u64 word)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct iphdr *ip = data + ETH_HLEN;
+	struct ipv6hdr *ip6 = data + ETH_HLEN;
+	__u32 id = flow_backend(word), bytes, outer;
+	struct backend *backend = backend_by_id(id);
+	struct hop *hop = bpf_map_lookup_elem(&hops, &id);
+	struct end src, dst;
+	struct tcphdr *tcp;
+	__u8 flags = 0;
+	bool ipv6;
+
+	if (!backend || !hop || backend->forwarding != FORWARD_TUNNEL || !xdp_reaches(ctx, hop, ETH_HLEN) ||
+	    (void *)(ip6 + 1) + sizeof(struct udphdr) > end)
+		return XDP_UNDECIDED;
+	ipv6 = *(__be16 *)(data + offsetof(struct ethhdr, h_proto)) != bpf_htons(ETH_P_IP);
+	outer = outer_length(ipv6 ? 6 : 4);
+	if (ipv6) {
+		src.address = words_of_ipv6(&ip6->saddr);
+		dst.address = words_of_ipv6(&ip6->daddr);
+		bytes = sizeof(*ip6) + bpf_ntohs(ip6->payload_len);
+		tcp = (void *)(ip6 + 1);
+	} else {
+		src.address = words_of_ipv4(ip->saddr);
+		dst.address = words_of_ipv4(ip->daddr);
+		bytes = bpf_ntohs(ip->tot_len);
+		tcp = (void *)(ip + 1);
+	}
+	if (bytes + outer > hop->mtu)
+		return XDP_UNDECIDED;
+	src.port = tcp->source;
+	dst.port = tcp->dest;
+	if ((ipv6 ? ip6->nexthdr : ip->protocol) == IPPROTO_TCP && (void *)(tcp + 1) <= end)
+		flags = ((__u8 *)tcp)[13];
+	flow_touch(hash, word, state_after_forward(flow_state(word), flags, true));
+	count_flow(backend->vip, id, 1, bytes, false);
+	count_verdict(VERDICT_TUNNELLED);
+	return ipv6 ? xdp_tunnel_ipv6(ctx, bytes, entropy_between(&src, &dst), backend, hop) :
+		      xdp_tunnel_ipv4(ctx, bytes, entropy_between(&src, &dst), backend, hop);
 }
 
 /* Takes a packet for a backend of this node out of its outer header at `l3`. False: it is as it was. */

@@ -188,10 +188,21 @@ static __always_inline int xdp_rest(struct xdp_md *ctx, int rest)
 SEC("xdp.frags")
 int xdp_ingress(struct xdp_md *ctx)
 {
+	struct plain p;
 	int verdict;
 
-	if (shortcut((void *)(long)ctx->data, (void *)(long)ctx->data_end, WAY_BOTH, SUMMED_FULL) != SHORT_NONE)
+	switch (shortcut(&p, (void *)(long)ctx->data, (void *)(long)ctx->data_end, WAY_BOTH, SUMMED_FULL)) {
+	case SHORT_REWRITTEN:
+	case SHORT_FOREIGN:
 		return XDP_PASS;
+	case SHORT_WHOLE:
+		verdict = xdp_tunnel_known(ctx, p.hash, p.word);
+		if (verdict != XDP_UNDECIDED)
+			return verdict;
+		break;
+	case SHORT_NONE:
+		break;
+	}
 	verdict = xdp_long_way(ctx);
 	return verdict & XDP_REST ? xdp_rest(ctx, verdict) : verdict;
 }

@@ -5,8 +5,11 @@
  *   cost KEY=VALUE…    prints for each batch: ns of the wrapper with an empty program, ns with the program under test;
  *                      and on a last line the verdict of the last run
  *
+ * With an outer header the wrapper has to take it off again; its half of what a pair of bpf_xdp_adjust_head() costs counts
+ * as its own.
+ *
  * wrapper, hook (xdp or tc), target (a pinned program, or the name of one in the wrapper's object), frame (hex), flows, first, address, port, ipv6,
- * udp: see plan.h; repeat: runs in a batch; batches: 0 only runs, for flows to be known; cpu; rival: a second CPU on which
+ * udp, outer: see plan.h; repeat: runs in a batch; batches: 0 only runs, for flows to be known; cpu; rival: a second CPU on which
  * the same program meanwhile has the flows behind these, -1 none.
  */
 #define _GNU_SOURCE
@@ -160,6 +163,7 @@ static void take(struct job *job, char *argument)
 	else if (!strcmp(argument, "port")) job->plan.port_at = atol(value);
 	else if (!strcmp(argument, "ipv6")) job->plan.ipv6 = atol(value);
 	else if (!strcmp(argument, "udp")) job->plan.udp = atol(value);
+	else if (!strcmp(argument, "outer")) job->plan.outer = atol(value);
 	else if (!strcmp(argument, "repeat")) job->repeat = atol(value);
 	else if (!strcmp(argument, "batches")) job->batches = atol(value);
 	else if (!strcmp(argument, "cpu")) job->cpu = atol(value);
@@ -170,7 +174,7 @@ static void take(struct job *job, char *argument)
 int main(int count, char **arguments)
 {
 	struct job job = { .repeat = 100000, .batches = 15, .rival = -1 };
-	struct wrapped floor, target;
+	struct wrapped floor, outer, target;
 	pthread_t thread;
 	char empty[32];
 
@@ -184,6 +188,8 @@ int main(int count, char **arguments)
 		return 0;
 	snprintf(empty, sizeof(empty), "empty_%s", job.hook);
 	floor = wrap(&job, &job.plan, empty);
+	if (job.plan.outer)
+		outer = wrap(&job, &job.plan, "outer_xdp");
 	run(&target, job.repeat); /* warm */
 	rival_job = &job;
 	if (job.rival >= 0 && pthread_create(&thread, NULL, rival, NULL))
@@ -191,6 +197,8 @@ int main(int count, char **arguments)
 	for (long i = 0; i < job.batches; i++) {
 		double empty = run(&floor, job.repeat);
 
+		if (job.plan.outer)
+			empty = (empty + run(&outer, job.repeat)) / 2;
 		printf("%.2f %.2f\n", empty, run(&target, job.repeat));
 	}
 	over = 1;

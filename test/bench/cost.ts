@@ -23,6 +23,8 @@ export interface Stream {
   readonly client: 'source' | 'destination';
   /** A power of two. */
   readonly flows: number;
+  /** Bytes of the header that the program puts in front of the packet; 0 when absent. */
+  readonly outer?: number;
 }
 
 export interface Measured {
@@ -50,14 +52,14 @@ const BATCHES = 21;
 const REPEAT = 200_000;
 
 function keys(stream: Stream): string[] {
-  const { hook, program, flows, client } = stream;
+  const { hook, program, flows, client, outer = 0 } = stream;
   const ipv6 = stream.source.includes(':');
   const address = (ipv6 ? 36 : 28) + (client === 'source' ? 0 : ipv6 ? 16 : 4);
   const port = (ipv6 ? 54 : 34) + (client === 'source' ? 0 : 2);
   return [
     ...[`wrapper=${wrapper}`, `hook=${hook}`, `target=${program}`, `frame=${frameOf(stream).toString('hex')}`],
     ...[`flows=${flows}`, `address=${address}`, `port=${port}`],
-    ...[`ipv6=${ipv6 ? 1 : 0}`, `udp=${stream.protocol === 'udp' ? 1 : 0}`],
+    ...[`ipv6=${ipv6 ? 1 : 0}`, `udp=${stream.protocol === 'udp' ? 1 : 0}`, `outer=${outer}`],
   ];
 }
 

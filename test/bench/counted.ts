@@ -1,6 +1,7 @@
 import type { ServiceInput } from '../../ts/model/schema.js';
 import { Child } from '../../ts/quickstart/child.js';
 import { run } from '../../ts/quickstart/command.js';
+import { until } from '../../ts/quickstart/until.js';
 import { Daemon } from '../helpers/daemon.js';
 import { Lab, type Owner, type Site } from '../helpers/lab.js';
 import { startIn } from '../helpers/servers.js';
@@ -22,8 +23,16 @@ export interface Counted {
 /** Operations of each kind: enough that a tick of the kernel's clock among them does not show. */
 export const counts = { packets: 20_000, flows: 10_000, connections: 2_000 } as const;
 
-function ipvsadm(scheduler: string): Counted['prepare'] {
+/** `natted`: beside a NAT table of somebody else's, as containers have it, and with what masquerading takes. */
+function ipvsadm(scheduler: string, natted = false): Counted['prepare'] {
   return async ({ node }, server) => {
+    if (natted) {
+      run(
+        node.inside(['nft', '-f', '-']),
+        'table ip other { chain post { type nat hook postrouting priority 100; }; }',
+      );
+      node.sysctl('ipv4/vs/conntrack', 1);
+    }
     node.ip(`route add local ${vip}/32 dev lo`);
     const services = ['-t', '-u'].flatMap((protocol) => [
       `-A ${protocol} ${vip}:${port} -s ${scheduler}`,
@@ -34,17 +43,24 @@ function ipvsadm(scheduler: string): Counted['prepare'] {
   };
 }
 
-/** The daemon programs and ends: what is counted is what it left in the kernel. */
+/** The daemon programs and then stands still: what is counted is what is in the kernel. */
 function ours(schedule: 'maglev' | 'round-robin', ...flags: readonly string[]): Counted['prepare'] {
   return async (lab, server) => {
     const service = (protocol: 'tcp' | 'udp'): ServiceInput => {
       return { name: protocol, vip: `${vip}:${port}`, protocol, schedule, backends: [`${server.v4}:${port}`] };
     };
     const daemon = await Daemon.start(lab, [service('tcp'), service('udp')], ...flags);
-    await daemon.end('SIGTERM');
+    if (flags.includes('on')) await redirecting(daemon);
+    daemon.child?.kill('SIGSTOP');
+    lab.beforeRemoval(() => daemon.child?.kill('SIGCONT'));
     return { address: vip, inCgroup: flags.includes('none') };
   };
 }
+
+const redirecting = (daemon: Daemon) =>
+  until('redirecting', 120_000, async () =>
+    (await daemon.client.status()).hooks.some(({ mode }) => mode.includes('redirecting')),
+  );
 
 const nft =
   (services: number): Counted['prepare'] =>
@@ -59,6 +75,7 @@ export const ways: readonly Counted[] = [
   { name: 'nftables, 1000 services', prepare: nft(1000) },
   { name: 'IPVS NAT rr', prepare: ipvsadm('rr') },
   { name: 'IPVS NAT mh', prepare: ipvsadm('mh') },
+  { name: 'IPVS NAT rr, tracked, beside NAT', prepare: ipvsadm('rr', true) },
   { name: 'vipd ipvs, round robin', prepare: ours('round-robin', '--mode', 'ipvs') },
   { name: 'vipd ipvs, maglev', prepare: ours('maglev', '--mode', 'ipvs') },
   { name: 'vipd sock', prepare: ours('maglev', '--tc', 'none'), without: 'flows' },

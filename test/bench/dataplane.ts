@@ -27,8 +27,13 @@ const ALONE_PORT = 81;
 /** Port of a VIP whose flows are tracked by all of their ends, and how many of them are measured. */
 const EXACT_PORT = 82;
 const EXACT_FLOWS = 4096;
+/** Port of the VIPs whose packets go to their backends whole, in an outer header of so many bytes. */
+const TUNNEL_PORT = 83;
+const OUTER = { 4: 20, 6: 40 } as const;
 /** Flows a full table holds: small, so that it is full soon. */
 const TRACKED = 1 << 20;
+
+const XDP_TX = 3;
 
 type Family = 4 | 6;
 
@@ -70,6 +75,8 @@ function vips() {
     upsert(`${protocol}/${VIP[4]}:${ALONE_PORT}`, { [`${ALONE[4]}:8081`]: 1 }),
     upsert(`${protocol}/[${VIP[6]}]:${ALONE_PORT}`, { [`[${ALONE[6]}]:8081`]: 1 }),
     upsert(`${protocol}/${VIP[4]}:${EXACT_PORT}`, { '10.77.3.1:8082': 1 }, { exact: true }),
+    upsert(`${protocol}/${VIP[4]}:${TUNNEL_PORT}`, { [`10.77.4.1:${TUNNEL_PORT}`]: 1 }, { forwarding: 'tunnel' }),
+    upsert(`${protocol}/[${VIP[6]}]:${TUNNEL_PORT}`, { [`[fd77:4::1]:${TUNNEL_PORT}`]: 1 }, { forwarding: 'tunnel' }),
   ]);
 }
 
@@ -104,6 +111,12 @@ function cases(plane: TestPlane): Case[] {
   const line = (flows: number): Case => {
     return { name: `one line of the table, ${flows} flows`, stream: { ...xdp, ...to(4, flows), program: 'line_xdp' } };
   };
+  const tunnels = (family: Family): Case[] =>
+    sizes.map((flows, i) => {
+      const stream = { ...xdp, ...to(family, flows, TUNNEL_PORT), outer: OUTER[family] };
+      const name = `xdp ${family === 4 ? 'IPIP' : 'IP6IP6'} TCP, ${flows} flows`;
+      return { name, stream, before: [stream], ...(family === 4 && i === 1 ? { gate: 35 } : {}) };
+    });
   const exact: Stream = { ...xdp, ...to(4, EXACT_FLOWS, EXACT_PORT) };
   const udp: Stream = { ...xdp, ...to(4, 65_536), protocol: 'udp' };
   return [
@@ -116,6 +129,8 @@ function cases(plane: TestPlane): Case[] {
     ...established(tc, 4),
     ...replies(4),
     ...replies(6),
+    ...tunnels(4),
+    ...tunnels(6),
     { name: 'xdp IPv4 UDP, 65536 flows', stream: udp, before: [udp], gate: 30 },
     { name: `xdp IPv4 TCP tracked exactly, ${EXACT_FLOWS} flows`, stream: exact, before: [exact] },
   ];
@@ -124,7 +139,9 @@ function cases(plane: TestPlane): Case[] {
 async function measured(plane: TestPlane, { name, stream, before = [], gate }: Case): Promise<string[]> {
   plane.forgetFlows();
   for (const one of before) await pass(one, 3);
-  return row(name, await measure(stream), gate);
+  const result = await measure(stream);
+  if (stream.outer && result.verdict !== XDP_TX) throw new Error(`${name}: not sent, but ${result.verdict}`);
+  return row(name, result, gate);
 }
 
 /** New flows for ever, four for each entry of the table: every packet finds its set full, and one gives way to it. */

@@ -19,8 +19,9 @@ export async function ipvs(name: KernelName, rounds: number, say: Say): Promise<
   const tables = output.replace(/^#.*\n/gm, '');
   say(`instructions, ${stock.release}\n${tables}`);
   say(`medians of ${rounds} rounds ± half the range, of all that client, node and server execute on the guest's only`);
+  say('processor; ratios hold for real ones within some percent, but caches and clocks are not emulated. The daemons');
   say(
-    'processor; ratios hold for real ones within some percent, but caches and clocks are not emulated. The daemons have',
+    'stand still: what is counted is what is in the kernel. vipd needs tracking and masquerading, and where there is',
   );
-  say('ended: what is counted is what they left in the kernel\n');
+  say('any NAT table the kernel tracks, and routes anew, what IPVS has translated: compare with IPVS beside NAT\n');
 }

@@ -69,6 +69,29 @@ for (const hook of ['xdp', 'tc'] as const) {
       await runSmall(t, hook, { vips, actions, verdicts: { forwarded: 3 * MANY, replied: 3 * MANY, overflowed } });
     });
 
+    rootTest(`${hook}: ${talk.name}: flows that a version before has put beside the table are found`, async (t) => {
+      const plane = await small();
+      await plane.reset();
+      const overflowed = MANY - FLOWS;
+      const begun = { actions: ports(40000).flatMap((sport) => established(talk, sport)) };
+      const gone = {
+        actions: ports(40000).map((dport) => answer(talk.reply(backend, 'A', { dport }), repliedFrom(talk.vip))),
+      };
+      const both = { name: '', vips };
+      await runCase(
+        t,
+        plane,
+        { ...both, ...begun, verdicts: { forwarded: 2 * MANY, replied: MANY, overflowed } },
+        hook,
+      );
+      const use = plane.openMap('overflow_use');
+      t.is(use.get(Buffer.alloc(4))?.readUInt32LE(), 1);
+      use.set(Buffer.alloc(4), Buffer.alloc(4));
+      use.close();
+      await plane.engage();
+      await runCase(t, plane, { ...both, ...gone, verdicts: { replied: MANY } }, hook);
+    });
+
     rootTest(`${hook}: ${talk.name}: connections that end make room`, async (t) => {
       const actions = [
         ...ports(40000).flatMap((sport) => established(talk, sport)),

@@ -6,6 +6,7 @@ import type { Outcome as Applied, DataPlane, Flow, Step, VipCounters } from '../
 import { EbpfDataPlane } from '../../ts/dataplane/ebpf/ebpf.js';
 import type { Settings } from '../../ts/dataplane/ebpf/lb.gen.js';
 import type { PortRange } from '../../ts/dataplane/ebpf/nat-ports.js';
+import type { EbpfOptions } from '../../ts/dataplane/ebpf/options.js';
 import type { Limits } from '../../ts/dataplane/ebpf/shared-maps.js';
 import { cgroup2Mount } from '../../ts/libbpf/features.js';
 import { BpfMap } from '../../ts/libbpf/map.js';
@@ -54,11 +55,13 @@ const VERDICTS: Readonly<Record<Hook, Readonly<Record<number, Verdict>>>> = {
 /**
  * Opens a plane on a BPF file system and a cgroup of its own; the cgroup stays empty, so no socket meets a program.
  * @param flowSeed of the flow hash; random when absent
+ * @param more of what the operator may choose
  */
 export async function openPlane(
   limits: Partial<Limits> = {},
   flowSeed?: bigint,
   ports: PortRange = natPorts,
+  more: Pick<EbpfOptions, 'tunnelSources'> = {},
 ): Promise<TestPlane> {
   const bpffs = mkdtempSync(join(tmpdir(), 'vipd-test-'));
   const cgroup = join(cgroup2Mount() ?? '/sys/fs/cgroup', `vipd-test-${process.pid}-${process.hrtime.bigint()}`);
@@ -72,6 +75,7 @@ export async function openPlane(
     limits: { ...LIMITS, ...limits },
     sampleConnections: 0,
     fullNat: { ports, sources: [] },
+    ...more,
   } as const;
   const plane = new EbpfDataPlane(options, { surroundings });
   const leave = async () => {

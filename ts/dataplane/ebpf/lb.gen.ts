@@ -488,6 +488,7 @@ export interface Maps {
   readonly old_flows: { key: number; value: FlowSet };
   readonly opt_outs: { key: number; value: OptOut };
   readonly overflow_flows: { key: bigint; value: bigint };
+  readonly overflow_use: { key: number; value: number };
   readonly reply_sets: { key: number; value: IdSet };
   readonly scratch_exact: { key: undefined; value: undefined };
   readonly scratch_odd: { key: undefined; value: undefined };

@@ -12,6 +12,7 @@ import type { FlowLayout } from './convert.js';
 import { layoutEntries, writeLayout } from './layouts.js';
 import { enums, FlowBits, LbSize, type Rodata, type Settings } from './lb.gen.js';
 import type { PortRange } from './nat-ports.js';
+import { noteOverflow } from './overflow.js';
 import { keepPinned, makePinDirectory, pinsIn, unpin } from './pins.js';
 import {
   adoptMaps,
@@ -120,8 +121,10 @@ export function loadPrograms(directory: string, limits: Limits, asked: Asked): L
     prepare() {
       const flows = exactOf(old, maps);
       if (flows !== undefined) copyExact(flows.map, exact, flows);
+      noteOverflow(maps);
     },
     settle() {
+      noteOverflow(maps); // what the programs of before have put there until now
       const flows = old.get('flows');
       if (flows !== undefined && carried('flows', flows)) {
         copyRest(flows.map, maps.get('flows')!, { ...flows, age: flowAgeNow(settings.hz) });

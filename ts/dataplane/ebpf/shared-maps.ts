@@ -30,6 +30,7 @@ export const SHARED = [
   'exact_use',
   'exact_fragments',
   'overflow_flows',
+  'overflow_use',
   'vip_counters',
   'backend_counters',
   'backend_connects',

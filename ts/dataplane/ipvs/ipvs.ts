@@ -100,9 +100,9 @@ export class IpvsDataPlane implements DataPlane {
         outcomes.push(await attempt(step, () => this.#carryOut(running, step)));
         await breathe();
       }
-      const after = await forwardingOf(running);
-      running.forwarding = after;
       const keys = new Set(steps.flatMap((step) => keyOf(step) ?? []));
+      const after = changedBy(keys, before, running);
+      running.forwarding = after;
       await running.surroundings.change([...keys].map((key) => [before.vips.get(key), after.vips.get(key)]));
       return outcomes;
     });
@@ -255,18 +255,36 @@ export class IpvsDataPlane implements DataPlane {
   }
 }
 
-async function forwardingOf({ held, believed, shown, surroundings }: Running): Promise<Forwarding> {
+async function forwardingOf(running: Running): Promise<Forwarding> {
   const vips = new Map<VipKey, ForwardedVip>();
   const breathe = breathing();
-  for (const [key, service] of held) {
+  for (const key of running.held.keys()) {
     await breathe();
-    const vip = shown.get(service) ?? vipIn(service, believed.get(key));
-    if (vip === undefined) continue;
-    vips.set(key, vip);
-    shown.set(service, vip);
-    believed.set(key, vip); // so that it is the same object the next time
+    const vip = shownAs(key, running);
+    if (vip !== undefined) vips.set(key, vip);
   }
-  return { pools: surroundings.pools, vips };
+  return { pools: running.surroundings.pools, vips };
+}
+
+/** What was before, but for these. */
+function changedBy(keys: ReadonlySet<VipKey>, before: Forwarding, running: Running): Forwarding {
+  const vips = new Map(before.vips);
+  for (const key of keys) {
+    const vip = shownAs(key, running);
+    if (vip === undefined) vips.delete(key);
+    else vips.set(key, vip);
+  }
+  return { pools: running.surroundings.pools, vips };
+}
+
+/** A service in model terms; undefined when there is none, or none that can be. */
+function shownAs(key: VipKey, { held, believed, shown }: Running): ForwardedVip | undefined {
+  const service = held.get(key);
+  const vip = service && (shown.get(service) ?? vipIn(service, believed.get(key)));
+  if (service === undefined || vip === undefined) return undefined;
+  shown.set(service, vip);
+  believed.set(key, vip); // so that it is the same object the next time
+  return vip;
 }
 
 function keyOf(step: Step): VipKey | undefined {
