@@ -238,18 +238,19 @@ __noinline int flow_set_full(__u64 hash)
 	return true;
 }
 
-/*
- * The word of a flow that found its set full. A map of the kernel's own, slow and exact enough, for the few: consulted
- * only where a set is full.
- */
-static __always_inline __u64 flow_find_overflow(__u64 hash)
+/* Can the flow be one that found its set full? Where sets are full of flows that give way, nobody needs to look. */
+static __always_inline bool may_have_overflowed(__u64 hash)
 {
 	__u32 zero = 0, *use = bpf_map_lookup_elem(&overflow_use, &zero);
-	__u64 *word;
 
-	if (!use || !*use)
-		return 0;
-	word = bpf_map_lookup_elem(&overflow_flows, &hash);
+	return use && *use && flow_set_full(hash);
+}
+
+/* The word of such a flow. A map of the kernel's own, slow and exact enough, for the few. */
+static __always_inline __u64 flow_find_overflow(__u64 hash)
+{
+	__u64 *word = bpf_map_lookup_elem(&overflow_flows, &hash);
+
 	return word ? *word : 0;
 }
 

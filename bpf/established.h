@@ -108,13 +108,18 @@ static __always_inline void plain_rewrite(const struct plain *p, enum way way, c
 static __always_inline enum shortcut established_in(struct plain *p, enum summed summed)
 {
 	struct end client = { p->src, p->source }, target = { p->dst, p->dest }, end;
-	__u64 hash = flow_hash(&client, &target, p->protocol, p->ipv6 ? 6 : 4);
-	__u64 word = flow_find(hash);
-	__u32 id = flow_backend(word);
-	struct backend *backend = backend_by_id(id);
+	struct backend *backend;
 	struct vip *vip;
+	__u64 hash, word;
+	__u32 id;
 
-	if (!word || !backend || backend->state == BACKEND_FREE || !flow_names(word, id, backend) || p->flags & TCP_SYN)
+	if (p->flags & TCP_SYN)
+		return SHORT_NONE;
+	hash = flow_hash(&client, &target, p->protocol, p->ipv6 ? 6 : 4);
+	word = flow_find(hash);
+	id = flow_backend(word);
+	backend = backend_by_id(id);
+	if (!word || !backend || backend->state == BACKEND_FREE || !flow_names(word, id, backend))
 		return SHORT_NONE;
 	vip = vip_by_id(backend->vip);
 	if (!vip || !serves(vip, p))
@@ -155,7 +160,8 @@ static __always_inline enum shortcut established_out(const struct plain *p, enum
 	if (p->flags & TCP_SYN && backend->clamp_mss)
 		return SHORT_NONE;
 	if (!entry_names(word, backend, id)) /* what else could make it an answer? */
-		return backend->next || is_exact(vip) || is_beside_exact(vip) || (!word && (old_flow_set_mask || flow_set_full(hash))) ?
+		return backend->next || is_exact(vip) || is_beside_exact(vip) ||
+				       (!word && (old_flow_set_mask || may_have_overflowed(hash))) ?
 			       SHORT_NONE :
 			       SHORT_FOREIGN;
 	if (of_a_direct_one(word, p->flags))

@@ -121,15 +121,14 @@ static __always_inline __u64 chosen_exactly(__u32 vip_id, __u64 hash, __u64 stal
 {
 	if (stale)
 		flow_replace(hash, stale, 0);
-	else if (flow_set_full(hash))
+	else if (may_have_overflowed(hash))
 		bpf_map_delete_elem(&overflow_flows, &hash);
 	return CHOSEN(vip_id, CHOSEN_EXACTLY);
 }
 
-/* For a packet to an address of ours whose flow has no entry, or one whose backend is gone. */
-__noinline __u64 forward_new(const struct tuple *t, __u64 hash, __u32 hook)
+/* For a packet to an address of ours whose flow has no entry, or a `stale` one, whose backend is gone. */
+__noinline __u64 forward_new(const struct tuple *t, __u64 hash, __u64 stale, __u32 hook)
 {
-	__u64 stale = flow_find(hash);
 	enum admission admission;
 	struct backend *backend;
 	struct opening *o;
@@ -145,7 +144,7 @@ __noinline __u64 forward_new(const struct tuple *t, __u64 hash, __u32 hook)
 	beside = is_beside_exact(vip) && !t->arrived;
 	if (beside && exact_beside(t))
 		return chosen_exactly(vip_id, hash, stale);
-	if (!stale && flow_set_full(hash) && backend_of_flow(t, flow_find_overflow(hash), &id))
+	if (!stale && may_have_overflowed(hash) && backend_of_flow(t, flow_find_overflow(hash), &id))
 		return CHOSEN(vip_id, id) | CHOSEN_BEFORE;
 	if (t->arrived) { /* the node that sent it has asked all this */
 		backend = arrival_find(arrived_at(), vip_id, &id);
@@ -212,7 +211,7 @@ static __always_inline enum decision forward(const struct tuple *t, enum event_h
 	if (backend) {
 		flow_touch(hash, word, state_after_forward(flow_state(word), t->flags, is_carried(t, backend)));
 	} else {
-		__u64 chosen = forward_new(t, hash, hook);
+		__u64 chosen = forward_new(t, hash, word, hook);
 
 		*id = (__u32)chosen;
 		opens = opens_connection(t) && !(chosen & CHOSEN_BEFORE);

@@ -145,7 +145,7 @@ __noinline int find_request(void)
 	hash = flow_hash(&t->src, &t->dst, t->protocol, t->family);
 	word = flow_find_anywhere(hash);
 	backend = backend_of_flow(t, word, &id);
-	if (!backend && flow_set_full(hash))
+	if (!backend && may_have_overflowed(hash))
 		backend = backend_of_flow(t, flow_find_overflow(hash), &id);
 	if (!backend) {
 		vip = vip_find(t->dst.address, t->dst.port, t->protocol, &vip_id);

@@ -97,7 +97,7 @@ struct {
 	__type(value, __u64);
 } overflow_flows SEC(".maps");
 
-/* Whether there has been any: where sets are full of flows that give way, nobody needs to look */
+/* Whether there has been any */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);

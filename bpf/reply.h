@@ -83,7 +83,7 @@ static long reply_step(__u32 index, struct reply_walk *walk)
 	word = flow_find_anywhere(hash);
 	if ((!walk->turned || same_words(change.src.address, t->dst.address)) &&
 	    (entry_names(word, backend, walk->id) ||
-	     (!word && flow_set_full(hash) && reply_overflowed(hash, walk->id)))) {
+	     (!word && may_have_overflowed(hash) && reply_overflowed(hash, walk->id)))) {
 		if (word && !walk->quoted && !walk->turned && of_a_direct_one(word, t->flags)) {
 			flow_replace(hash, word, 0);
 			goto next;
@@ -133,7 +133,7 @@ __noinline int reply(const struct tuple *t, bool turned, struct change *change)
 	word = flow_find_anywhere(hash);
 	if (!turned && entry_answers(t, hash, word, backend, id))
 		goto found;
-	if (!turned && !word && flow_set_full(hash) && reply_overflowed(hash, id))
+	if (!turned && !word && may_have_overflowed(hash) && reply_overflowed(hash, id))
 		goto found;
 	if (!turned && !backend->next)
 		return exact_in_use() ? DECISION_EXACT : DECISION_PASS;
