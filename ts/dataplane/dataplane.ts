@@ -135,6 +135,11 @@ export interface DataPlane {
   verdicts(): Promise<Readonly<Record<string, bigint>>>;
   /** What is tracked now and `wanted`, at most `limit` of them. */
   flows(limit: number, wanted?: (flow: Flow) => boolean): Promise<readonly Flow[]>;
+  /**
+   * Would connections of another plane end with this one? Asked while it drains and has none of its own; not there where that
+   * cannot be.
+   */
+  isNeeded?(): Promise<boolean>;
   /** How full the tables are that the plane counts. */
   tables(): readonly TableFill[];
   hooks(): readonly HookStatus[];

@@ -274,7 +274,8 @@ export class Toggle {
   async #isDrained(): Promise<boolean> {
     const { old, draining } = this;
     if (old === undefined || draining === undefined) return false;
-    return Date.now() >= draining.until || (await old.flows(1, goesOn)).length === 0;
+    if (Date.now() >= draining.until) return true;
+    return (await old.flows(1, goesOn)).length === 0 && !(await old.isNeeded?.());
   }
 
   async #quietly(what: string, act: () => Promise<void> | undefined): Promise<void> {

@@ -18,6 +18,8 @@ class World {
   /** Calls until it happens. */
   fuse = Number.POSITIVE_INFINITY;
   kind: 'fault' | 'crash' = 'fault';
+  /** Whether connections of another plane would end with one that drains; undefined where planes cannot say. */
+  needed: boolean | undefined;
   calls = 0;
   #dead = false;
 
@@ -68,6 +70,7 @@ class World {
     return new Proxy<DataPlane>(memory, {
       get(plane, property) {
         if (property === 'name') return name;
+        if (property === 'isNeeded' && world.needed !== undefined) return async () => world.needed;
         const value = Reflect.get(plane, property);
         if (typeof value !== 'function') return value;
         return (...args: unknown[]) => {
@@ -154,6 +157,20 @@ test('the drain ends when its time is over, whatever is carried', async (t) => {
   const world = new World();
   const toggle = await ready(world, false);
   await toggle.to('ipvs', 20);
+  while (toggle.draining !== undefined) await new Promise((resolve) => setTimeout(resolve, 1));
+  t.deepEqual(world.removed, ['ebpf']);
+  await toggle.stop();
+});
+
+test('a plane that carries nothing any more stays while connections of the other would end with it', async (t) => {
+  const world = new World();
+  const toggle = await ready(world, false);
+  world.needed = true;
+  await toggle.to('ipvs', 60_000);
+  world.kernels.ebpf.flows.length = 0;
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  t.like(toggle.draining, { plane: 'ebpf' });
+  world.needed = false;
   while (toggle.draining !== undefined) await new Promise((resolve) => setTimeout(resolve, 1));
   t.deepEqual(world.removed, ['ebpf']);
   await toggle.stop();

@@ -10,6 +10,7 @@ import type { DataPlane, Flow, HookStatus, Outcome, Step, Support, TableFill, Vi
 import { connections } from './connections.js';
 import type { Gate } from './firewall.js';
 import { type HeldService, heldAs, readService, readServices, vipIn } from './held.js';
+import { tidy } from './leftovers.js';
 import { program } from './programming.js';
 import { OWN } from './scheduling.js';
 import { ipvsSupport } from './support.js';
@@ -143,6 +144,10 @@ export class IpvsDataPlane implements DataPlane {
   async flows(limit: number, wanted?: (flow: Flow) => boolean): Promise<readonly Flow[]> {
     const { held, table } = this.#open('flows');
     return connections(new Set(held.keys()), table.timeouts(), limit, wanted);
+  }
+
+  isNeeded(): Promise<boolean> {
+    return this.#inTurn('isNeeded', async (running) => tidy((await this.#forwarding(running)).vips.values()));
   }
 
   /** The kernel grows its own. */

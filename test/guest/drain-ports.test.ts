@@ -1,0 +1,46 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '../../ts/quickstart/until.js';
+import { Agent } from '../helpers/agent.js';
+import { Daemon } from '../helpers/daemon.js';
+import { services } from '../helpers/ipvs-scene.js';
+import { guest, ipvs } from '../helpers/kernel-needs.js';
+import { Lab } from '../helpers/lab.js';
+import { rootTest } from '../helpers/needs.js';
+import { startEcho } from '../helpers/servers.js';
+import { targetOf } from '../helpers/services.js';
+
+// A client's port comes again, towards the same backend, from one plane to the other: the kernel tracks both, and gives the
+// later another port.
+
+rootTest(
+  'drain: IPVS stays while a connection needs it that came from a port of one of its own, to the same backend',
+  async (t) => {
+    const lab = Lab.create(t);
+    const servers = [await startEcho(lab, lab.site('one'), 'one')];
+    const site = lab.site('workload');
+    site.namespace.sysctl('ipv4/ip_local_port_range', '40000 40000');
+    site.namespace.sysctl('ipv4/tcp_tw_reuse', 1);
+    const client = await Agent.start(lab, site.namespace);
+    const all = services(servers);
+    const target = targetOf(all[0]!);
+    const daemon = await Daemon.start(lab, all, '--mode', 'ipvs');
+    const other = await Agent.start(lab, lab.site('other').namespace);
+    const held = await other.open('tcp', target);
+    t.like(await held.ask(), { name: 'one' });
+    t.like(await client.ask('tcp', target), { name: 'one' });
+    await daemon.client.setMode({ body: { mode: 'ebpf', drainMs: 600_000 } });
+    await sleep(1_500); // until the port may be used again
+    const talk = await client.open('tcp', target);
+    t.like(await talk.ask(), { name: 'one' });
+    await held.close();
+    await sleep(15_000); // in which IPVS's own would be over
+    t.like(await talk.ask(), { name: 'one' });
+    t.like(await daemon.client.mode(), { plane: 'ebpf', draining: { plane: 'ipvs' } });
+    await talk.close();
+    await until('the end of the drain', 60_000, async () => (await daemon.client.mode()).draining === undefined);
+    await sleep(1_500);
+    t.like(await client.ask('tcp', target), { name: 'one' });
+  },
+  guest,
+  ipvs,
+);
