@@ -1,3 +1,4 @@
+import { attempt } from '../../ts/quickstart/command.js';
 import { Agent } from '../helpers/agent.js';
 import { createCluster } from '../helpers/cluster.js';
 import { Daemon } from '../helpers/daemon.js';
@@ -22,7 +23,11 @@ rootTest(
     for (const vip of vips) {
       t.deepEqual(await workload.tally('tcp', targetOf(service(vip)), 12), { one: 6, two: 6 }, vip);
     }
-    for (const schedule of ['random', 'least-connections'] as const) {
+    // Debian's 6.1 comes without the module for `random`: guest/ipvs-faults has what is said then.
+    const schedules = attempt(['modprobe', 'ip_vs_twos'])
+      ? (['random', 'least-connections'] as const)
+      : (['least-connections'] as const);
+    for (const schedule of schedules) {
       const weighted = all({ schedule }).map((one) => ({
         ...one,
         backends: one.backends.map((address, i) => ({ address: String(address), weight: [1, 9][i]! })),
