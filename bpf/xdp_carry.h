@@ -242,11 +242,13 @@ __noinline int xdp_tunnel_known(struct xdp_md *ctx, __u64 hash, __u64 word)
 	bool ipv6;
 
 	if (!backend || !hop || backend->forwarding != FORWARD_TUNNEL || !xdp_reaches(ctx, hop, ETH_HLEN) ||
-	    (void *)(ip6 + 1) + sizeof(struct udphdr) > end)
+	    (void *)(ip + 1) + sizeof(struct udphdr) > end)
 		return XDP_UNDECIDED;
 	ipv6 = *(__be16 *)(data + offsetof(struct ethhdr, h_proto)) != bpf_htons(ETH_P_IP);
 	outer = outer_length(ipv6 ? 6 : 4);
 	if (ipv6) {
+		if ((void *)(ip6 + 1) + sizeof(struct udphdr) > end)
+			return XDP_UNDECIDED;
 		src.address = words_of_ipv6(&ip6->saddr);
 		dst.address = words_of_ipv6(&ip6->daddr);
 		bytes = sizeof(*ip6) + bpf_ntohs(ip6->payload_len);

@@ -96,11 +96,15 @@ export async function allVariants(owner: Owner): Promise<readonly Variant[]> {
 export async function remoteVariants(owner: Owner): Promise<readonly Variant[]> {
   const far = async (name: string, hook: Hook, ...flags: readonly string[]) =>
     serving(await prepare(owner, 'workload', 'uplink'), name, hook, flags);
+  const workloads = ['--tc', 'w*'];
+  const redirected = ['--redirect', 'on', '--redirect-remote', 'on'];
   return [
     await direct(owner, 'uplink'),
-    await far('vipd sock', 'sock', '--redirect-remote', 'off'),
-    await far('vipd sock, redirect', 'sock', '--redirect', 'on', '--redirect-remote', 'on'),
-    await far('vipd tc, no redirect', 'tc', '--redirect-remote', 'off'),
-    await far('vipd tc, redirect', 'tc', '--redirect', 'on', '--redirect-remote', 'on'),
+    await far('vipd sock', 'sock', ...workloads, '--redirect-remote', 'off'),
+    await far('vipd sock, redirect', 'sock', ...workloads, ...redirected),
+    await far('vipd tc, no redirect', 'tc', ...workloads, '--redirect-remote', 'off'),
+    await far('vipd tc, redirect', 'tc', ...workloads, ...redirected),
+    // A network card has its XDP in the driver; a veth makes a frame of each packet for it.
+    await far('vipd tc, redirect, xdp on the uplink', 'tc', ...redirected),
   ];
 }

@@ -55,7 +55,7 @@ export const features: readonly Feature[] = [
   },
   {
     name: 'eBPF and IPVS exchanged under load, drained, killed in between',
-    suites: ['guest/drain', 'guest/toggle', 'guest/toggle-kill', 'guest/toggle-many'],
+    suites: ['guest/drain', 'guest/drain-ports', 'guest/toggle', 'guest/toggle-kill', 'guest/toggle-many'],
     documented: 'no',
   },
   { name: 'systemd unit', suites: ['guest/systemd'], documented: 'with IPVS' },
