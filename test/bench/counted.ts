@@ -26,6 +26,12 @@ export const counts = { packets: 20_000, flows: 10_000, connections: 2_000 } as 
 /** `natted`: beside a NAT table of somebody else's, as containers have it, and with what masquerading takes. */
 function ipvsadm(scheduler: string, natted = false): Counted['prepare'] {
   return async ({ node }, server) => {
+    node.ip(`route add local ${vip}/32 dev lo`);
+    const services = ['-t', '-u'].flatMap((protocol) => [
+      `-A ${protocol} ${vip}:${port} -s ${scheduler}`,
+      `-a ${protocol} ${vip}:${port} -r ${server.v4}:${port} -m -w 1`,
+    ]);
+    run(node.inside(['ipvsadm', '-R']), `${services.join('\n')}\n`);
     if (natted) {
       run(
         node.inside(['nft', '-f', '-']),
@@ -33,12 +39,6 @@ function ipvsadm(scheduler: string, natted = false): Counted['prepare'] {
       );
       node.sysctl('ipv4/vs/conntrack', 1);
     }
-    node.ip(`route add local ${vip}/32 dev lo`);
-    const services = ['-t', '-u'].flatMap((protocol) => [
-      `-A ${protocol} ${vip}:${port} -s ${scheduler}`,
-      `-a ${protocol} ${vip}:${port} -r ${server.v4}:${port} -m -w 1`,
-    ]);
-    run(node.inside(['ipvsadm', '-R']), `${services.join('\n')}\n`);
     return { address: vip };
   };
 }
