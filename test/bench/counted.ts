@@ -35,7 +35,7 @@ function ipvsadm(scheduler: string, natted = false): Counted['prepare'] {
     if (natted) {
       run(
         node.inside(['nft', '-f', '-']),
-        'table ip other { chain post { type nat hook postrouting priority 100; }; }',
+        'table ip other { chain post { type nat hook postrouting priority 100; ip saddr 172.17.0.0/16 masquerade; }; }',
       );
       node.sysctl('ipv4/vs/conntrack', 1);
     }
