@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '../../ts/quickstart/until.js';
 import { rootTest } from '../helpers/needs.js';
 import { hooks } from '../helpers/scene.js';
 import type { EchoServer } from '../helpers/servers.js';
@@ -41,6 +42,19 @@ rootTest('a restarted daemon knows what happened meanwhile to its file', async (
   await daemon.restart();
   await daemon.holds(web(servers.slice(0, 1)));
   t.deepEqual(await client.tally('tcp', targetOf(web(servers)[0]!), 20), { one: 20 });
+});
+
+rootTest('D5: what a source that stays silent may have defined is kept, until it is gone too', async (t) => {
+  const { client, servers, daemon } = await scenes.tc!(web);
+  const target = targetOf(web(servers)[0]!);
+  await daemon.end('SIGKILL');
+  daemon.write([]);
+  await daemon.restart('--mesos-master', 'http://192.0.2.9:5050', '--source-wait', '1s');
+  await until('that it goes on', 20_000, async () => (await daemon.client.status()).reconcile.converged);
+  t.deepEqual(Object.keys(await client.tally('tcp', target, 20)).sort(), ['one', 'two']);
+  await daemon.end('SIGTERM');
+  await daemon.restart();
+  await until('the end of the VIP', 20_000, async () => (await client.ask('tcp', target)).error !== undefined);
 });
 
 rootTest('a second daemon on the same pins is refused and disturbs nothing', async (t) => {

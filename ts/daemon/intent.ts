@@ -4,6 +4,7 @@ import type { HealthMonitor } from '../health/health.js';
 import type { Outliers } from '../health/outliers.js';
 import type { Prefix } from '../model/address.js';
 import type { Forwarding } from '../model/forwarding.js';
+import type { VipKey } from '../model/service.js';
 import type { VipStatus } from '../model/status.js';
 import { type Desired, desired } from '../reconcile/desired.js';
 import type { Here } from '../reconcile/locality.js';
@@ -39,12 +40,15 @@ export class Intent {
   #here: Here | undefined;
   #refused: readonly VipStatus[] = [];
   readonly #pools: Pools;
+  /** Of the VIPs that were there at the start those that no source has named yet. */
+  readonly #unclaimed: Set<VipKey>;
 
   constructor(
     private readonly options: IntentOptions,
     private readonly modules: IntentModules,
   ) {
     this.#pools = new Pools(options.pools);
+    this.#unclaimed = new Set(options.adopted.vips.keys());
   }
 
   /** Works it out anew; for the reconciler. */
@@ -74,7 +78,14 @@ export class Intent {
     transitions(this.#last?.vips ?? [], next.vips, now).forEach(onEvent);
     this.#last = next;
     this.#refused = refused;
-    return { forwarding: next.forwarding, rows: next.vips, ready: sources.ready() };
+    return { forwarding: next.forwarding, rows: next.vips, ready: sources.ready(), kept: this.#kept(next.forwarding) };
+  }
+
+  /** A source that is silent may have been silent for hours: what may be its own is not taken for abandoned. */
+  #kept({ vips }: Forwarding): ReadonlySet<VipKey> {
+    if (this.modules.sources.reported()) this.#unclaimed.clear();
+    for (const key of this.#unclaimed) if (vips.has(key)) this.#unclaimed.delete(key);
+    return this.#unclaimed;
   }
 
   /** The same object while the addresses are the same. */

@@ -1,20 +1,22 @@
 import type { Step } from '../dataplane/dataplane.js';
 import { formatPrefix, type Prefix } from '../model/address.js';
 import { compareBackends, type ForwardedVip, type Forwarding, sameVip } from '../model/forwarding.js';
-import { backendKey } from '../model/service.js';
+import { backendKey, type VipKey } from '../model/service.js';
 
 export type SameVip = (actual: ForwardedVip, desired: ForwardedVip) => boolean;
 
 export interface DiffOptions {
   /** While false nothing is taken away: no VIP, no backend, no pool. A source that is still silent may want them. */
   readonly ready: boolean;
+  /** VIPs that are never removed. */
+  readonly kept?: ReadonlySet<VipKey>;
   /** Whether two VIPs are equal; for a caller that remembers what it has compared. */
   readonly same?: SameVip;
 }
 
 /** The steps from what the kernel holds to what it should hold: pools, then additions and changes, removals last. Pure. */
 export function diff(actual: Forwarding, desired: Forwarding, options: DiffOptions): Step[] {
-  const { ready, same = sameVip } = options;
+  const { ready, kept, same = sameVip } = options;
   const steps: Step[] = [];
   const pools = ready ? desired.pools : unitePools(actual.pools, desired.pools);
   if (!samePools(actual.pools, pools)) steps.push({ kind: 'pools', pools });
@@ -26,7 +28,7 @@ export function diff(actual: Forwarding, desired: Forwarding, options: DiffOptio
   }
   if (!ready) return steps;
   for (const key of actual.vips.keys()) {
-    if (!desired.vips.has(key)) steps.push({ kind: 'remove', key });
+    if (!desired.vips.has(key) && !kept?.has(key)) steps.push({ kind: 'remove', key });
   }
   return steps;
 }

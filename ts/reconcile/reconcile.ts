@@ -1,5 +1,6 @@
 import type { DataPlane, Outcome, Step } from '../dataplane/dataplane.js';
 import type { Forwarding } from '../model/forwarding.js';
+import type { VipKey } from '../model/service.js';
 import type { ReconcileStatus, VipStatus } from '../model/status.js';
 import { type Fault, faultOf } from '../util/errors.js';
 import type { Logger } from '../util/logger.js';
@@ -20,6 +21,8 @@ export interface Wanted {
   readonly rows: readonly DesiredVip[];
   /** While false nothing is removed from the kernel. */
   readonly ready: boolean;
+  /** VIPs that stay in the kernel although nobody wants them: they may be a source's that is still silent. */
+  readonly kept?: ReadonlySet<VipKey>;
 }
 
 export interface ReconcilerModules {
@@ -158,7 +161,7 @@ export class Reconciler {
     if (drifted.length > 0)
       logger?.warn({ drifted: drifted.slice(0, 10), count: drifted.length }, 'kernel state drifted');
     this.#status = { ...this.#status, drift: this.#status.drift + drifted.length };
-    const steps = diff(actual, wanted.forwarding, { ready: wanted.ready, same: this.#same });
+    const steps = diff(actual, wanted.forwarding, { ...wanted, same: this.#same });
     const outcomes = steps.length > 0 ? await applied(plane, steps) : [];
     this.#belief = new Belief(actual, steps, outcomes);
     const faults = [...new Set(outcomes)].filter((outcome) => outcome !== undefined);

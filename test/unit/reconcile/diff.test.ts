@@ -93,3 +93,19 @@ test('until the sources are ready everything wanted is added and nothing is take
 });
 
 const subset = (a: ReadonlySet<string>, b: ReadonlySet<string>): boolean => [...a].every((one) => b.has(one));
+
+test('what is kept is not removed, and changed like everything else', (t) => {
+  const vip = (address: string, weight: number): ForwardedVip => {
+    const backend = { address: '10.0.0.1', port: 1, weight };
+    return { frontend: { address, port: 1, protocol: 'tcp' }, backends: [backend] };
+  };
+  const of = (...all: readonly ForwardedVip[]): Forwarding => {
+    return { pools: [], vips: new Map(all.map((one) => [vipKey(one.frontend), one])) };
+  };
+  const held = of(vip('11.0.0.1', 1), vip('11.0.0.2', 1));
+  const options = { ready: true, kept: new Set(['tcp/11.0.0.1:1']) };
+  const gone = { kind: 'remove', key: 'tcp/11.0.0.2:1' } as const;
+  t.deepEqual(diff(held, of(), options), [gone]);
+  const changed = vip('11.0.0.1', 5);
+  t.deepEqual(diff(held, of(changed), options), [{ kind: 'upsert', vip: changed }, gone]);
+});
