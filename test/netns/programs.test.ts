@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServiceInput } from '../../ts/model/schema.js';
+import { until } from '../../ts/quickstart/until.js';
 import { Daemon } from '../helpers/daemon.js';
 import { Lab, type Site } from '../helpers/lab.js';
 import { program, rootTest } from '../helpers/needs.js';
@@ -24,10 +25,15 @@ function services(port: number, sites: readonly Site[], protocol: 'tcp' | 'udp' 
   ];
 }
 
-/** Runs the body from the node and from a workload. */
-async function fromBoth(lab: Lab, body: (place: Place, from: string) => Promise<void>): Promise<void> {
+/** Runs the body from the node and from a workload, which is new and has to be taken by the tc hook first. */
+async function fromBoth(lab: Lab, daemon: Daemon, body: (place: Place, from: string) => Promise<void>): Promise<void> {
   await body('node', 'from the node');
-  await body(lab.site('client'), 'from a workload');
+  const taken = async () =>
+    (await daemon.client.status()).hooks.filter(({ hook, attached }) => hook === 'tc' && attached).length;
+  const before = await taken();
+  const site = lab.site('client');
+  await until('the tc hook of a new workload', 20_000, async () => (await taken()) > before);
+  await body(site, 'from a workload');
 }
 
 rootTest(
@@ -36,8 +42,8 @@ rootTest(
     const lab = Lab.create(t);
     const sites = ['one', 'two'].map((name) => lab.site(name));
     await Promise.all(['one', 'two'].map((name, i) => startNginx(lab, sites[i]!, name)));
-    await Daemon.start(lab, services(80, sites));
-    await fromBoth(lab, async (place, from) => {
+    const daemon = await Daemon.start(lab, services(80, sites));
+    await fromBoth(lab, daemon, async (place, from) => {
       for (const url of ['http://11.0.0.80/', 'http://[fd01:c::80]/']) {
         const urls = Array.from({ length: 30 }, () => url);
         const answers = await runAt(lab, place, 'curl', '-sS', '-H', 'Connection: close', ...urls);
@@ -57,8 +63,8 @@ rootTest(
     const lab = Lab.create(t);
     const sites = ['one', 'two'].map((name) => lab.site(name));
     await Promise.all(['one', 'two'].map((name, i) => startNginx(lab, sites[i]!, name)));
-    await Daemon.start(lab, services(80, sites));
-    await fromBoth(lab, async (place, from) => {
+    const daemon = await Daemon.start(lab, services(80, sites));
+    await fromBoth(lab, daemon, async (place, from) => {
       const report = await runAt(lab, place, 'wrk', '-t1', '-c32', '-d1s', 'http://11.0.0.80/');
       t.regex(report, /Requests\/sec/, from);
       t.notRegex(report, /Socket errors|Non-2xx/, from);
@@ -75,7 +81,7 @@ rootTest(
     const [redis, spare] = [lab.site('redis'), lab.site('spare')];
     await startRedis(lab, redis);
     const daemon = await Daemon.start(lab, services(6379, [redis]));
-    await fromBoth(lab, async (place, from) => {
+    await fromBoth(lab, daemon, async (place, from) => {
       await daemon.serve(services(6379, [redis]));
       const session = startAt(lab, place, ['redis-cli', '-h', '11.0.0.80'], true);
       lab.beforeRemoval(() => session.kill('SIGKILL'));
@@ -99,8 +105,8 @@ rootTest(
     const lab = Lab.create(t);
     const site = lab.site('dns');
     await startDnsmasq(lab, site);
-    await Daemon.start(lab, [...services(53, [site], 'udp'), ...services(53, [site])]);
-    await fromBoth(lab, async (place, from) => {
+    const daemon = await Daemon.start(lab, [...services(53, [site], 'udp'), ...services(53, [site])]);
+    await fromBoth(lab, daemon, async (place, from) => {
       for (const server of ['@11.0.0.80', '@fd01:c::80']) {
         for (const transport of ['+notcp', '+tcp']) {
           const dig = ['dig', server, transport, '+short', '+tries=1', '+time=2', 'host.test'];
@@ -149,8 +155,8 @@ rootTest(
     const lab = Lab.create(t);
     const site = lab.site('iperf');
     await startIperf(lab, site);
-    await Daemon.start(lab, [...services(5201, [site]), ...services(5201, [site], 'udp')]);
-    await fromBoth(lab, async (place, from) => {
+    const daemon = await Daemon.start(lab, [...services(5201, [site]), ...services(5201, [site], 'udp')]);
+    await fromBoth(lab, daemon, async (place, from) => {
       for (const address of ['11.0.0.80', 'fd01:c::80']) {
         const tcp = JSON.parse(await runAt(lab, place, 'iperf3', '-c', address, '-t', '1', '--json'));
         t.true(tcp.end.sum_received.bytes > 1 << 20, `${from} ${address}`);
