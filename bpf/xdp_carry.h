@@ -227,7 +227,10 @@ __noinline int xdp_carry_plain(struct xdp_md *ctx)
 
 #define XDP_UNDECIDED (-1)
 
-/* The same for one that shortcut() knows: of an established flow, with this hash and word. */
+/*
+ * The same for one that shortcut() knows: of an established flow, with this hash and word. It reads the headers anew, for
+ * to hand them over would cost the hook stack, which is short on the way to exact flows.
+ */
 __noinline int xdp_tunnel_known(struct xdp_md *ctx, __u64 hash, __u64 word)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;

@@ -20,7 +20,8 @@ run_tests() {
   $run_as "$node" node_modules/ava/entrypoints/cli.mjs --tap --config "$@"
 }
 
-# What needs no network beside what does: the one computes, the other waits. Its output comes last.
+# What needs no network of namespaces beside what does: the one computes, the other waits. Its output comes last. The trap
+# outlives the function, so its variables are not local.
 run_all_tests() {
   local status=0
   output=$(mktemp)

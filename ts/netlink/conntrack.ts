@@ -1,6 +1,7 @@
 import ipaddr from 'ipaddr.js';
 import { NativeError } from '../native/errors.js';
 import { type Attributes, attribute, type Message, nested, parseAttributes } from './message.js';
+import { isAbsent, NETLINK_NETFILTER, nfgenmsg } from './netfilter.js';
 import { NetlinkSocket } from './socket.js';
 
 /** A connection as the kernel's connection tracking has it. */
@@ -28,12 +29,10 @@ export interface End {
   readonly port: number;
 }
 
-// linux/netfilter/nfnetlink.h, linux/netfilter/nfnetlink_conntrack.h, linux/netfilter/nf_conntrack_tcp.h
-const NETLINK_NETFILTER = 12;
+// linux/netfilter/nfnetlink_conntrack.h, linux/netfilter/nf_conntrack_tcp.h
 const IPCTNL_MSG_CT_NEW = (1 << 8) | 0;
 const IPCTNL_MSG_CT_GET = (1 << 8) | 1;
 const IPCTNL_MSG_CT_DELETE = (1 << 8) | 2;
-const nfgenmsg = { size: 4, family: 0 };
 const CTA_TUPLE_ORIG = 1;
 const CTA_TUPLE_REPLY = 2;
 const CTA_PROTOINFO = 4;
@@ -130,9 +129,4 @@ function isOver(attributes: Attributes): boolean {
 /** The attributes in a nested one. */
 function within(outer: Buffer | undefined, type: number): Attributes {
   return parseAttributes((outer && parseAttributes(outer).get(type)) ?? Buffer.alloc(0));
-}
-
-function isAbsent(error: unknown): boolean {
-  const code = error instanceof NativeError ? error.errnoName : '';
-  return ['EPROTONOSUPPORT', 'EOPNOTSUPP', 'EINVAL', 'ENOENT'].includes(code);
 }

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { type Message, parseAttributes, textIn } from './message.js';
+import { isAbsent, NETLINK_NETFILTER, nfgenmsg } from './netfilter.js';
 import { NetlinkSocket } from './socket.js';
 
 /** A chain of nftables at a hook of the kernel, iptables' own included where it is built on nftables. */
@@ -18,13 +19,11 @@ export interface BaseChain {
 /** The table that IPVS needs, in the family inet. It is about pools alone, and no firewall. */
 export const ownTable = 'vipd';
 
-// linux/netfilter/nfnetlink.h, linux/netfilter/nf_tables.h
-const NETLINK_NETFILTER = 12;
+// linux/netfilter/nf_tables.h
 const NFT_MSG_NEWCHAIN = (10 << 8) | 3;
 const NFT_MSG_GETCHAIN = (10 << 8) | 4;
 const NFT_MSG_GETGEN = (10 << 8) | 16;
 const NFTA_GEN_ID = 1;
-const nfgenmsg = { size: 4, family: 0 };
 const NFTA_CHAIN_TABLE = 1;
 const NFTA_CHAIN_NAME = 3;
 const NFTA_CHAIN_HOOK = 4;
@@ -143,9 +142,4 @@ function linesOf(path: string): string[] {
   } catch {
     return [];
   }
-}
-
-function isAbsent(error: unknown): boolean {
-  const code = error instanceof Error && 'errnoName' in error ? error.errnoName : undefined;
-  return ['EPROTONOSUPPORT', 'EOPNOTSUPP', 'EINVAL', 'ENOENT'].includes(String(code));
 }

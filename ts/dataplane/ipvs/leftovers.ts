@@ -1,5 +1,4 @@
-import type { Endpoint } from '../../model/address.js';
-import { formatEndpoint } from '../../model/address.js';
+import { type Endpoint, formatEndpoint } from '../../model/address.js';
 import type { ForwardedVip } from '../../model/forwarding.js';
 import { forget, type Tracked, tracked } from '../../netlink/conntrack.js';
 import { breathing } from '../../util/clock.js';
