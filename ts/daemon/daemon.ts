@@ -94,7 +94,7 @@ class Daemon {
     await control.begin(this.ending.signal);
     if (this.ending.signal.aborted) return;
     await planes.engage(
-      () => control.intent.forwarding(),
+      () => control.intent.target(),
       () => control.reconciler.trigger(),
     );
     names?.follow(control);

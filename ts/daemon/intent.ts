@@ -7,6 +7,7 @@ import type { Forwarding } from '../model/forwarding.js';
 import type { VipKey } from '../model/service.js';
 import type { VipStatus } from '../model/status.js';
 import { type Desired, desired } from '../reconcile/desired.js';
+import type { Target } from '../reconcile/diff.js';
 import type { Here } from '../reconcile/locality.js';
 import type { Wanted } from '../reconcile/reconcile.js';
 import type { ApiSource } from '../sources/api.js';
@@ -78,7 +79,7 @@ export class Intent {
     transitions(this.#last?.vips ?? [], next.vips, now).forEach(onEvent);
     this.#last = next;
     this.#refused = refused;
-    return { forwarding: next.forwarding, rows: next.vips, ready: sources.ready(), kept: this.#kept(next.forwarding) };
+    return { ...this.target(), rows: next.vips };
   }
 
   /** A source that is silent may have been silent for hours: what may be its own is not taken for abandoned. */
@@ -101,6 +102,12 @@ export class Intent {
   /** As of the last call of {@link wanted}. */
   forwarding(): Forwarding {
     return this.#last?.forwarding ?? { pools: this.options.pools, vips: new Map() };
+  }
+
+  /** What the kernel should hold, as of the last call of {@link wanted}. */
+  target(): Target {
+    const forwarding = this.forwarding();
+    return { forwarding, ready: this.modules.sources.ready(), kept: this.#kept(forwarding) };
   }
 
   /** Services that are not served here. */

@@ -1,9 +1,9 @@
 import type { ModePort } from '../api/ports.js';
 import type { ModeStatus } from '../api/routes/mode.js';
 import type { DataPlane, PlaneName, Support } from '../dataplane/dataplane.js';
-import type { Forwarding } from '../model/forwarding.js';
 import type { Mode } from '../model/mode.js';
 import { ActivePlane } from '../reconcile/active.js';
+import type { Target } from '../reconcile/diff.js';
 import { Toggle } from '../reconcile/toggle.js';
 import { type Fault, faultOf, VipdError } from '../util/errors.js';
 import type { Logger } from '../util/logger.js';
@@ -25,14 +25,14 @@ export interface PlanesModules {
   readonly logger: Logger;
 }
 
-const nothing: Forwarding = { pools: [], vips: new Map() };
+const nothing: Target = { forwarding: { pools: [], vips: new Map() }, ready: false };
 
 /** The data planes of this node: which there are, which one serves, and the exchange of one for the other. */
 export class Planes implements ModePort {
   readonly active: ActivePlane;
   readonly #toggle: Toggle;
   #support: ReadonlyMap<PlaneName, Support> = new Map();
-  #wanted: () => Forwarding = () => nothing;
+  #wanted: () => Target = () => nothing;
   #onChange = () => {};
   #fault: Fault | undefined;
   #changing: PlaneName | undefined;
@@ -69,7 +69,7 @@ export class Planes implements ModePort {
    * Where it is known what a plane shall hold, and whom to tell that another plane serves. Then traffic is taken, and a
    * plane that serves only because it did before gives way to the one that is wanted.
    */
-  async engage(wanted: () => Forwarding, onChange: () => void): Promise<void> {
+  async engage(wanted: () => Target, onChange: () => void): Promise<void> {
     this.#wanted = wanted;
     this.#onChange = onChange;
     await this.#toggle.engage();

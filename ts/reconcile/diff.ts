@@ -1,15 +1,20 @@
 import type { Step } from '../dataplane/dataplane.js';
 import { formatPrefix, type Prefix } from '../model/address.js';
 import { compareBackends, type ForwardedVip, type Forwarding, sameVip } from '../model/forwarding.js';
-import { backendKey, type VipKey } from '../model/service.js';
+import { backendKey, type VipKey, vipKey } from '../model/service.js';
 
 export type SameVip = (actual: ForwardedVip, desired: ForwardedVip) => boolean;
 
-export interface DiffOptions {
+/** What a data plane should hold, as far as the sources have said. */
+export interface Target {
+  readonly forwarding: Forwarding;
   /** While false nothing is taken away: no VIP, no backend, no pool. A source that is still silent may want them. */
   readonly ready: boolean;
-  /** VIPs that are never removed. */
+  /** VIPs that stay in the kernel although nobody wants them: they may be a source's that is still silent. */
   readonly kept?: ReadonlySet<VipKey>;
+}
+
+export interface DiffOptions extends Omit<Target, 'forwarding'> {
   /** Whether two VIPs are equal; for a caller that remembers what it has compared. */
   readonly same?: SameVip;
 }
@@ -31,6 +36,18 @@ export function diff(actual: Forwarding, desired: Forwarding, options: DiffOptio
     if (!desired.vips.has(key) && !kept?.has(key)) steps.push({ kind: 'remove', key });
   }
   return steps;
+}
+
+/** What is held once all steps are carried out. Pure. */
+export function after(held: Forwarding, steps: readonly Step[]): Forwarding {
+  const vips = new Map(held.vips);
+  let { pools } = held;
+  for (const step of steps) {
+    if (step.kind === 'pools') pools = step.pools;
+    else if (step.kind === 'remove') vips.delete(step.key);
+    else vips.set(vipKey(step.vip.frontend), step.vip);
+  }
+  return { pools, vips };
 }
 
 /** As a set: the order of pools means nothing. */

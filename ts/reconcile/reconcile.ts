@@ -1,12 +1,11 @@
 import type { DataPlane, Outcome, Step } from '../dataplane/dataplane.js';
 import type { Forwarding } from '../model/forwarding.js';
-import type { VipKey } from '../model/service.js';
 import type { ReconcileStatus, VipStatus } from '../model/status.js';
 import { type Fault, faultOf } from '../util/errors.js';
 import type { Logger } from '../util/logger.js';
 import { Belief, rememberingSame } from './belief.js';
 import type { DesiredVip } from './desired.js';
-import { diff } from './diff.js';
+import { diff, type Target } from './diff.js';
 
 export interface ReconcilerOptions {
   /** Milliseconds between two passes when nothing changes; drift is repaired within this time. */
@@ -16,13 +15,8 @@ export interface ReconcilerOptions {
 }
 
 /** What should be so now. */
-export interface Wanted {
-  readonly forwarding: Forwarding;
+export interface Wanted extends Target {
   readonly rows: readonly DesiredVip[];
-  /** While false nothing is removed from the kernel. */
-  readonly ready: boolean;
-  /** VIPs that stay in the kernel although nobody wants them: they may be a source's that is still silent. */
-  readonly kept?: ReadonlySet<VipKey>;
 }
 
 export interface ReconcilerModules {

@@ -1,7 +1,7 @@
 import type { DataPlane, Flow, PlaneName, Support } from '../dataplane/dataplane.js';
-import type { Forwarding } from '../model/forwarding.js';
 import { type Fault, faultOf, VipdError } from '../util/errors.js';
 import type { Logger } from '../util/logger.js';
+import type { Target } from './diff.js';
 import { programWhole } from './whole.js';
 
 /** What a later start must know to finish or undo what an earlier one has begun. */
@@ -35,7 +35,7 @@ export interface ToggleModules {
   readonly planes: readonly DataPlane[];
   readonly store: ToggleStore;
   /** What a plane shall hold. */
-  readonly wanted: () => Forwarding;
+  readonly wanted: () => Target;
   readonly onOpen?: (plane: DataPlane) => void;
   /** The active plane is another, or a drain has ended. */
   readonly onChange?: () => void;
@@ -189,7 +189,7 @@ export class Toggle {
     const change = { to: next.name, drainMs };
     this.#save({ ...this.#record, change: { ...change, engaging: false } });
     await this.#open(next);
-    await programWhole(next, this.modules.wanted);
+    await programWhole(next, this.modules.wanted, this.active);
     this.#save({ ...this.#record, change: { ...change, engaging: true } });
     await next.engage(this.active);
     await this.active?.disengage();

@@ -3,6 +3,7 @@ import type { DataPlane, PlaneName, Support } from '../../../ts/dataplane/datapl
 import { MemoryDataPlane, MemoryKernel } from '../../../ts/dataplane/memory.js';
 import { type ForwardedVip, type Forwarding, sameVip } from '../../../ts/model/forwarding.js';
 import { vipKey } from '../../../ts/model/service.js';
+import type { Target } from '../../../ts/reconcile/diff.js';
 import { Toggle, type ToggleRecord } from '../../../ts/reconcile/toggle.js';
 
 /** The end of the process: nothing it would do afterwards happens. */
@@ -14,6 +15,8 @@ class World {
   readonly removed: PlaneName[] = [];
   record: ToggleRecord = {};
   forwarding: Forwarding;
+  /** Where sources are silent: what of that a plane must keep. */
+  said: Partial<Target> = {};
   unsupported: Partial<Record<PlaneName, Support>> = {};
   /** Calls until it happens. */
   fuse = Number.POSITIVE_INFINITY;
@@ -48,7 +51,10 @@ class World {
         this.record = record;
       },
     };
-    return new Toggle({ pollMs: 1 }, { planes, store, wanted: () => this.forwarding });
+    return new Toggle(
+      { pollMs: 1 },
+      { planes, store, wanted: () => ({ ready: true, ...this.said, forwarding: this.forwarding }) },
+    );
   }
 
   engaged(): PlaneName[] {
@@ -152,6 +158,24 @@ test('the new plane holds everything before it engages; the old one drains and g
   t.deepEqual(world.removed, ['ebpf']);
   await toggle.stop();
 });
+
+for (const ready of [true, false]) {
+  const silent = ready ? 'all but one source has spoken' : 'no source has';
+  test(`what a silent source may have defined goes with the exchange: ${silent}`, async (t) => {
+    const world = new World();
+    const toggle = await started(world);
+    const { vips, pools } = world.forwarding;
+    const [key = ''] = vips.keys();
+    world.forwarding = { pools, vips: new Map([...vips].slice(1)) };
+    world.said = ready ? { kept: new Set([key]) } : { ready };
+    await toggle.to('ipvs', 60_000);
+    t.deepEqual([...world.kernels.ipvs.vips.keys()].sort(), [...vips.keys()].sort());
+    world.said = {};
+    await toggle.to('ebpf', 60_000);
+    t.deepEqual([...world.kernels.ebpf.vips.keys()], [...world.forwarding.vips.keys()]);
+    await toggle.stop();
+  });
+}
 
 test('the drain ends when its time is over, whatever is carried', async (t) => {
   const world = new World();
