@@ -31,7 +31,9 @@ run_all_tests() {
   trap 'kill $aside 2>/dev/null; rm -f "$output"' EXIT
   run_tests ava.privileged.config.js || status=$?
   wait "$aside" || status=$?
+  trap - EXIT # at the end of a shell that exits at the first failure, killing what is over would be one
   cat "$output"
+  rm -f "$output"
   return "$status"
 }
 
