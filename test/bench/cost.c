@@ -2,8 +2,8 @@
 /*
  * What one run of a packet program costs, in CPU time of this thread, so that what else the machine does counts less.
  *
- *   cost KEY=VALUE…    prints for each batch: ns of the wrapper with an empty program, ns with the program under test;
- *                      and on a last line the verdict of the last run
+ *   cost KEY=VALUE…    prints for each batch: ns of the wrapper with an empty program before it, ns with the program under
+ *                      test, ns with the empty program behind it; and on a last line the verdict of the last run
  *
  * With an outer header the wrapper has to take it off again; its half of what a pair of bpf_xdp_adjust_head() costs counts
  * as its own.
@@ -122,6 +122,14 @@ static double run(struct wrapped *wrapped, long repeat)
 	return (cpu_now() - start) / repeat;
 }
 
+/* What the wrapper takes by itself. With an outer header one of the two adjustments is its own. */
+static double floor_of(struct wrapped *empty, struct wrapped *outer, long repeat)
+{
+	double plain = run(empty, repeat);
+
+	return outer ? (plain + run(outer, repeat)) / 2 : plain;
+}
+
 static atomic_int over;
 static const struct job *rival_job;
 
@@ -174,9 +182,10 @@ static void take(struct job *job, char *argument)
 int main(int count, char **arguments)
 {
 	struct job job = { .repeat = 100000, .batches = 15, .rival = -1 };
-	struct wrapped floor, outer, target;
+	struct wrapped floor, outer, target, *around = NULL;
 	pthread_t thread;
 	char empty[32];
+	double before;
 
 	for (int i = 1; i < count; i++)
 		take(&job, arguments[i]);
@@ -188,18 +197,20 @@ int main(int count, char **arguments)
 		return 0;
 	snprintf(empty, sizeof(empty), "empty_%s", job.hook);
 	floor = wrap(&job, &job.plan, empty);
-	if (job.plan.outer)
+	if (job.plan.outer) {
 		outer = wrap(&job, &job.plan, "outer_xdp");
+		around = &outer;
+	}
 	run(&target, job.repeat); /* warm */
 	rival_job = &job;
 	if (job.rival >= 0 && pthread_create(&thread, NULL, rival, NULL))
 		errx(1, "no second thread");
+	before = floor_of(&floor, around, job.repeat);
 	for (long i = 0; i < job.batches; i++) {
-		double empty = run(&floor, job.repeat);
+		double whole = run(&target, job.repeat), behind = floor_of(&floor, around, job.repeat);
 
-		if (job.plan.outer)
-			empty = (empty + run(&outer, job.repeat)) / 2;
-		printf("%.2f %.2f\n", empty, run(&target, job.repeat));
+		printf("%.2f %.2f %.2f\n", before, whole, behind);
+		before = behind;
 	}
 	over = 1;
 	if (job.rival >= 0)

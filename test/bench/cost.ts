@@ -28,9 +28,12 @@ export interface Stream {
 }
 
 export interface Measured {
-  /** ns of a run less what the wrapper takes with an empty program, one value a batch. */
+  /** ns of a run less what the wrapper takes with an empty program, of the calmest batches. */
   readonly net: readonly number[];
+  /** ns of the wrapper with an empty program around them. */
   readonly floor: readonly number[];
+  /** `net` of all batches. */
+  readonly all: readonly number[];
   readonly verdict: number;
 }
 
@@ -44,12 +47,24 @@ export async function measure(stream: Stream, rival = false): Promise<Measured> 
   const size = [`batches=${BATCHES}`, `repeat=${REPEAT}`, `rival=${rival ? 1 : -1}`];
   const lines = (await Child.start([cost, ...keys(stream), ...size]).success()).trim().split('\n');
   const verdict = Number(lines.pop());
-  const pairs = lines.map((line) => line.split(' ').map(Number) as [number, number]);
-  return { net: pairs.map(([empty, whole]) => whole - empty), floor: pairs.map(([empty]) => empty), verdict };
+  const batches = lines.map((line) => batchOf(line.split(' ').map(Number) as [number, number, number]));
+  const calm = batches.toSorted((a, b) => a.noise - b.noise).slice(0, CALM);
+  return {
+    ...{ net: calm.map(({ net }) => net), floor: calm.map(({ floor }) => floor) },
+    ...{ all: batches.map(({ net }) => net), verdict },
+  };
 }
 
-const BATCHES = 21;
-const REPEAT = 200_000;
+/** Whoever shares the core slows the empty program as well: it tells how calm a batch was. */
+function batchOf([before, whole, behind]: [number, number, number]) {
+  const floor = (before + behind) / 2;
+  return { net: whole - floor, floor, noise: Math.max(before, behind) };
+}
+
+const BATCHES = 210;
+const REPEAT = 50_000;
+/** So many of them are taken, those at which the machine was calmest. */
+export const CALM = 21;
 
 function keys(stream: Stream): string[] {
   const { hook, program, flows, client, outer = 0 } = stream;
