@@ -177,7 +177,7 @@ static __always_inline enum decision incoming(const struct tuple *t, enum event_
 	if (!ours && decision != DECISION_FOREIGN)
 		return decision;
 	if (!ours && !answers)
-		return is_nat_port(t->dst.port) && exact_in_use() ? DECISION_EXACT : DECISION_PASS;
+		return is_nat_port(t->dst.port) && exact_in_use() ? DECISION_EXACT : DECISION_FOREIGN;
 	decision = reply(t, ours, change);
 	if (!ours || decision != DECISION_PASS)
 		return decision;

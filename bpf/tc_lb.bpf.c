@@ -133,6 +133,7 @@ enum tc_rest {
 	TC_CARRY = 0x400,
 	TC_CLAMP = 0x800,	/* with the offset of the TCP header */
 	TC_REWRITTEN = 0x1000,	/* nothing: it has its new ends, and all that is left is where it goes */
+	TC_FOREIGN = 0x2000,	/* nothing: it is for no address of ours */
 	TC_REST = TC_ODD | TC_TUNNEL | TC_CARRY | TC_CLAMP,
 };
 
@@ -200,6 +201,8 @@ static __always_inline int tc_long_way(struct __sk_buff *skb, enum way way)
 		decision = incoming(&t, HOOK_TC, false, &odd->change);
 	else
 		decision = reply(&t, false, &odd->change);
+	if (decision == DECISION_FOREIGN)
+		return TC_FOREIGN;
 	if (decision == DECISION_CARRY)
 		return TC_CARRY | t.l3_offset;
 	if (decision == DECISION_EXACT) {
@@ -322,16 +325,19 @@ int tc_ingress(struct __sk_buff *skb)
 
 	switch (tc_shortcut(skb, WAY_IN)) {
 	case SHORT_REWRITTEN:
-		return deliver(skb);
+		verdict = TC_REWRITTEN;
+		break;
 	case SHORT_FOREIGN:
-		return carry(skb);
+		verdict = TC_FOREIGN;
+		break;
 	case SHORT_WHOLE:
 	case SHORT_NONE:
-		break;
+		verdict = tc_long_way_in(skb);
 	}
-	verdict = tc_long_way_in(skb);
 	if (verdict == TC_REWRITTEN)
 		return deliver(skb);
+	if (verdict == TC_FOREIGN)
+		return carry(skb);
 	return verdict > 0 && verdict & TC_REST ? tc_rest(skb, verdict, WAY_IN) : verdict;
 }
 
