@@ -58,7 +58,7 @@ class Systemd {
 
   /** What a command says, whatever its exit status; systemctl tells states so. */
   tells(line: string): string {
-    return this.run(`${line} 2>&1 || true`);
+    return this.run(`{ ${line}; } 2>&1 || true`);
   }
 
   async isActive(unit: string): Promise<void> {
