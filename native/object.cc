@@ -160,9 +160,22 @@ void Object::Autoload(const Napi::CallbackInfo& info) {
   }
 }
 
+/// A weak function that the kernel lacks is looked for in its modules too, whose BTF takes CAP_SYS_ADMIN to list. libbpf 1.1
+/// fails for that refusal, but asks once an object only: here, where nobody minds.
+static void LookIntoModules(bpf_object* object) {
+  uint32_t id = 0;
+  if (bpf_btf_get_next_id(id, &id) == 0 || errno != EPERM) return;
+  bpf_program* program = bpf_object__next_program(object, nullptr);
+  if (program != nullptr) bpf_program__set_attach_target(program, 0, "a function that no kernel has");
+}
+
 void Object::Load(const Napi::CallbackInfo& info) {
   bpf_object* object = Get("load");
   loaded_ = true;  // libbpf loads an object once, also when that fails
+  {
+    LogCapture ignored;
+    LookIntoModules(object);
+  }
   LogCapture log;
   if (bpf_object__load(object) == 0) return;
   int error = errno;

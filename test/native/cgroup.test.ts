@@ -91,3 +91,13 @@ kernelTest('opens an object without privilege and says what loading it needs', (
   t.is(run.status, 0, run.stderr);
   t.regex(run.stdout, /^7 maps\nCAP_BPF CAP_NET_ADMIN CAP_PERFMON\nEPERM: .*run as root or with CAP_BPF/);
 });
+
+kernelTest('loads what can do without a function of the kernel, although its modules may not be listed', (t) => {
+  const script = join(publicTree(t), 'dist/test/native/unprivileged.js');
+  const held = '-all,+bpf,+net_admin,+perfmon';
+  const capabilities = [`--inh-caps=${held}`, `--ambient-caps=${held}`, `--bounding-set=${held}`];
+  const nobody = ['--reuid=65534', '--regid=65534', '--clear-groups', ...capabilities];
+  const run = spawnSync('setpriv', [...nobody, process.execPath, script, 'weak'], { encoding: 'utf8' });
+  t.is(run.status, 0, run.stderr);
+  t.regex(run.stdout, /^0 maps\n\nloaded\n/);
+});
