@@ -59,7 +59,7 @@ export class Planes implements ModePort {
   /** Opens the plane that serves already, else the one that is to; leaves the node without one where there is none. */
   async start(): Promise<void> {
     this.#support = await this.#toggle.support();
-    await this.#toggle.start(this.#preferred());
+    await this.#open();
     this.#concludeChoice();
     if (this.#toggle.active !== undefined) return;
     this.modules.logger.warn({ fault: this.#absence() }, 'no data plane: everything else is served');
@@ -129,6 +129,22 @@ export class Planes implements ModePort {
         counter('vipd_plane_changes_total', 'Exchanges of data planes completed', single(this.#toggle.toggles)),
       ];
     };
+  }
+
+  /** Where nothing serves yet, a plane whose programs the kernel refuses after all is as good as none. */
+  async #open(): Promise<void> {
+    const first = this.#preferred();
+    try {
+      await this.#toggle.start(first);
+    } catch (error) {
+      const fault = faultOf(error, `mode ${first}`);
+      const refused = fault.code === 'PLANE_UNSUPPORTED' && this.#toggle.active === undefined;
+      if (first === undefined || !refused) throw error;
+      this.modules.logger.warn({ fault }, 'the kernel refuses a data plane');
+      const support = { ok: false, reason: fault.cause, hint: fault.hint ?? 'see the log' } as const;
+      this.#support = new Map([...this.#support, [first, support]]);
+      await this.#open();
+    }
   }
 
   /** Waits for an exchange that is under way. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { DataPlane, PlaneName } from '../../../ts/dataplane/dataplane.js';
 import { MemoryDataPlane, MemoryKernel } from '../../../ts/dataplane/memory.js';
+import { VipdError } from '../../../ts/util/errors.js';
 import { run as vipctl } from '../cli/terminal.js';
 import { Home, ready } from './running.js';
 
@@ -13,8 +14,11 @@ const key = 'tcp/11.0.0.80:80';
 class Twins {
   readonly kernels = { ebpf: new MemoryKernel(), ipvs: new MemoryKernel() };
   readonly missing = new Set<PlaneName>();
+  /** Those whose programs the kernel refuses when they are loaded. */
+  readonly refused = new Set<PlaneName>();
 
   planes(): DataPlane[] {
+    const twins = this;
     return (['ebpf', 'ipvs'] as const).map((name) => {
       const plane = new MemoryDataPlane(this.kernels[name]);
       const probe: DataPlane['probe'] = async () =>
@@ -25,12 +29,17 @@ class Twins {
         get(target, property) {
           if (property === 'name') return name;
           if (property === 'probe') return probe;
+          if (property === 'open' && twins.refused.has(name)) return async () => Promise.reject(refusal(name));
           const value = Reflect.get(target, property);
           return typeof value === 'function' ? value.bind(target) : value;
         },
       });
     });
   }
+}
+
+function refusal(name: PlaneName): VipdError {
+  return new VipdError({ code: 'PLANE_UNSUPPORTED', object: `data plane ${name}`, cause: 'load failed: E2BIG' });
 }
 
 async function start(t: ExecutionContext, home: Home, twins: Twins, mode: 'auto' | 'ebpf' | 'ipvs' = 'auto') {
@@ -54,6 +63,25 @@ test('auto takes eBPF where it is, else IPVS', async (t) => {
   const second = await start(t, other, twins);
   t.like(await second.client.mode(), { wanted: 'auto', from: 'configuration', plane: 'ipvs' });
   t.true(twins.kernels.ipvs.engaged);
+});
+
+test('what the kernel refuses to load is as good as not there, but never a reason to leave what serves', async (t) => {
+  const twins = new Twins();
+  twins.refused.add('ebpf');
+  const place = home(t);
+  const first = await start(t, place, twins);
+  const mode = await first.client.mode();
+  t.like(mode, { wanted: 'auto', plane: 'ipvs' });
+  t.like(
+    mode.planes.find(({ name }) => name === 'ebpf'),
+    { usable: false, reason: 'load failed: E2BIG' },
+  );
+  t.deepEqual([...twins.kernels.ipvs.vips.keys()], [key]);
+  await first.stop();
+  twins.refused.add('ipvs');
+  await t.throwsAsync(start(t, place, twins), { message: /load failed/ }, 'it serves already');
+  const nothing = await start(t, home(t), twins);
+  t.like(await nothing.client.mode(), { plane: 'none', fault: { code: 'NO_DATA_PLANE' } });
 });
 
 test('vipctl mode exchanges the plane, is remembered, and metrics tell', async (t) => {

@@ -3,6 +3,7 @@ import { chmodSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { Btf, checkEnums } from '../../libbpf/btf.js';
 import { type Codec, codecFor } from '../../libbpf/codec.js';
+import { BpfError } from '../../libbpf/errors.js';
 import type { BpfMap } from '../../libbpf/map.js';
 import { BpfObject, type LoadedObject } from '../../libbpf/object.js';
 import type { BpfProgram } from '../../libbpf/program.js';
@@ -70,7 +71,8 @@ export interface Loaded {
 /**
  * Adopts the maps pinned under `directory`/maps, makes those that are missing, and loads the programs of this version
  * over them. What a map of another version holds is carried over to one of this. Attaches nothing.
- * @throws VipdError PIN_INCOMPATIBLE when a pinned map has another layout; BpfError from the kernel
+ * @throws VipdError PIN_INCOMPATIBLE when a pinned map has another layout, PLANE_UNSUPPORTED when the kernel takes a program
+ * for wrong; BpfError else
  */
 export function loadPrograms(directory: string, limits: Limits, asked: Asked): Loaded {
   const pins = join(directory, 'maps');
@@ -94,7 +96,7 @@ export function loadPrograms(directory: string, limits: Limits, asked: Asked): L
     object.setRodata(
       rodataOf(object, { settings, maps, sizes, ...asked, oldFlows: flows, oldExact: oldExact.length > 0 }),
     );
-    const running = object.load();
+    const running = load(object);
     loaded.set(name, running);
     adoptNew(running, maps, pins, old, flowAgeNow(settings.hz));
   }
@@ -150,6 +152,20 @@ export function loadPrograms(directory: string, limits: Limits, asked: Asked): L
 }
 
 /** Nothing of ours opens these: they let tools such as bpftool find and measure the programs. */
+/** What is in the way of a load beside the programs themselves. */
+const PASSING = ['EPERM', 'ENOMEM', 'EMFILE', 'ENFILE', 'EAGAIN'];
+
+function load(object: BpfObject): LoadedObject {
+  try {
+    return object.load();
+  } catch (error) {
+    if (!(error instanceof BpfError) || PASSING.includes(error.errnoName)) throw error;
+    const { cause, hint = 'another kernel, or mode: ipvs' } = error.fault;
+    const fault = { object: 'data plane ebpf', cause: `the kernel refuses ${error.fault.object}: ${cause}`, hint };
+    throw new VipdError({ code: 'PLANE_UNSUPPORTED', ...fault }, { cause: error });
+  }
+}
+
 function pinPrograms(pins: string, objects: Map<ObjectName, BpfObject>, loaded: Map<ObjectName, LoadedObject>): void {
   makePinDirectory(pins);
   for (const [object, { programs }] of objects) {
