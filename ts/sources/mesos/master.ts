@@ -63,7 +63,6 @@ export class MesosMasterSource implements Source {
 
   async run(report: (report: Report) => void, signal: AbortSignal): Promise<void> {
     const backoff = new Backoff(...(this.#options.retryMs ?? [2_000, 30_000]));
-    const pause = new Wakeup();
     while (!signal.aborted) {
       const told = (said: Report) => {
         if (signal.aborted) return;
@@ -73,11 +72,17 @@ export class MesosMasterSource implements Source {
       const fault = await this.#follow(told, signal);
       if (signal.aborted) break;
       report({ services: [], faults: [fault], keepLast: true });
-      const waiting = new AbortController();
-      void this.#modules.masters.changed(waiting.signal).then(() => pause.poke());
-      await pause.sleep(backoff.next(), signal);
-      waiting.abort();
+      await this.#pause(backoff.next(), signal);
     }
+  }
+
+  /** No longer than until there are other masters to ask. */
+  async #pause(ms: number, signal: AbortSignal): Promise<void> {
+    const pause = new Wakeup();
+    const waiting = new AbortController();
+    void this.#modules.masters.changed(waiting.signal).then(() => pause.poke());
+    await pause.sleep(ms, signal);
+    waiting.abort();
   }
 
   /** Resolves to why it ended. */

@@ -343,6 +343,21 @@ for (const [what, bytes, code] of nonsense) {
   });
 }
 
+test('masters that are down are asked again after a pause, every time', async (t) => {
+  const http = new HttpClient({ files: {}, answerMs: 5_000 });
+  const source = new MesosMasterSource(
+    { encoding: 'json', ipv6: true, vips: true, retryMs: [50, 50] },
+    { http, masters: listedMasters(['http://127.0.0.1:1']) },
+  );
+  const begun = performance.now();
+  const reports = new Reports(source);
+  await sleep(500);
+  await reports.stop();
+  await http.close();
+  const most = (performance.now() - begun) / 50 + 1;
+  t.true(reports.all.length > 1 && reports.all.length <= most, `${reports.all.length} attempts, ${most} at most`);
+});
+
 test('one odd task spoils neither snapshot nor stream', async (t) => {
   const odd = simulatedTask({ id: 'odd', agent: 'A-S1', addresses: [] });
   const { reports } = await scene(t, {}, ({ world }) => {
