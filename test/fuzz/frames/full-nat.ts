@@ -121,7 +121,7 @@ export function dropLaterProblem(seen: Sighting, { scene }: Setting): string | u
   return cannotGoOn(seen) ? undefined : 'could go on';
 }
 
-/** The same of an error about a packet of such a flow. */
+/** The same of an error about a packet of such a flow, or of one that goes to its backend whole. */
 export function dropErrorProblem(seen: Sighting): string | undefined {
   if (seen.headers.kind !== 'icmp') return `is ${seen.headers.kind}, no error`;
   return cannotGoOn(seen) ? undefined : 'could go on';

@@ -8,12 +8,12 @@ import type { Scene } from './scene.js';
 /** Verdict counters that name a treatment; they count every packet so treated. */
 const COUNTED = ['forwarded', 'echoed', 'error_translated', 'tunnelled', 'arrived'] as const;
 /**
- * Treatments some of whose frames count as another besides: of a fragment that was dropped its bytes do not say whether full NAT
- * was about to forward it, and what came by a tunnel is treated once more.
+ * Treatments some of whose frames count as another besides: of a fragment or an error that was dropped its bytes do not say whether
+ * full NAT was about to forward it, and what came by a tunnel is treated once more.
  */
 const UNKNOWN: Partial<Record<(typeof COUNTED)[number], readonly string[]>> = {
   forwarded: ['dropped fragment', 'arrived'],
-  error_translated: ['arrived'],
+  error_translated: ['arrived', 'dropped error'],
 };
 /** These two as well; but which of them a later fragment was that came back to its sender, its bytes do not say. */
 const TURNED = ['replied', 'hairpinned'] as const;

@@ -64,7 +64,7 @@ export const treatments: readonly Treatment[] = [
   { name: 'arrived', programs: both, verdict: 'dropped', problem: arrivingProblem },
   { name: 'told', programs: both, verdict: 'turned', problem: tooBigToCarryProblem },
   { name: 'not carried', programs: both, verdict: 'dropped', problem: uncarriedProblem },
-  { name: 'error_translated', programs: both, verdict: 'dropped', problem: dropErrorProblem },
+  { name: 'dropped error', programs: both, verdict: 'dropped', problem: dropErrorProblem },
   { name: 'error_translated', programs, verdict: 'passed', problem: errorProblem },
   { name: 'error_translated', programs: both, verdict: 'turned', problem: errorProblem },
 ];
