@@ -28,7 +28,17 @@ export const features: readonly Feature[] = [
   },
   {
     name: 'packets translated, refused and answered bit for bit',
-    suites: bpf('cases', 'checksum', 'choosing', 'counters', 'flows', 'fragments', 'odd-checksum', 'truncated'),
+    suites: bpf(
+      'cases',
+      'checksum',
+      'choosing',
+      'counters',
+      'flows',
+      'fragments',
+      'odd-checksum',
+      'truncated',
+      'tunnel-source',
+    ),
     documented: noPrograms,
   },
   { name: 'sock hook', suites: netns('connects', 'sock-parts', 'sever', 'outliers'), documented: noPrograms },
