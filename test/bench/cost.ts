@@ -64,7 +64,7 @@ function batchOf([before, whole, behind]: [number, number, number]) {
 const BATCHES = 210;
 const REPEAT = 50_000;
 /** So many of them are taken, those at which the machine was calmest. */
-export const CALM = 21;
+const CALM = 21;
 
 function keys(stream: Stream): string[] {
   const { hook, program, flows, client, outer = 0 } = stream;
