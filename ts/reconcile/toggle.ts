@@ -100,12 +100,9 @@ export class Toggle {
   async start(first: PlaneName | undefined): Promise<void> {
     await this.#recover();
     await this.#forgetUnusable();
-    this.#fresh = this.#record.active === undefined;
-    const name = this.#record.active ?? first;
-    const plane = this.#find(name);
-    if (plane === undefined) return this.#save({});
-    await this.#open(plane);
-    this.#save({ ...this.#record, active: plane.name });
+    await this.#resume();
+    this.#fresh = this.active === undefined;
+    if (this.#fresh) await this.#begin(first);
     const { old } = this;
     if (old !== undefined) await this.#open(old);
   }
@@ -240,6 +237,27 @@ export class Toggle {
     if (await this.#isUsable(this.old)) return;
     const { draining: _, ...rest } = this.#record;
     this.#save(rest);
+  }
+
+  /** Opens what served before. Refused by the kernel it is forgotten where nothing of it is left, as after a boot into another. */
+  async #resume(): Promise<void> {
+    const { active } = this;
+    if (active === undefined) return;
+    try {
+      await this.#open(active);
+    } catch (error) {
+      const fault = faultOf(error, active.name);
+      if (fault.code !== 'PLANE_UNSUPPORTED' || (await active.pools()).length > 0) throw error;
+      this.modules.logger?.warn({ plane: active.name, fault }, 'the kernel refuses the data plane that served before');
+      this.#save({});
+    }
+  }
+
+  async #begin(first: PlaneName | undefined): Promise<void> {
+    const plane = this.#find(first);
+    if (plane === undefined) return this.#save({});
+    await this.#open(plane);
+    this.#save({ active: plane.name });
   }
 
   async #isUsable(plane: DataPlane | undefined): Promise<boolean> {

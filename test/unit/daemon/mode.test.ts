@@ -84,6 +84,19 @@ test('what the kernel refuses to load is as good as not there, but never a reaso
   t.like(await nothing.client.mode(), { plane: 'none', fault: { code: 'NO_DATA_PLANE' } });
 });
 
+test('after a boot into a kernel that refuses the plane on record another takes its place', async (t) => {
+  for (const mode of ['auto', 'ipvs'] as const) {
+    const twins = new Twins();
+    const place = home(t);
+    await (await start(t, place, twins, mode === 'auto' ? 'auto' : 'ebpf')).stop();
+    twins.refused.add('ebpf');
+    twins.kernels.ebpf = new MemoryKernel();
+    const { client } = await start(t, place, twins, mode);
+    t.like(await client.mode(), { wanted: mode, plane: 'ipvs', draining: undefined });
+    t.deepEqual([...twins.kernels.ipvs.vips.keys()], [key]);
+  }
+});
+
 test('vipctl mode exchanges the plane, is remembered, and metrics tell', async (t) => {
   const twins = new Twins();
   const place = home(t);
