@@ -41,7 +41,10 @@ function blocking(lab: Lab, address: string, port: number): Child {
 /** One that is killed as soon as its socket is in SYN-SENT: however slow the machine, that is within the second. */
 async function abandoned(lab: Lab, address: string, port: number): Promise<void> {
   const connect = `(exec 3<>/dev/tcp/${address}/${port}) &`;
-  await bash(lab, `${connect} until [[ $(</proc/net/tcp) == *' 02 '* ]] || ((SECONDS > 60)); do :; done; kill -9 $!`).success();
+  await bash(
+    lab,
+    `${connect} until [[ $(</proc/net/tcp) == *' 02 '* ]] || ((SECONDS > 60)); do :; done; kill -9 $!`,
+  ).success();
 }
 
 function bash(lab: Lab, script: string): Child {
