@@ -2,9 +2,10 @@ import { rmSync } from 'node:fs';
 import { IpvsDataPlane } from '../../ts/dataplane/ipvs/ipvs.js';
 import { IpvsTable } from '../../ts/dataplane/ipvs/table.js';
 import { parseEndpoint } from '../../ts/model/address.js';
+import { vipKey } from '../../ts/model/service.js';
 import { ipvs } from '../helpers/kernel-needs.js';
 import { rootTest } from '../helpers/needs.js';
-import { dataPlaneContract, type PlaneHarness } from './dataplane.js';
+import { dataPlaneContract, type PlaneHarness, upsert, vip } from './dataplane.js';
 
 const settingsFile = `/run/vipd-contract-${process.pid}.json`;
 
@@ -33,3 +34,24 @@ async function harness(): Promise<PlaneHarness> {
 }
 
 dataPlaneContract((title, body) => rootTest(title, body, ipvs), 'ipvs', harness);
+
+rootTest(
+  'ipvs: a service that others have put in the place of ours is not removed with ours',
+  async (t) => {
+    const there = await harness();
+    t.teardown(() => there.dispose());
+    const plane = there.plane();
+    await plane.open();
+    const web = vip('11.0.0.80', 'tcp', ['10.0.0.1', 8080, 1]);
+    const key = vipKey(web.frontend);
+    t.deepEqual(await plane.apply([upsert(web)]), [undefined]);
+    const table = new IpvsTable();
+    t.teardown(() => table.close());
+    await there.damage(key);
+    table.add(web.frontend, { scheduler: 'rr', flags: 0, timeout: 0 });
+    t.deepEqual(await plane.apply([{ kind: 'remove', key }]), [undefined]);
+    t.is(table.service(web.frontend)?.scheduler, 'rr');
+    table.remove(web.frontend);
+  },
+  ipvs,
+);

@@ -59,6 +59,10 @@ rootTest(
       const served = vips.filter(({ name }) => name !== empty.name);
       return served.length === all.length && served.every(({ counters }) => Number(counters?.connections) > 0);
     });
+    const { verdicts: before } = await daemon.client.status();
+    await daemon.serve([]);
+    const { verdicts: after } = await daemon.client.status();
+    for (const [name, n] of Object.entries(before)) t.true((after[name] ?? 0) >= n && n > 0, `${name} of what is gone`);
   },
   ipvs,
   program('ipvsadm'),

@@ -16,6 +16,7 @@ import { OWN } from './scheduling.js';
 import { ipvsSupport } from './support.js';
 import { Surroundings } from './surroundings.js';
 import { IpvsTable } from './table.js';
+import { Tally } from './tally.js';
 
 export interface IpvsOptions {
   /** A file to keep the settings in that were there before, for the time after us. */
@@ -43,6 +44,7 @@ export class IpvsDataPlane implements DataPlane {
   readonly name = 'ipvs';
   #running: Running | undefined;
   #foreign: readonly VipKey[] = [];
+  readonly #tally = new Tally();
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -135,10 +137,8 @@ export class IpvsDataPlane implements DataPlane {
 
   async verdicts(): Promise<Readonly<Record<string, bigint>>> {
     const services = await this.#open('verdicts').table.services();
-    const own = services.filter(({ flags }) => (flags & OWN) !== 0);
-    const sum = (of: (service: (typeof own)[number]) => bigint) => own.reduce((total, one) => total + of(one), 0n);
-    const forwarded = sum(({ totals }) => totals.packetsIn);
-    return { forwarded, replied: sum(({ totals }) => totals.packets) - forwarded };
+    const { packets, packetsIn } = this.#tally.sum(services.filter(({ flags }) => (flags & OWN) !== 0));
+    return { forwarded: packetsIn, replied: packets - packetsIn };
   }
 
   async flows(limit: number, wanted?: (flow: Flow) => boolean): Promise<readonly Flow[]> {
@@ -247,7 +247,7 @@ export class IpvsDataPlane implements DataPlane {
     if (step.kind === 'pools') await surroundings.setPools(step.pools);
     if (step.kind === 'remove') {
       const there = held.get(step.key);
-      if (there !== undefined) table.remove(there.service);
+      if (there !== undefined) this.#remove(table, there);
       held.delete(step.key);
       believed.delete(step.key);
     }
@@ -257,6 +257,14 @@ export class IpvsDataPlane implements DataPlane {
       believed.set(key, step.vip);
       held.set(key, heldAs(step.vip));
     }
+  }
+
+  /** Unless others have put theirs in its place since it was read. */
+  #remove(table: IpvsTable, { service }: HeldService): void {
+    const last = table.service(service);
+    if (last === undefined || (last.flags & OWN) === 0) return;
+    table.remove(last);
+    this.#tally.part(last);
   }
 }
 
