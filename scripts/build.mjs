@@ -16,6 +16,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { buildSync } from 'esbuild';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const tools = join(root, 'node_modules', '.bin');
@@ -45,6 +46,7 @@ const targets = {
     build: () => {
       pruneCompiled();
       run(join(tools, 'tsc'), ['-p', root]);
+      bundle('dist/ts/model/typebox.js');
     },
   },
 };
@@ -120,6 +122,12 @@ function sanitizedTree() {
     if (!existsSync(join(tree, name))) symlinkSync(join(root, name), join(tree, name));
   }
   return tree;
+}
+
+/** Puts what a compiled file imports into it; one that is bundled already stays as it is. */
+function bundle(path) {
+  const options = { bundle: true, format: 'esm', platform: 'node', target: 'node20', allowOverwrite: true };
+  buildSync({ ...options, entryPoints: [join(root, path)], outfile: join(root, path), logLevel: 'warning' });
 }
 
 /** Removes compiled files whose source is gone: a deleted test must not go on running. */

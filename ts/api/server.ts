@@ -1,14 +1,13 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import swagger from '@fastify/swagger';
-import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox';
 import fastify, {
   type FastifyInstance,
   type FastifyReply,
   type FastifyRequest,
   type FastifySchemaCompiler,
 } from 'fastify';
-import type { TSchema } from 'typebox';
+import { Compile, type TSchema, Value } from '../model/typebox.js';
 import { failureOf } from './errors.js';
 import { ErrorBody } from './routes/fault.js';
 import type { Route } from './routes/route.js';
@@ -55,7 +54,16 @@ export async function createServer(options: ApiOptions, handlers: Handlers): Pro
 
 /** Bodies hold services, which the handlers have the model check: its faults name the key and say what to write instead. */
 const validatorFor: FastifySchemaCompiler<TSchema> = (part) =>
-  part.httpPart === 'body' ? (value: unknown) => ({ value }) : TypeBoxValidatorCompiler(part);
+  part.httpPart === 'body' ? (value: unknown) => ({ value }) : textValidator(part.schema);
+
+/** Queries and parameters arrive as text. */
+function textValidator(schema: TSchema) {
+  const validator = Compile(schema);
+  return (value: unknown) => {
+    const converted = Value.Convert(schema, value);
+    return validator.Check(converted) ? { value: converted } : { error: validator.Errors(converted) };
+  };
+}
 
 interface Served {
   readonly id: string;

@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import { Type } from './typebox.js';
 
 const closed = { additionalProperties: false } as const;
 

@@ -1,5 +1,5 @@
-import Type from 'typebox';
 import { policyProperties } from './policy-schema.js';
+import { Type } from './typebox.js';
 
 /** The form of services in files and in the API. What a form cannot say (addresses, conflicts) is in `rules.ts`. */
 

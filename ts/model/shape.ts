@@ -1,9 +1,8 @@
-import { Compile, type Validator } from 'typebox/compile';
-import { Settings } from 'typebox/system';
 import { nearest } from './nearest.js';
 import { LocalitySchema, OutlierSchema } from './policy-schema.js';
 import { type Path, type Problem, pathText, preview } from './problem.js';
 import { BackendSchema, HealthSchema, LongServiceSchema } from './schema.js';
+import { Compile, Settings, type Validator } from './typebox.js';
 
 /** What a field must be, for people; by its name, because no two fields of one name differ in meaning. */
 const FIELDS: Readonly<Record<string, { code: string; must: string; hint?: string }>> = {

@@ -1,4 +1,4 @@
-import { type Static, Type } from 'typebox';
+import { type Static, Type } from '../../model/typebox.js';
 import { defineRoute } from './route.js';
 
 const Milliseconds = Type.Number({ description: 'Milliseconds since the epoch' });

@@ -1,4 +1,4 @@
-import { type Static, Type } from 'typebox';
+import { type Static, Type } from '../../model/typebox.js';
 import { defineRoute } from './route.js';
 
 // What the network API of DC/OS answered under the same paths, and what it left out.

@@ -1,4 +1,4 @@
-import { Type } from 'typebox';
+import { Type } from '../../model/typebox.js';
 import { defineRoute } from './route.js';
 
 const TaskView = Type.Object({

@@ -1,4 +1,4 @@
-import { type Static, Type } from 'typebox';
+import { type Static, Type } from '../../model/typebox.js';
 
 export const Fault = Type.Object({
   code: Type.String({ description: 'Stable name, UPPER_SNAKE' }),

@@ -1,4 +1,4 @@
-import { Type } from 'typebox';
+import { Type } from '../../model/typebox.js';
 import { defineRoute } from './route.js';
 
 // What Mesos-DNS and dcos-net answer under the same paths, for programs that were written for them.

@@ -1,4 +1,4 @@
-import { type Static, Type } from 'typebox';
+import { type Static, Type } from '../../model/typebox.js';
 import { DnsListener } from './dns.js';
 import { Fault } from './fault.js';
 import { ModeStatus } from './mode.js';

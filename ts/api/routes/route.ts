@@ -1,4 +1,4 @@
-import type { Static, TObject, TSchema } from 'typebox';
+import type { Static, TObject, TSchema } from '../../model/typebox.js';
 
 /** What a route answers with: one JSON value, plain text, or server-sent events of JSON values until either side ends it. */
 export type Produces = 'json' | 'text' | 'stream';

@@ -1,5 +1,5 @@
-import { Type } from 'typebox';
 import { LongServiceSchema, ServiceSchema, ServicesFileSchema } from '../../model/schema.js';
+import { Type } from '../../model/typebox.js';
 import { defineRoute } from './route.js';
 
 const Name = Type.Object({ name: Type.String({ minLength: 1 }) });

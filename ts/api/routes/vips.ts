@@ -1,5 +1,5 @@
-import { type Static, Type } from 'typebox';
 import { policyProperties } from '../../model/policy-schema.js';
+import { type Static, Type } from '../../model/typebox.js';
 import { Fault } from './fault.js';
 import { defineRoute } from './route.js';
 

@@ -1,5 +1,4 @@
-import Type, { type Static } from 'typebox';
-import { Compile } from 'typebox/compile';
+import { Compile, type Static, Type } from '../../model/typebox.js';
 
 /** What is read of the answers of Marathon's API (`/v2/apps`, `/v2/pods/::status`); null stands for what is missing. */
 

@@ -1,5 +1,4 @@
-import { Type } from 'typebox';
-import { Compile } from 'typebox/compile';
+import { Compile, Type } from '../../model/typebox.js';
 import type { HttpClient } from '../http/client.js';
 
 /** The summary counts tasks and does not list them, so that it stays small. */

@@ -1,5 +1,4 @@
-import Type, { type Static } from 'typebox';
-import { Compile } from 'typebox/compile';
+import { Compile, type Static, Type } from '../../model/typebox.js';
 
 /**
  * What is read of the messages of the Mesos v1 operator API (mesos.proto, master.proto, agent.proto), in the form of
