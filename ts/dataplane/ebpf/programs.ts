@@ -151,7 +151,6 @@ export function loadPrograms(directory: string, limits: Limits, asked: Asked): L
   };
 }
 
-/** Nothing of ours opens these: they let tools such as bpftool find and measure the programs. */
 /** What is in the way of a load beside the programs themselves. */
 const PASSING = ['EPERM', 'ENOMEM', 'EMFILE', 'ENFILE', 'EAGAIN'];
 
@@ -166,6 +165,7 @@ function load(object: BpfObject): LoadedObject {
   }
 }
 
+/** Nothing of ours opens these: they let tools such as bpftool find and measure the programs. */
 function pinPrograms(pins: string, objects: Map<ObjectName, BpfObject>, loaded: Map<ObjectName, LoadedObject>): void {
   makePinDirectory(pins);
   for (const [object, { programs }] of objects) {
