@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { Child } from '../../ts/quickstart/child.js';
+import { patient } from '../../ts/quickstart/until.js';
 import type { Lab, Site } from './lab.js';
 import { startIn } from './servers.js';
 
@@ -16,6 +17,11 @@ export function startAt(lab: Lab, place: Place, argv: readonly string[], interac
 /** Runs a command to its end and returns what it printed. @throws VipdError COMMAND_FAILED */
 export function runAt(lab: Lab, place: Place, ...argv: readonly string[]): Promise<string> {
   return startAt(lab, place, argv).success();
+}
+
+/** A command that is ended, with status 124, when it takes longer than it may even on an emulated machine. */
+export function within(seconds: number, ...argv: readonly string[]): string[] {
+  return ['timeout', String(patient(seconds * 1_000) / 1_000), ...argv];
 }
 
 /** An nginx that answers on port 80 with its name, and with 1 MiB at /big; `by`: what runs it, such as taskset. */

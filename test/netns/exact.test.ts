@@ -5,7 +5,7 @@ import { Agent } from '../helpers/agent.js';
 import { Daemon } from '../helpers/daemon.js';
 import { Lab, type Site } from '../helpers/lab.js';
 import { rootTest } from '../helpers/needs.js';
-import { runAt } from '../helpers/programs.js';
+import { runAt, within } from '../helpers/programs.js';
 import { type EchoServer, startEcho } from '../helpers/servers.js';
 import { serviceOf, targetOf } from '../helpers/services.js';
 
@@ -106,7 +106,7 @@ for (const policies of [
     for (const protocol of ['tcp', 'udp']) {
       for (const family of [4, 6]) {
         const both = targets.filter((one) => one.startsWith('[') === (family === 6));
-        const answers = await runAt(lab, site, 'timeout', '10', process.execPath, onePort, protocol, '41234', ...both);
+        const answers = await runAt(lab, site, ...within(10, process.execPath, onePort, protocol, '41234', ...both));
         t.is(answers.trim(), 'one\none', `${protocol} over IPv${family}`);
       }
     }

@@ -6,7 +6,7 @@ import { type Cluster, createCluster } from '../helpers/cluster.js';
 import { Daemon } from '../helpers/daemon.js';
 import type { Owner, Site } from '../helpers/lab.js';
 import { program, rootTest } from '../helpers/needs.js';
-import { runAt, startIperf } from '../helpers/programs.js';
+import { runAt, startIperf, within } from '../helpers/programs.js';
 import { startEcho } from '../helpers/servers.js';
 import { serviceOf, targetOf } from '../helpers/services.js';
 import { share } from '../helpers/shared-scene.js';
@@ -117,7 +117,7 @@ for (const hook of Object.keys(hooks) as Hook[]) {
         for (const vip of ['11.0.0.80', 'fd01:c::80']) {
           for (const direction of [[], ['-R']]) {
             // Much more than buffers hold: what is in them at the end the server does not count as received.
-            const argv = ['timeout', '40', 'iperf3', '-c', vip, '-n', '40M', '--json', ...direction];
+            const argv = within(40, 'iperf3', '-c', vip, '-n', '40M', '--json', ...direction);
             const report = JSON.parse(await runAt(cluster.balancer, cluster.client, ...argv));
             t.true(report.end.sum_received.bytes > 5 << 20, `${vip} ${direction}`);
           }

@@ -1,11 +1,10 @@
 import type { ExecutionContext } from 'ava';
 import { Namespace } from '../../ts/quickstart/namespace.js';
-import { patient } from '../../ts/quickstart/until.js';
 import { Agent } from '../helpers/agent.js';
 import { Daemon } from '../helpers/daemon.js';
 import { Lab, type Owner, type Site } from '../helpers/lab.js';
 import { program, rootTest } from '../helpers/needs.js';
-import { runAt, startIperf } from '../helpers/programs.js';
+import { runAt, startIperf, within } from '../helpers/programs.js';
 import { type EchoServer, startEcho } from '../helpers/servers.js';
 import { serviceOf, targetOf } from '../helpers/services.js';
 import { share } from '../helpers/shared-scene.js';
@@ -133,9 +132,8 @@ for (const hook of hooks) {
  * packet of full size would ever get through.
  */
 async function transfers(t: ExecutionContext, run: (...argv: string[]) => Promise<string>, flags: readonly string[]) {
-  const seconds = String(patient(20_000) / 1_000);
   for (const vip of vips) {
-    const report = JSON.parse(await run('timeout', seconds, 'iperf3', '-c', vip, '-n', '40M', '--json', ...flags));
+    const report = JSON.parse(await run(...within(20, 'iperf3', '-c', vip, '-n', '40M', '--json', ...flags)));
     t.true(report.end.sum_received.bytes > 10 << 20, vip);
   }
 }

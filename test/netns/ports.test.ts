@@ -5,6 +5,7 @@ import { run } from '../../ts/quickstart/command.js';
 import { Daemon } from '../helpers/daemon.js';
 import { Lab, type Site } from '../helpers/lab.js';
 import { rootTest } from '../helpers/needs.js';
+import { within } from '../helpers/programs.js';
 import { startEcho } from '../helpers/servers.js';
 import { serviceOf } from '../helpers/services.js';
 
@@ -16,7 +17,7 @@ const vips = ['11.0.0.80:80', '[fd01:c::80]:80'] as const;
 const REUSABLE_MS = 1_200;
 
 async function ask(client: Site, vip: string): Promise<string> {
-  const asked = Child.start(client.namespace.inside(['timeout', '10', process.execPath, onePort, 'tcp', '41000', vip]));
+  const asked = Child.start(client.namespace.inside(within(10, process.execPath, onePort, 'tcp', '41000', vip)));
   return (await asked.success()).trim();
 }
 

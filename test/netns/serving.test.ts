@@ -4,6 +4,7 @@ import { Child } from '../../ts/quickstart/child.js';
 import { Daemon } from '../helpers/daemon.js';
 import { Lab } from '../helpers/lab.js';
 import { rootTest } from '../helpers/needs.js';
+import { within } from '../helpers/programs.js';
 import { hooks } from '../helpers/scene.js';
 import { type EchoServer, startEcho } from '../helpers/servers.js';
 import { serviceOf, targetOf, vipText } from '../helpers/services.js';
@@ -103,9 +104,7 @@ for (const [hook, kind] of [
       const direct = formatEndpoint({ address, port: server.port });
       const vip = address === server.v4 ? '11.0.0.80:80' : '[fd01:c::80]:80';
       for (const target of [vip, direct, vip, direct]) {
-        const asked = Child.start(
-          namespace.inside(['timeout', '10', process.execPath, onePort, 'tcp', '41000', target]),
-        );
+        const asked = Child.start(namespace.inside(within(10, process.execPath, onePort, 'tcp', '41000', target)));
         t.is((await asked.success()).trim(), 'one', target);
       }
     }
