@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import type { ServiceInput } from '../../ts/model/schema.js';
-import { until } from '../../ts/quickstart/until.js';
+import { patient, until } from '../../ts/quickstart/until.js';
 import { Agent, type OpenDialogue } from '../helpers/agent.js';
 import type { Daemon } from '../helpers/daemon.js';
 import { rootTest } from '../helpers/needs.js';
@@ -121,7 +121,7 @@ rootTest('what one daemon removed and left alone the next one severs', async (t)
 });
 
 rootTest('a backend that comes back within the delay has lost nothing', async (t) => {
-  const { client, servers, daemon } = await sceneWith(t, '--sever-delay', '3s');
+  const { client, servers, daemon } = await sceneWith(t, '--sever-delay', `${patient(3_000)}ms`);
   const given = await openAll(client);
   await daemon.serve(services(servers.slice(1)));
   const later = await client.open('tcp', targetBy(kinds[2]));
