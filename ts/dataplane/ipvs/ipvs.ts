@@ -45,6 +45,7 @@ export class IpvsDataPlane implements DataPlane {
   #running: Running | undefined;
   #foreign: readonly VipKey[] = [];
   readonly #tally = new Tally();
+  #lastTally: Promise<unknown> = Promise.resolve();
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -135,9 +136,14 @@ export class IpvsDataPlane implements DataPlane {
     return new Map();
   }
 
+  /** One reading after the other, though not in turn with changes, which may take long. */
   async verdicts(): Promise<Readonly<Record<string, bigint>>> {
-    const services = await this.#open('verdicts').table.services();
-    const { packets, packetsIn } = this.#tally.sum(services.filter(({ flags }) => (flags & OWN) !== 0));
+    const mine = this.#lastTally.then(async () => {
+      const services = await this.#open('verdicts').table.services();
+      return this.#tally.sum(services.filter(({ flags }) => (flags & OWN) !== 0));
+    });
+    this.#lastTally = mine.catch(() => undefined);
+    const { packets, packetsIn } = await mine;
     return { forwarded: packetsIn, replied: packets - packetsIn };
   }
 
@@ -247,7 +253,7 @@ export class IpvsDataPlane implements DataPlane {
     if (step.kind === 'pools') await surroundings.setPools(step.pools);
     if (step.kind === 'remove') {
       const there = held.get(step.key);
-      if (there !== undefined) this.#remove(table, there);
+      if (there !== undefined) removeOwn(table, there);
       held.delete(step.key);
       believed.delete(step.key);
     }
@@ -258,14 +264,12 @@ export class IpvsDataPlane implements DataPlane {
       held.set(key, heldAs(step.vip));
     }
   }
+}
 
-  /** Unless others have put theirs in its place since it was read. */
-  #remove(table: IpvsTable, { service }: HeldService): void {
-    const last = table.service(service);
-    if (last === undefined || (last.flags & OWN) === 0) return;
-    table.remove(last);
-    this.#tally.part(last);
-  }
+/** Unless others have put theirs in its place since it was read. */
+function removeOwn(table: IpvsTable, { service }: HeldService): void {
+  const there = table.service(service);
+  if (there !== undefined && (there.flags & OWN) !== 0) table.remove(there);
 }
 
 async function forwardingOf(running: Running): Promise<Forwarding> {
